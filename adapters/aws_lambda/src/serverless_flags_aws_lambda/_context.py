@@ -1,0 +1,115 @@
+"""
+The evaluation context of an event: who asks, and from where.
+
+Only what AWS itself has verified or measured is told. The shapes are documented at
+https://docs.aws.amazon.com/apigateway/latest/developerguide/ (pages "Create AWS Lambda
+proxy integrations" for HTTP APIs and "Input format of a Lambda function for proxy
+integration" for REST APIs), https://docs.aws.amazon.com/lambda/latest/dg/ (pages
+"urls-invocation" and "services-alb").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def read_context(event: Any) -> dict[str, Any]:
+    """
+    Read the evaluation context of an HTTP event; other events have none.
+
+    Function URLs and HTTP APIs send payload 2.0, REST APIs payload 1.0, Application
+    Load Balancers one of their own.
+    """
+    request = _dig(event, "requestContext")
+    if isinstance(_dig(request, "http"), Mapping):
+        return _read_http_api(event, request)
+    if isinstance(_dig(request, "identity"), Mapping):
+        return _read_rest_api(event, request)
+    if isinstance(_dig(request, "elb"), Mapping):
+        return _context(
+            address=_last_forwarded_for(event),
+            method=_dig(event, "httpMethod"),
+            path=_dig(event, "path"),
+        )
+    return {}
+
+
+def _read_http_api(event: Any, request: Any) -> dict[str, Any]:
+    """Read payload 2.0: a Function URL or an HTTP API."""
+    authorizer = _dig(request, "authorizer")
+    return _context(
+        user=_first(
+            _dig(authorizer, "jwt", "claims", "sub"),
+            _dig(authorizer, "iam", "cognitoIdentity", "identityId"),
+            _dig(authorizer, "iam", "userId"),
+            _dig(authorizer, "iam", "userArn"),
+            _dig(authorizer, "lambda", "principalId"),
+        ),
+        address=_dig(request, "http", "sourceIp"),
+        method=_dig(request, "http", "method"),
+        path=_dig(event, "rawPath"),
+    )
+
+
+def _read_rest_api(event: Any, request: Any) -> dict[str, Any]:
+    """Read payload 1.0: a REST API, or an HTTP API that was told to send it."""
+    authorizer, identity = _dig(request, "authorizer"), _dig(request, "identity")
+    return _context(
+        user=_first(
+            _dig(authorizer, "claims", "sub"),
+            _dig(authorizer, "principalId"),
+            _dig(identity, "cognitoIdentityId"),
+            _dig(identity, "user"),
+            _dig(identity, "userArn"),
+        ),
+        address=_dig(identity, "sourceIp"),
+        method=_dig(event, "httpMethod"),
+        path=_dig(event, "path"),
+    )
+
+
+def _last_forwarded_for(event: Any) -> str | None:
+    """
+    Return the address that the load balancer saw, which it appends to the header.
+
+    What stands before it came from the client. An optional port is cut off.
+    """
+    values = _dig(event, "multiValueHeaders", "x-forwarded-for")
+    value = values[-1] if isinstance(values, list) and values else None
+    value = _first(value, _dig(event, "headers", "x-forwarded-for"))
+    if value is None:
+        return None
+    address = value.rpartition(",")[2].strip()
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+def _context(
+    *,
+    user: str | None = None,
+    address: Any = None,
+    method: Any = None,
+    path: Any = None,
+) -> dict[str, Any]:
+    """Name the facts as Unleash names them, without the unknown ones."""
+    context: dict[str, Any] = {"userId": user, "remoteAddress": _first(address)}
+    context = {name: value for name, value in context.items() if value is not None}
+    properties = {"method": _first(method), "path": _first(path)}
+    known = {name: value for name, value in properties.items() if value is not None}
+    return {**context, "properties": known} if known else context
+
+
+def _dig(value: Any, *keys: str) -> Any:
+    """Follow ``keys`` into nested mappings; None where one is missing."""
+    for key in keys:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _first(*values: Any) -> str | None:
+    """Return the first value that is text and not empty."""
+    return next((value for value in values if isinstance(value, str) and value), None)

@@ -1,0 +1,122 @@
+"""What a Lambda instance finds when it starts: an interpreter, a runtime, variables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from serverless_flags import EmulatorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serverless_flags_aws_lambda._options import Options
+
+REGION = "eu-west-1"
+_FOREIGN = ("AWS_", "LAMBDA_", "FUNCTION_", "FUNCTIONS_", "K_", "WEBSITE_")
+"""Prefixes of variables by which this machine could pass for a platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """The function that an instance serves."""
+
+    name: str
+    handler: str
+    """``module.function``."""
+
+    @property
+    def arn(self) -> str:
+        """The function's Amazon Resource Name."""
+        return f"arn:aws:lambda:{REGION}:123456789012:function:{self.name}"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What an extension is told when it registers."""
+        return {
+            "functionName": self.name,
+            "functionVersion": "$LATEST",
+            "handler": self.handler,
+        }
+
+
+@cache
+def find_runtime(python: str) -> tuple[str, str]:
+    """
+    Return awslambdaric's version and Python's, as the interpreter ``python`` has them.
+
+    Raises:
+        EmulatorError: where awslambdaric cannot run or is not installed.
+    """
+    if sys.platform != "linux":
+        message = "awslambdaric runs on Linux only: use a container or WSL"
+        raise EmulatorError(message)
+    probe = (
+        "import importlib.metadata as m, platform as p;"
+        "print(m.version('awslambdaric'), p.python_version())"
+    )
+    try:
+        done = subprocess.run(  # noqa: S603  reason: the caller's own interpreter
+            [python, "-c", probe], capture_output=True, check=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        message = (
+            f"{python} has no awslambdaric: "
+            "pip install 'serverless-flags-aws-lambda[emulator]'"
+        )
+        raise EmulatorError(message) from error
+    ric, version = done.stdout.split()
+    return ric, version
+
+
+def build_environ(
+    function: Function, task_root: Path, options: Options, version: str
+) -> dict[str, str]:
+    """
+    Build the variables: this machine's without a platform's, then Lambda's.
+
+    Args:
+        function: what the instance serves.
+        task_root: the directory of its module.
+        options: the emulator's.
+        version: of the instance's Python.
+    """
+    machine = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_FOREIGN)
+    }
+    path = [str(task_root), *filter(None, [machine.get("PYTHONPATH")])]
+    return {
+        **machine,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": _name_execution_env(options.polling, version),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_REGION": REGION,
+        "LAMBDA_TASK_ROOT": str(task_root),
+        "PYTHONPATH": os.pathsep.join(path),
+        "_HANDLER": function.handler,
+        **_name_mode(options),
+    }
+
+
+def _name_execution_env(polling: str, version: str) -> str:
+    """Return the variable by which awslambdaric decides how to poll."""
+    named = {"true": "AWS_Lambda_python3.12", "false": "AWS_Lambda_Image"}
+    return named.get(polling) or f"AWS_Lambda_python{version.rpartition('.')[0]}"
+
+
+def _name_mode(options: Options) -> dict[str, str]:
+    """Return the variables by which awslambdaric knows how the instance is run."""
+    if options.managed:
+        return {
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",
+            "AWS_LAMBDA_MAX_CONCURRENCY": str(options.workers),
+        }
+    return {"AWS_LAMBDA_INITIALIZATION_TYPE": options.mode}

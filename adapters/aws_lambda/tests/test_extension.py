@@ -1,0 +1,180 @@
+"""The extension that makes Lambda send SIGTERM, against good and bad servers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from serverless_flags_aws_lambda import _extension
+from serverless_flags_aws_lambda._environment import Function
+from serverless_flags_aws_lambda._extension import Registration, register
+from serverless_flags_aws_lambda._lifecycle import Lifecycle
+from serverless_flags_aws_lambda._runtime_api import RuntimeApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT = 10.0
+"""Seconds; a bound against hanging only."""
+
+ACCEPTED = b"HTTP/1.1 200 OK\r\nlambda-extension-IDENTIFIER: abc\r\n\r\n{}"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget what earlier tests registered in this process."""
+    kept: list[socket.socket] = []
+    monkeypatch.setattr(_extension, "_registrations", {})
+    monkeypatch.setattr(_extension, "_kept", kept)
+    yield
+    for connection in kept:
+        connection.close()
+
+
+@pytest.fixture(name="lifecycle")
+def _lifecycle() -> Iterator[Lifecycle]:
+    """Yield the state of an instance in Init, served at ``lifecycle.address``."""
+    lifecycle = Lifecycle(workers=1, managed=False, on_idle=lambda: None)
+    api = RuntimeApi(lifecycle, Function("f", "module.handler"))
+    lifecycle.address = api.address  # type: ignore[attr-defined]  # reason: for tests
+    yield lifecycle
+    api.close()
+
+
+class ScriptedServer:
+    """Accept connections and answer each with the next of ``replies``, or never."""
+
+    def __init__(self, *replies: bytes) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.requests: list[bytes] = []
+        self.served = threading.Semaphore(0)
+        self._replies = replies
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return "127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            for reply in self._replies:
+                connection, _ = self.listener.accept()
+                self._open.append(connection)
+                self.requests.append(connection.recv(4096))
+                connection.sendall(reply)
+                self.served.release()
+
+    def __enter__(self) -> ScriptedServer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.listener.close()
+        for connection in self._open:
+            connection.close()
+
+
+def test_registers_without_events_and_calls_next(lifecycle: Lifecycle) -> None:
+    """After registration the API waits for us no more, so Init can end."""
+    outcome = register(lifecycle.address)  # type: ignore[attr-defined]  # reason: for tests
+    (extension,) = lifecycle.extensions.values()
+
+    assert outcome is Registration.ACCEPTED
+    assert (extension.name, extension.events) == ("serverless-flags", [])
+    assert lifecycle.wait(lambda: extension.waiting, WAIT)
+
+
+def test_registers_once_per_process(
+    lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sessions of one process are one extension; a forked child is another."""
+    address = lifecycle.address  # type: ignore[attr-defined]  # reason: for tests
+    outcomes = [register(address), register(address)]
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    child = register(address)
+
+    assert outcomes == [Registration.ACCEPTED] * 2
+    assert child is Registration.REFUSED
+    assert len(lifecycle.extensions) == 1
+
+
+def test_next_is_sent_and_never_read() -> None:
+    """The request for an event carries the identifier, whatever the header's case."""
+    with ScriptedServer(ACCEPTED, b"") as server:
+        outcome = register(server.address)
+        for _ in range(2):
+            assert server.served.acquire(timeout=WAIT)
+        head = server.requests[1].decode()
+
+    assert outcome is Registration.ACCEPTED
+    assert head.startswith("GET /2020-01-01/extension/event/next HTTP/1.1\r\n")
+    assert "Lambda-Extension-Identifier: abc\r\n" in head
+    assert len(_extension._kept) == 1  # noqa: SLF001  reason: that it is kept is the point
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", Registration.REFUSED),
+        (b"HTTP/1.1 500 Oops\r\n\r\n", Registration.FAILED),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", Registration.FAILED),
+        (b"SSH-2.0\r\n\r\n", Registration.FAILED),
+        (b"HTTP/1.1 two OK\r\n\r\n", Registration.FAILED),
+        (b"x" * 100_000, Registration.FAILED),
+        (b"HTTP/1.1 200 OK\r\n", Registration.FAILED),
+    ],
+)
+def test_other_answers(
+    monkeypatch: pytest.MonkeyPatch, reply: bytes, expected: Registration
+) -> None:
+    """A refusal or nonsense, also one that never ends, is an outcome, not an error."""
+    monkeypatch.setattr(_extension, "_REGISTER_TIMEOUT", 0.2)
+    with ScriptedServer(reply) as server:
+        outcome = register(server.address)
+
+    assert expected is outcome
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:x", "127.0.0.1:99999999"])
+def test_malformed_address(address: str) -> None:
+    """A unit test that sets the variable to anything gets no error."""
+    assert register(address) is Registration.FAILED
+
+
+def test_nobody_listens() -> None:
+    """A refused connection is an outcome too."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+
+    assert register(f"127.0.0.1:{port}") is Registration.FAILED
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"),
+    [(1, Registration.ACCEPTED), (2, Registration.FAILED)],
+)
+def test_next_is_tried_twice(
+    lifecycle: Lifecycle,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    expected: Registration,
+) -> None:
+    """Once registered, Init hangs without next: a failure is tried again."""
+    connect, calls = socket.create_connection, []
+
+    def create_connection(*args: object) -> socket.socket:
+        calls.append(args)
+        if 1 < len(calls) <= 1 + failures:
+            raise ConnectionResetError
+        return connect(*args)  # type: ignore[arg-type]  # reason: passed through
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    address = lifecycle.address  # type: ignore[attr-defined]  # reason: for tests
+
+    assert expected is register(address)

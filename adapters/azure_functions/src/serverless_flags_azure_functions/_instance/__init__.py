@@ -1,0 +1,1 @@
+"""The worker process of the emulator: a real worker library behind a small host."""

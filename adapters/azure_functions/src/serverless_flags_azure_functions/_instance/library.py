@@ -1,0 +1,202 @@
+"""
+The worker before Python 3.13: its call of a function, with azure-functions alone.
+
+It follows azure_functions_worker 4.34.0 (dispatcher.py,
+``_handle__invocation_request``); see also ``indexing``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import threading
+import traceback
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from serverless_flags_azure_functions._instance.data import (
+    Data,
+    HttpCall,
+    HttpReply,
+    Outcome,
+)
+from serverless_flags_azure_functions._instance.indexing import (
+    Indexed,
+    find_converter,
+    index_application,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The worker's own class, which a function gets as ``context``."""
+
+    invocation_id: str
+    function_name: str
+    function_directory: str
+    thread_local_storage: threading.local
+    trace_context: SimpleNamespace
+    retry_context: SimpleNamespace
+
+
+class Out:
+    """The worker's own class, which a function gets for an output binding."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def set(self, value: Any) -> None:
+        """Keep ``value`` until the function has returned."""
+        self._value = value
+
+    def get(self) -> Any:
+        """Return what was set."""
+        return self._value
+
+
+class LibraryWorker:
+    """The worker's part of an invocation, on the running loop and a thread pool."""
+
+    def __init__(self) -> None:
+        self.runtime = f"azure-functions {version('azure-functions')} (no worker)"
+        self._meta: Any = importlib.import_module("azure.functions.meta")
+        self._functions: dict[str, Indexed] = {}
+        self._thread_local = threading.local()
+        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
+        self._pool = ThreadPoolExecutor(int(count) if count else None)
+
+    async def index(self, script: Path) -> Mapping[str, list[dict[str, Any]]]:
+        """Import the application on the loop's thread."""
+        self._functions = {
+            function.name: function for function in index_application(script)
+        }
+        return {
+            name: [json.loads(raw) for raw in function.raw_bindings]
+            for name, function in self._functions.items()
+        }
+
+    async def invoke(
+        self, function: str, inputs: Mapping[str, Data], metadata: Mapping[str, Data]
+    ) -> Outcome:
+        """Decode, call, encode; what the function raises is an outcome too."""
+        indexed = self._functions[function]
+        outputs = {name: Out() for name in indexed.outputs}
+        try:
+            arguments = self._arguments(indexed, inputs, metadata)
+            result = await self._call(indexed, {**arguments, **outputs})
+            return self._outcome(indexed, result, outputs)
+        except Exception as error:  # noqa: BLE001  reason: the worker answers for it
+            message = f"{type(error).__name__}: {error}"
+            return Outcome(error=message, trace=traceback.format_exc())
+
+    def _arguments(
+        self,
+        indexed: Indexed,
+        inputs: Mapping[str, Data],
+        metadata: Mapping[str, Data],
+    ) -> dict[str, Any]:
+        datums = {name: self._datum(data) for name, data in metadata.items()}
+        arguments = {
+            name: self._decode(indexed, name, data, datums)
+            for name, data in inputs.items()
+        }
+        if indexed.wants_context:
+            arguments["context"] = self._context(indexed)
+        return arguments
+
+    async def _call(self, indexed: Indexed, arguments: Mapping[str, Any]) -> Any:
+        if indexed.is_async:
+            return await indexed.func(**arguments)
+        call = partial(indexed.func, **arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def _outcome(
+        self, indexed: Indexed, result: Any, outputs: Mapping[str, Out]
+    ) -> Outcome:
+        if result is not None and indexed.result is None:
+            message = f"function {indexed.name!r} returned a value without a binding"
+            raise RuntimeError(message)
+        returned = self._encode(indexed.result, result) if indexed.result else None
+        values = {
+            name: self._encode(indexed.outputs[name], out.get())
+            for name, out in outputs.items()
+        }
+        set_values = {name: data for name, data in values.items() if data is not None}
+        return Outcome(result=returned, outputs=set_values)
+
+    def _context(self, indexed: Indexed) -> Context:
+        return Context(
+            invocation_id=str(uuid.uuid4()),
+            function_name=indexed.name,
+            function_directory=indexed.directory,
+            thread_local_storage=self._thread_local,
+            trace_context=SimpleNamespace(
+                trace_parent="", trace_state="", attributes={}
+            ),
+            retry_context=SimpleNamespace(
+                retry_count=0, max_retry_count=0, exception=None
+            ),
+        )
+
+    def _decode(
+        self, indexed: Indexed, name: str, data: Data, metadata: Mapping[str, Any]
+    ) -> Any:
+        """Convert ``data`` as the binding and the annotation of ``name`` ask for it."""
+        converter = find_converter(indexed.inputs[name])
+        if converter is None or indexed.annotations.get(name) in (str, bytes):
+            return data.value
+        return converter.decode(self._datum(data), trigger_metadata=metadata)
+
+    def _encode(self, binding_type: str, value: Any) -> Data | None:
+        """Convert what the function returned or set, as the binding wants it."""
+        if value is None:
+            return None
+        converter = find_converter(binding_type)
+        if converter is None:
+            return Data("string" if isinstance(value, str) else "json", value)
+        datum = converter.encode(value, expected_type=None)
+        if datum.type == "http":
+            return Data("http", _reply(datum.value))
+        return Data(datum.type, datum.value)
+
+    def _datum(self, data: Data) -> Any:
+        """Return ``data`` in azure-functions' own class, requests in depth."""
+        if not isinstance(data.value, HttpCall):
+            return self._meta.Datum(data.value, data.kind)
+        call = data.value
+        fields = {
+            "method": self._text(call.method),
+            "url": self._text(call.url),
+            "headers": {k: self._text(v) for k, v in call.headers.items()},
+            "params": {k: self._text(v) for k, v in call.route_params.items()},
+            "query": {k: self._text(v) for k, v in call.query.items()},
+            "body": self._meta.Datum(call.body, "bytes"),
+        }
+        return self._meta.Datum(fields, "http")
+
+    def _text(self, value: str) -> Any:
+        return self._meta.Datum(value, "string")
+
+
+def _reply(fields: Mapping[str, Any]) -> HttpReply:
+    """Read what azure-functions makes of an ``HttpResponse``."""
+    cookies = [
+        ("Set-Cookie", morsel.OutputString())
+        for cookie in fields["cookies"] or []
+        for morsel in cookie.values()
+    ]
+    headers = [(name, datum.value) for name, datum in fields["headers"].items()]
+    return HttpReply(
+        int(fields["status_code"].value), [*headers, *cookies], fields["body"].value
+    )

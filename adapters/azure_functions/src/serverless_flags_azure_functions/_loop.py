@@ -1,0 +1,31 @@
+"""Let signals interrupt the event loop's sleep, so that a handler runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+
+def wake_loop_at_signals() -> None:
+    """
+    Wake the event loop of this, the main thread at every signal; does it once.
+
+    A handler in Python runs on the main thread, between two bytecodes. A signal that
+    comes just before the loop enters ``epoll_wait()``, or on another thread, would be
+    heard at the loop's next event, and an idle worker may have none. asyncio does the
+    same for handlers of its own (asyncio/unix_events.py, ``add_signal_handler``).
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)  # noqa: FBT003  reason: positional only
+    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    if previous != -1:  # asyncio's or ours: either wakes the loop
+        signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
+        os.close(reader)
+        os.close(writer)
+        return
+    loop.add_reader(reader, os.read, reader, 64)

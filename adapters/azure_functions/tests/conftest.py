@@ -1,0 +1,45 @@
+"""Fixtures for instances of the function apps in ``apps/``."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from serverless_flags.testing import FlagServer, emulate
+from serverless_flags_azure_functions._emulator import FunctionsHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+APPS = Path(__file__).parent / "apps"
+
+
+class Start(Protocol):
+    """Start an instance of a function app in ``apps/``."""
+
+    def __call__(
+        self, target: str, environ: Mapping[str, str] | None = None
+    ) -> FunctionsHost: ...
+
+
+@pytest.fixture(name="start")
+def _start() -> Iterator[Start]:
+    with contextlib.ExitStack() as instances:
+
+        def start(
+            target: str, environ: Mapping[str, str] | None = None
+        ) -> FunctionsHost:
+            instance = emulate("azure_functions", f"{APPS}/{target}", environ=environ)
+            assert isinstance(instance, FunctionsHost)
+            return instances.enter_context(instance)
+
+        yield start
+
+
+@pytest.fixture(name="flag_server")
+def _flag_server() -> Iterator[FlagServer]:
+    with FlagServer({"simpleFlag": True}) as server:
+        yield server

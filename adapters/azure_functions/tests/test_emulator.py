@@ -1,0 +1,237 @@
+"""The emulator calls functions as the host and the worker of their Python do."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from serverless_flags.exceptions import EmulatorError
+from serverless_flags_azure_functions._emulator import FunctionsHost
+
+APPS = Path(__file__).parent / "apps"
+
+
+def test_def_functions_run_in_the_pool_and_coroutines_on_the_loop(start):
+    """The module is imported, and coroutines run, on the main thread."""
+    instance = start("plain.py:hello")
+
+    pool, loop = instance.request(), instance.request("/api/hello_async")
+
+    assert "MainThread" == pool.json()["imported_by"]
+    assert pool.json()["thread"].startswith("ThreadPoolExecutor")
+    assert "MainThread" == loop.json()["thread"]
+    assert 202 == pool.status == loop.status
+
+
+def test_a_request_arrives_as_it_was_sent(start):
+    """Method, query and body pass; the front end appends the address that called."""
+    instance = start("plain.py:hello")
+
+    answer = instance.request(
+        "/?q=1", method="POST", headers={"X-Forwarded-For": "9.9.9.9"}, body=b"text"
+    ).json()
+
+    assert "POST" == answer["method"]
+    assert {"q": "1"} == answer["params"]
+    assert "text" == answer["body"]
+    assert answer["url"].endswith("/api/hello?q=1")
+    assert answer["forwarded"].startswith("9.9.9.9, 127.0.0.1:")
+
+
+def test_the_context_is_the_workers(start):
+    """A function that declares ``context`` gets the invocation's."""
+    instance = start("plain.py:hello_async")
+
+    first, second = instance.request().json(), instance.request().json()
+
+    assert str(APPS) == first["directory"]
+    assert "hello_async" == first["function"]
+    assert first["invocation"] != second["invocation"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/api/items/7", {"id": "7"}),
+        ("/api/items/7/red", {"id": "7", "tag": "red"}),
+        ("/API/Items/7/red/", {"id": "7", "tag": "red"}),
+    ],
+)
+def test_route_parameters_reach_the_function(start, path, expected):
+    """Routes are matched as ASP.NET does: parameters, optional ones, any case."""
+    instance = start("plain.py:item")
+
+    assert expected == instance.request(path).json()["route_params"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("/api/nothing", "GET"), ("/api/items/7/red/more", "GET"), ("/api/hello", "PUT")],
+)
+def test_what_no_route_matches_is_not_found(start, path, method):
+    """A wrong path or method calls nothing."""
+    instance = start("plain.py:hello")
+
+    assert 404 == instance.request(path, method=method).status
+
+
+def test_what_functions_return_becomes_the_answer(start):
+    """Text, nothing, a cookie and an exception each have their answer."""
+    instance = start("plain.py:files")
+
+    text = instance.request("/api/files/a/b")
+    silent = instance.request("/api/silent")
+    cookie = instance.request("/api/cookie")
+    broken = instance.request("/api/broken")
+
+    assert (200, "a/b") == (text.status, text.body)
+    assert (204, "") == (silent.status, silent.body)
+    assert (200, "a cookie") == (cookie.status, cookie.body)
+    assert (500, "LookupError: no such thing") == (broken.status, broken.body)
+    assert "nothing to say" in instance.output
+    assert "raise LookupError(message)" in instance.output
+
+
+def test_invocations_run_side_by_side(start):
+    """A coroutine that waits for another invocation is not alone on the loop."""
+    instance = start("plain.py:meet")
+
+    with concurrent.futures.ThreadPoolExecutor() as callers:
+        paths = ["/api/meet", "/api/meet?second=1"]
+        answers = list(callers.map(instance.request, paths))
+
+    assert ["met", "met"] == [answer.body for answer in answers]
+
+
+def test_other_triggers_are_run_by_name(start):
+    """The binding's converter makes the parameter; outputs come back."""
+    instance = start("plain.py:queue")
+
+    answer = instance.invoke(
+        "queue", "a message", metadata={"DequeueCount": 3}, inputs={"blob": "a blob"}
+    )
+
+    expected = {"result": None, "outputs": {"answer": "a message 3 a blob"}}
+    assert expected == answer.json()
+
+
+def test_a_target_without_a_route_cannot_be_requested(start):
+    """``request`` says how else a queue's function is called."""
+    instance = start("plain.py:queue")
+
+    with pytest.raises(EmulatorError, match=r"queue has no HTTP trigger.*invoke"):
+        instance.request()
+
+
+def test_the_runtime_names_its_versions(start):
+    """Below Python 3.13 there is no worker to install, and ``runtime`` says so."""
+    if sys.version_info >= (3, 13):
+        library = f"azure-functions-runtime {version('azure-functions-runtime')}"
+    else:
+        library = f"azure-functions {version('azure-functions')} (no worker)"
+
+    instance = start("plain.py:hello")
+
+    assert f"{library}, Python {platform.python_version()}" == instance.runtime
+
+
+def test_the_environment_is_azures(start, monkeypatch):
+    """What another cloud has set here is gone, and the caller's settings stand last."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "other-cloud")
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
+    instance = start("plain.py:environ", {"WEBSITE_SITE_NAME": "my-app"})
+
+    environ = instance.request().json()["environ"]
+
+    assert "python" == environ["FUNCTIONS_WORKER_RUNTIME"]
+    assert "my-app" == environ["WEBSITE_SITE_NAME"]
+    assert not {"AWS_LAMBDA_FUNCTION_NAME", "WEBSITE_AUTH_ENABLED"} & environ.keys()
+
+
+def test_sigterm_ends_the_worker_by_the_signal(start):
+    """The worker has no handler: Azure reports exit code 143."""
+    instance = start("plain.py:hello")
+    instance.request()
+
+    end = instance.terminate()
+
+    assert (-15, False) == (end.code, end.killed)
+
+
+def test_a_handler_of_the_application_runs(start):
+    """Python signal handlers run on the worker's main thread, as on Azure."""
+    instance = start("plain.py:leave")
+    instance.request()
+
+    assert 3 == instance.terminate().code
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("import no_such_module", "no_such_module"),
+        ("", "function app"),
+        (
+            "import azure.functions as func\n"
+            "app = func.FunctionApp()\n"
+            "@app.route()\n"
+            "def handler(req, other): ...\n",
+            "declared in Python",
+        ),
+        (
+            "import azure.functions as func\n"
+            "app = func.FunctionApp()\n"
+            "@app.route()\n"
+            "def other(req): ...\n",
+            "no function 'handler'",
+        ),
+    ],
+)
+def test_what_cannot_be_indexed_does_not_start(tmp_path, source, complaint):
+    """The error shows what the worker would have reported to its host."""
+    script = tmp_path / "function_app.py"
+    script.write_text(source)
+
+    with (
+        pytest.raises(EmulatorError, match=complaint),
+        FunctionsHost(f"{script}:handler"),
+    ):
+        pass
+
+
+def test_an_instance_that_has_ended_does_not_answer(start):
+    """A request to it raises instead of waiting."""
+    instance = start("plain.py:hello")
+    instance.terminate()
+
+    with pytest.raises(EmulatorError, match="does not answer"):
+        instance.request()
+
+
+def test_an_instance_that_was_not_started_has_no_runtime():
+    """What only the instance knows is asked for too early."""
+    with pytest.raises(EmulatorError, match="call start"):
+        _ = FunctionsHost(f"{APPS}/plain.py:hello").runtime
+
+
+def test_host_json_changes_the_routes(tmp_path):
+    """``routePrefix`` may be empty, and a catch-all route takes the root then."""
+    (tmp_path / "host.json").write_text('{"extensions":{"http":{"routePrefix":""}}}')
+    script = tmp_path / "function_app.py"
+    script.write_text(
+        "import azure.functions as func\n"
+        "app = func.FunctionApp()\n"
+        '@app.route(route="{*path}")\n'
+        "def handler(req: func.HttpRequest) -> str:\n"
+        '    return "path: " + req.route_params.get("path", "")\n'
+    )
+
+    with FunctionsHost(f"{script}:handler") as instance:
+        bodies = [instance.request(path).body for path in ("/", "/a/b")]
+
+    assert ["path: ", "path: a/b"] == bodies

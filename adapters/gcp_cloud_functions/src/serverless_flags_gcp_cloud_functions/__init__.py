@@ -1,0 +1,56 @@
+"""Google Cloud Functions (Cloud Run functions) for serverless-flags: the doorbell.
+
+It is imported in every process that has the adapter installed, on any cloud: it looks
+at the environment and leaves everything else to ``_platform`` and ``_emulator``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serverless_flags import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from serverless_flags import Platform
+    from serverless_flags.testing import Emulator
+
+NAME = "gcp_cloud_functions"
+
+
+@hookimpl
+def detect_platform(environ: Mapping[str, str]) -> Platform | None:
+    """
+    Recognise functions-framework, on Google's servers and on a laptop.
+
+    It sets ``FUNCTION_TARGET`` itself before it imports the user's module
+    (functions_framework/_function_registry.py, ``get_function_target``). The oldest
+    runtimes of the 1st generation had ``FUNCTION_NAME`` and ``GCP_PROJECT`` instead.
+    """
+    first_generation = "FUNCTION_NAME" in environ and "GCP_PROJECT" in environ
+    if not first_generation and "FUNCTION_TARGET" not in environ:
+        return None
+    from serverless_flags_gcp_cloud_functions._platform import (  # noqa: PLC0415  reason: only the elected adapter enters its room
+        GcpCloudFunctions,
+    )
+
+    return GcpCloudFunctions(environ)
+
+
+@hookimpl
+def emulate(
+    platform_name: str,
+    target: str,
+    environ: Mapping[str, str],
+    python: str,
+    options: Mapping[str, str],
+) -> Emulator | None:
+    """Run ``target`` under the real functions-framework on this machine."""
+    if platform_name != NAME:
+        return None
+    from serverless_flags_gcp_cloud_functions._emulator import (  # noqa: PLC0415  reason: development only
+        FunctionsFramework,
+    )
+
+    return FunctionsFramework(target, environ=environ, python=python, **options)

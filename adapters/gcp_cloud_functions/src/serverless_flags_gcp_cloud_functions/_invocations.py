@@ -1,0 +1,122 @@
+"""Read an invocation from the arguments of any of functions-framework's signatures.
+
+The types are recognised by the names of their classes: importing Flask or Starlette
+here would load the one that the function does not use.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from serverless_flags import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Reader = Callable[[Any, Callable[[], float] | None], Invocation]
+
+
+def choose_reader(kind: type) -> Reader:
+    """Return the reader for a last argument of type ``kind``."""
+    for base in kind.__mro__:
+        reader = _READERS.get(f"{base.__module__.partition('.')[0]}.{base.__name__}")
+        if reader is not None:
+            return reader
+    return _read_nothing
+
+
+def _read_nothing(
+    argument: Any,  # noqa: ARG001  reason: the signature of every reader
+    remaining_time: Callable[[], float] | None,
+) -> Invocation:
+    """Expect nothing of a typed function's argument: it is the user's own."""
+    return Invocation(remaining_time=remaining_time)
+
+
+def _read_wsgi(request: Any, remaining_time: Callable[[], float] | None) -> Invocation:
+    environ = request.environ
+    return Invocation(
+        environ.get("HTTP_FUNCTION_EXECUTION_ID")
+        or environ.get("HTTP_X_CLOUD_TRACE_CONTEXT"),
+        remaining_time,
+        partial(_wsgi_context, request),
+    )
+
+
+def _wsgi_context(request: Any) -> dict[str, Any]:
+    environ = request.environ
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+    return _http_context(
+        forwarded, environ.get("REMOTE_ADDR"), request.method, request.path
+    )
+
+
+def _read_asgi(request: Any, remaining_time: Callable[[], float] | None) -> Invocation:
+    headers = request.scope["headers"]
+    return Invocation(
+        _last(headers, b"function-execution-id")
+        or _last(headers, b"x-cloud-trace-context"),
+        remaining_time,
+        partial(_asgi_context, request.scope),
+    )
+
+
+def _asgi_context(scope: Any) -> dict[str, Any]:
+    forwarded = _last(scope["headers"], b"x-forwarded-for") or ""
+    client = scope.get("client")
+    return _http_context(
+        forwarded, client[0] if client else None, scope["method"], scope["path"]
+    )
+
+
+def _last(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Return the last header ``name``: what stands behind it, Google's proxy added."""
+    for key, value in reversed(headers):
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def _http_context(
+    forwarded: str, peer: str | None, method: str, path: str
+) -> dict[str, Any]:
+    """
+    Return what Google vouches for, and no ``userId``.
+
+    The last address of ``X-Forwarded-For`` is the one that Google's front end saw; all
+    before it may be the client's invention (esp-v2 pull request 318: Cloud Run sets or
+    appends it). Behind an external load balancer it is the balancer's own address.
+    Without the header, on a laptop, the peer is the client. IAP's unsigned
+    ``X-Goog-Authenticated-User-*`` can be forged where a function is reachable past
+    IAP (cloud.google.com/iap/docs/signed-headers-howto).
+    """
+    context: dict[str, Any] = {"properties": {"method": method, "path": path}}
+    address = forwarded.rpartition(",")[2].strip() or peer
+    if address:
+        context["remoteAddress"] = address
+    return context
+
+
+def _read_cloud_event(
+    event: Any, remaining_time: Callable[[], float] | None
+) -> Invocation:
+    properties = {"type": event["type"], "source": event["source"]}
+    return Invocation(event["id"], remaining_time, {"properties": properties})
+
+
+def _read_background(
+    context: Any, remaining_time: Callable[[], float] | None
+) -> Invocation:
+    properties = {"type": context.event_type} if context.event_type else {}
+    return Invocation(
+        context.event_id or None, remaining_time, {"properties": properties}
+    )
+
+
+_READERS: dict[str, Reader] = {
+    "werkzeug.Request": _read_wsgi,
+    "starlette.Request": _read_asgi,
+    "cloudevents.CloudEvent": _read_cloud_event,
+    "google.Context": _read_background,
+}

@@ -1,0 +1,115 @@
+"""Facts and signals of Google Cloud Functions, as functions-framework runs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from serverless_flags import Platform, hookimpl, signals
+from serverless_flags_gcp_cloud_functions import NAME
+from serverless_flags_gcp_cloud_functions._invocations import choose_reader
+from serverless_flags_gcp_cloud_functions._uvicorn import connect_shutdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from serverless_flags import FlagSession, Invocation
+    from serverless_flags_gcp_cloud_functions._invocations import Reader
+
+
+class GcpCloudFunctions(Platform):
+    """
+    Functions under functions-framework: gunicorn, or uvicorn inside gunicorn.
+
+    The user's module is imported in gunicorn's master and the workers are forked
+    afterwards (functions_framework/_http/gunicorn.py, ``load``). So nothing is started
+    or connected before a worker's first invocation: gunicorn overwrites the master's
+    signal handlers in each worker.
+    """
+
+    name = NAME
+    specificity = 20  # above Knative and plain Cloud Run, which share K_SERVICE
+    will_fork = True
+    shutdown_grace = 2.0  # of Google's 10, of which a draining server may take many
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.function_name = (
+            environ.get("K_SERVICE")
+            or environ.get("FUNCTION_TARGET")
+            or environ.get("FUNCTION_NAME")
+        )
+        self._hears_end = not _is_first_generation(environ)
+        self._timeout = _timeout(environ)
+        self._readers: dict[type, Reader] = {}
+
+    @hookimpl
+    def connect_instance(self, session: FlagSession, at: str) -> bool:
+        """
+        Connect the ends that this worker's server can have.
+
+        ======================  ==============================  ====================
+        server                  at SIGTERM                      after the last answer
+        ======================  ==============================  ====================
+        gunicorn gthread        (a handler needs the main       ``atexit``
+                                thread, which is not ours)
+        gunicorn sync           handler                         ``atexit``
+        uvicorn, ``async def``  handler                         ``Server.shutdown``
+        uvicorn, ``def``        (as gthread)                    ``Server.shutdown``
+        ======================  ==============================  ====================
+        """
+        if at != "first_invocation":
+            return False
+        grace = self.shutdown_grace
+        signals.connect_exit(session, grace=grace)
+        drains = connect_shutdown(session, grace=grace)
+        handles = signals.connect_sigterm(session, grace=grace)
+        return self._hears_end and (drains or handles or _runs_atexit())
+
+    @hookimpl
+    def read_invocation(self, args: tuple[Any, ...]) -> Invocation:
+        """Read the last positional argument: the request, the event or its context."""
+        argument = args[-1] if args else None
+        kind = type(argument)
+        reader = self._readers.get(kind)
+        if reader is None:
+            reader = self._readers[kind] = choose_reader(kind)
+        timeout = self._timeout
+        return reader(argument, None if timeout is None else _countdown(timeout))
+
+
+def _is_first_generation(environ: Mapping[str, str]) -> bool:
+    """
+    Tell the 1st generation, for which no source promises a SIGTERM.
+
+    Only the 2nd, a Cloud Run service, has ``K_CONFIGURATION`` (firebase-functions, pull
+    request 930); on a laptop there is no ``K_SERVICE`` either.
+    """
+    if environ.get("K_CONFIGURATION"):
+        return False
+    oldest = "FUNCTION_NAME" in environ and "GCP_PROJECT" in environ
+    return oldest or "K_SERVICE" in environ
+
+
+def _runs_atexit() -> bool:
+    """
+    Tell whether this process ends in good order.
+
+    uvicorn ends by its signal, and the reloader of ``--debug`` is killed by its parent.
+    """
+    return "uvicorn.server" not in sys.modules and "WERKZEUG_RUN_MAIN" not in os.environ
+
+
+def _timeout(environ: Mapping[str, str]) -> float | None:
+    """Return the service's request timeout in seconds, None when it is not known."""
+    try:
+        return float(environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")) or None
+    except ValueError:
+        return None
+
+
+def _countdown(seconds: float) -> Callable[[], float]:
+    """Return the seconds that are left, counted from now."""
+    deadline = time.monotonic() + seconds
+    return lambda: deadline - time.monotonic()

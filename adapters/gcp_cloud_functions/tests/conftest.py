@@ -1,0 +1,70 @@
+"""Fixtures for instances of functions under the real functions-framework."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from serverless_flags.testing import FlagServer, emulate
+from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
+
+FUNCTIONS = Path(__file__).parent / "functions"
+
+
+class Start(Protocol):
+    """Start an instance of a function in ``functions/``."""
+
+    def __call__(
+        self, target: str, *, environ: dict[str, str] | None = None, **options: str
+    ) -> FunctionsFramework: ...
+
+
+@pytest.fixture(name="start")
+def _start() -> Iterator[Start]:
+    with contextlib.ExitStack() as instances:
+
+        def start(
+            target: str, *, environ: dict[str, str] | None = None, **options: str
+        ) -> FunctionsFramework:
+            instance = emulate(
+                "gcp_cloud_functions",
+                f"{FUNCTIONS}/{target}",
+                environ=environ,
+                **options,
+            )
+            assert isinstance(instance, FunctionsFramework)
+            return instances.enter_context(instance)
+
+        yield start
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[FlagServer]:
+    with FlagServer({"simpleFlag": True, "otherFlag": True}) as server:
+        yield server
+
+
+@pytest.fixture(name="start_flagged")
+def _start_flagged(start: Start, server: FlagServer) -> Start:
+    """Start a function of ``flagged.py`` that asks the flag server."""
+
+    def start_flagged(
+        target: str, *, environ: dict[str, str] | None = None, **options: str
+    ) -> FunctionsFramework:
+        environ = {**server.environ, **(environ or {})}
+        return start(f"flagged.py:{target}", environ=environ, **options)
+
+    return start_flagged
+
+
+@pytest.fixture(name="gate")
+def _gate(tmp_path: Path) -> Path:
+    """Make a named pipe: a function that reads it is in flight until it is closed."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    return gate

@@ -1,0 +1,175 @@
+"""Functions of every kind that functions-framework knows, each asking for a flag."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import functions_framework
+import functions_framework.aio
+from flask import Response
+from starlette.responses import StreamingResponse
+
+from serverless_flags import FlagSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from cloudevents.http import CloudEvent
+    from flask import Request
+    from starlette.requests import Request as AsyncRequest
+
+flags = FlagSession()
+others = FlagSession(app_name="others")
+
+
+def _answer() -> dict[str, Any]:
+    return {"enabled": flags.is_enabled("simpleFlag"), "pid": os.getpid()}
+
+
+def _pass(gate: str | None) -> None:
+    """Wait until the other end of the named pipe was opened and closed again."""
+    if gate:
+        Path(gate).read_text()
+
+
+@functions_framework.http
+@flags.wrap
+def http(request: Request) -> dict[str, Any]:
+    """Answer with the flag, after the gate if there is one."""
+    _pass(request.args.get("gate"))
+    return _answer()
+
+
+@flags.wrap
+@functions_framework.http
+def http_wrapped_last(_request: Request) -> dict[str, Any]:
+    """Answer with the flag; the decorators stand in the other order."""
+    return _answer()
+
+
+@functions_framework.http
+@others.wrap
+@flags.wrap
+def http_two_sessions(_request: Request) -> dict[str, Any]:
+    """Ask two sessions."""
+    return {**_answer(), "other": others.is_enabled("otherFlag")}
+
+
+@functions_framework.http
+@flags.wrap
+def http_failing(_request: Request) -> dict[str, Any]:
+    """Fail as a function of its own would."""
+    message = f"asked, and failed: {_answer()['enabled']}"
+    raise LookupError(message)
+
+
+@functions_framework.http
+@flags.wrap
+def http_streaming(_request: Request) -> Response:
+    """Answer in two parts, the second of which asks for the flag."""
+
+    def body() -> Iterator[str]:
+        yield "flag: "
+        yield str(flags.is_enabled("simpleFlag"))
+
+    return Response(body(), status=201, headers={"x-own": "kept"})
+
+
+class Asked:
+    """What the typed function takes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @staticmethod
+    def from_dict(values: dict[str, str]) -> Asked:
+        """Read the request's body."""
+        return Asked(values["name"])
+
+
+@functions_framework.typed(Asked)
+@flags.wrap
+def typed(asked):  # noqa: ANN001, ANN201  reason: the framework compares an annotation, a string here
+    """Answer with the flag that was asked for."""
+    return {"enabled": flags.is_enabled(asked.name)}
+
+
+@functions_framework.cloud_event
+@flags.wrap
+def cloud_event(event: CloudEvent) -> None:
+    """Print the flag."""
+    print("event", event["id"], _answer()["enabled"], flush=True)
+
+
+@flags.wrap
+@functions_framework.cloud_event
+def cloud_event_wrapped_last(event: CloudEvent) -> None:
+    """Print the flag; the decorators stand in the other order."""
+    print("event", event["id"], _answer()["enabled"], flush=True)
+
+
+@flags.wrap
+def background(data: Any, context: Any) -> None:
+    """Print the flag."""
+    print("event", context.event_id, data, _answer()["enabled"], flush=True)
+
+
+@functions_framework.aio.http
+@flags.wrap
+async def aio_http(request: AsyncRequest) -> dict[str, Any]:
+    """Answer with the flag, after the gate if there is one."""
+    await asyncio.to_thread(_pass, request.query_params.get("gate"))
+    return _answer()
+
+
+@flags.wrap
+@functions_framework.aio.http
+async def aio_http_wrapped_last(_request: AsyncRequest) -> dict[str, Any]:
+    """Answer with the flag; the decorators stand in the other order."""
+    return _answer()
+
+
+@functions_framework.aio.http
+@others.wrap
+@flags.wrap
+async def aio_http_two_sessions(_request: AsyncRequest) -> dict[str, Any]:
+    """Ask two sessions."""
+    return {**_answer(), "other": others.is_enabled("otherFlag")}
+
+
+@functions_framework.aio.http
+@flags.wrap
+def aio_def_http(request: AsyncRequest) -> dict[str, Any]:
+    """Answer with the flag from the loop's executor, after the gate if there is one."""
+    _pass(request.query_params.get("gate"))
+    return _answer()
+
+
+@functions_framework.aio.http
+@flags.wrap
+async def aio_http_failing(_request: AsyncRequest) -> dict[str, Any]:
+    """Fail as a function of its own would."""
+    message = f"asked, and failed: {_answer()['enabled']}"
+    raise LookupError(message)
+
+
+@functions_framework.aio.http
+@flags.wrap
+async def aio_http_streaming(_request: AsyncRequest) -> StreamingResponse:
+    """Answer in two parts, the second of which asks for the flag."""
+
+    async def body() -> AsyncIterator[str]:
+        yield "flag: "
+        yield str(flags.is_enabled("simpleFlag"))
+
+    return StreamingResponse(body(), 201, {"x-own": "kept"})
+
+
+@functions_framework.aio.cloud_event
+@flags.wrap
+async def aio_cloud_event(event: CloudEvent) -> None:
+    """Print the flag."""
+    print("event", event["id"], _answer()["enabled"], flush=True)

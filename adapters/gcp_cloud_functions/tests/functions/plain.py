@@ -1,0 +1,57 @@
+"""Functions without flags: what the platform itself does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import functions_framework
+import functions_framework.aio
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+    from flask import Request
+    from starlette.requests import Request as AsyncRequest
+
+IMPORTED_BY = os.getpid()
+
+
+def _process() -> dict[str, Any]:
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    return {
+        "imported_by": IMPORTED_BY,
+        "pid": os.getpid(),
+        "main_thread": on_main_thread,
+        "environ": dict(os.environ),
+    }
+
+
+@functions_framework.http
+def http(request: Request) -> dict[str, Any]:
+    """Tell what was asked and where it runs."""
+    asked = [request.method, request.path, request.headers.get("x-asked", "")]
+    return {**_process(), "asked": asked, "body": request.get_data(as_text=True)}
+
+
+@functions_framework.aio.http
+async def aio_http(_request: AsyncRequest) -> dict[str, Any]:
+    """Tell where it runs."""
+    return _process()
+
+
+@functions_framework.aio.http
+def aio_def_http(_request: AsyncRequest) -> dict[str, Any]:
+    """Tell where it runs."""
+    return _process()
+
+
+@functions_framework.cloud_event
+def cloud_event(event: CloudEvent) -> None:
+    """Print what was delivered."""
+    print("event", event["type"], event["source"], event["id"], event.data, flush=True)
+
+
+def background(data: Any, context: Any) -> None:
+    """Print what was delivered."""
+    print("background", data, context.event_id, context.event_type, flush=True)

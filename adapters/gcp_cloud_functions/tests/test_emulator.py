@@ -1,0 +1,197 @@
+"""The emulator is the real functions-framework, started and ended as Google does it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from serverless_flags.exceptions import EmulatorError, MissingDependencyError
+from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
+
+PLAIN = Path(__file__).parent / "functions" / "plain.py"
+
+
+@pytest.mark.parametrize("server", ["gthread", "sync"])
+def test_gunicorn_imports_in_the_master_and_serves_in_a_worker(start, server):
+    """The process that imports the user's module is not the one that serves."""
+    instance = start("plain.py:http", server=server)
+
+    answer = instance.request().json()
+
+    assert instance.process.pid == answer["imported_by"]
+    assert answer["pid"] != answer["imported_by"]
+    assert (server == "sync") == answer["main_thread"]
+
+
+@pytest.mark.parametrize(
+    ("target", "on_main_thread"), [("aio_http", True), ("aio_def_http", False)]
+)
+def test_an_aio_target_is_served_by_uvicorn(start, target, on_main_thread):
+    """functions-framework chooses uvicorn by the target, whatever was asked for."""
+    instance = start(f"plain.py:{target}")
+
+    answer = instance.request().json()
+
+    assert answer["main_thread"] is on_main_thread
+    assert "(uvicorn)" in instance.runtime
+
+
+def test_the_runtime_names_its_versions(start):
+    """``runtime`` tells the framework, its server and the instance's Python."""
+    import functions_framework  # noqa: PLC0415, F401  reason: what the instance runs
+    from importlib.metadata import version  # noqa: PLC0415  reason: only here
+
+    instance = start("plain.py:http", server="sync")
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    expected = (
+        f"functions-framework {version('functions-framework')} (gunicorn sync), "
+        f"Python {python}"
+    )
+    assert expected == instance.runtime
+
+
+def test_the_environment_is_googles(start, monkeypatch):
+    """What another cloud has set here is gone, and the caller's settings stand last."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "other-cloud")
+    monkeypatch.setenv("THREADS", "1")
+    monkeypatch.setenv("KEPT", "kept")
+    instance = start(
+        "plain.py:http", environ={"K_SERVICE": "named", "UNLEASH_URL": "u"}
+    )
+
+    environ = instance.request().json()["environ"]
+
+    assert "AWS_LAMBDA_FUNCTION_NAME" not in environ
+    assert "THREADS" not in environ
+    assert ("kept", "named", "u") == (
+        environ["KEPT"],
+        environ["K_SERVICE"],
+        environ["UNLEASH_URL"],
+    )
+    assert ("http", "http") == (
+        environ["FUNCTION_TARGET"],
+        environ["FUNCTION_SIGNATURE_TYPE"],
+    )
+
+
+def test_a_request_reaches_the_function_whole(start):
+    """Method, path, headers and body arrive as they were given."""
+    instance = start("plain.py:http")
+
+    answer = instance.request(
+        "/a/b", method="PUT", headers={"x-asked": "yes"}, body=b"body"
+    )
+
+    assert 200 == answer.status
+    assert ["PUT", "/a/b", "yes"] == answer.json()["asked"]
+    assert "body" == answer.json()["body"]
+    assert 0 < answer.seconds < instance.cold_start
+
+
+def test_an_event_reaches_the_function(start):
+    """``cloud_event`` delivers data and attributes, given and default."""
+    instance = start("plain.py:cloud_event")
+
+    answer = instance.cloud_event({"a": 1}, id="42", type="com.example.thing")
+
+    assert 200 == answer.status
+    expected = "event com.example.thing //serverless-flags/emulator 42 {'a': 1}"
+    assert expected in instance.output
+
+
+def test_a_background_function_is_called_with_data_and_context(start):
+    """``signature_type`` reaches functions without a decorator."""
+    instance = start("plain.py:background", signature_type="event")
+
+    body = b'{"context": {"eventId": "7", "eventType": "t"}, "data": {"a": 1}}'
+    answer = instance.request(
+        method="POST", headers={"content-type": "application/json"}, body=body
+    )
+
+    assert 200 == answer.status
+    assert "background {'a': 1} 7 t" in instance.output
+
+
+@pytest.mark.parametrize(
+    ("server", "target", "code"),
+    [("gthread", "http", 0), ("sync", "http", 0), ("uvicorn", "aio_http", 0)],
+)
+def test_sigterm_ends_the_instance_in_good_order(start, server, target, code):
+    """The master ends its workers and exits by itself inside the grace."""
+    instance = start(f"plain.py:{target}", server=server)
+    instance.request()
+
+    end = instance.terminate()
+
+    assert (code, False) == (end.code, end.killed)
+
+
+def test_the_grace_ends_with_sigkill(start):
+    """An instance that does not end in time is killed, as Cloud Run does it."""
+    instance = start("plain.py:http", grace="0.05")
+    instance.freeze()  # what no longer runs cannot hear SIGTERM
+
+    end = instance.terminate()
+
+    assert (-signal.SIGKILL, True) == (end.code, end.killed)
+
+
+def test_a_frozen_instance_answers_after_its_thaw(start):
+    """Freezing stops the master and the workers, and nothing is lost by it."""
+    instance = start("plain.py:http")
+    instance.freeze()
+    instance.thaw()
+
+    assert 200 == instance.request().status
+
+
+def test_two_workers_serve(start):
+    """``workers`` is gunicorn's number of worker processes."""
+    instance = start("plain.py:http", workers="2", server="sync")
+
+    assert "2" == instance.request().json()["environ"]["WORKERS"]
+
+
+def test_the_debug_server_serves_from_its_reloaders_child(start):
+    """``--debug`` is Flask's development server, with the module imported twice."""
+    instance = start("plain.py:http", server="debug")
+
+    answer = instance.request().json()
+
+    assert instance.process.pid != answer["pid"]
+    assert "(werkzeug)" in instance.runtime
+
+
+def test_a_module_that_fails_shows_what_it_printed(start):
+    """The error of an instance that does not start carries its traceback."""
+    with pytest.raises(EmulatorError, match="to contain a function named 'absent'"):
+        start("plain.py:absent")
+
+
+def test_an_instance_that_is_gone_is_an_error(start):
+    """A request to an instance that has ended says so."""
+    instance = start("plain.py:http")
+    instance.kill()
+
+    with pytest.raises(EmulatorError, match="does not answer"):
+        instance.request()
+
+
+def test_an_unknown_server_is_refused():
+    """The error lists the servers there are."""
+    with pytest.raises(EmulatorError, match="gthread, sync, uvicorn, debug"):
+        FunctionsFramework(f"{PLAIN}:http", server="waitress")
+
+
+def test_a_python_without_functions_framework_shows_the_cure(tmp_path):
+    """The message is the command that installs it."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    python.chmod(0o755)
+
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[emulator\]"):
+        FunctionsFramework(f"{PLAIN}:http", python=str(python)).runtime  # noqa: B018  reason: a property that asks

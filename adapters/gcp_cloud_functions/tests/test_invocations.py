@@ -1,0 +1,173 @@
+"""An invocation is read from the arguments that functions-framework really passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+import pytest
+from cloudevents.http import CloudEvent
+from google.cloud.functions.context import Context
+from starlette.requests import Request
+from werkzeug.test import EnvironBuilder
+
+from serverless_flags import Invocation
+from serverless_flags_gcp_cloud_functions._platform import GcpCloudFunctions
+
+EXECUTION = ("Function-Execution-Id", "execution-1")
+TRACE = ("X-Cloud-Trace-Context", "trace-1/2;o=1")
+FORGED = "198.51.100.1"
+CLIENT = "203.0.113.7"
+
+
+def _flask(*headers: tuple[str, str]) -> flask.Request:
+    builder = EnvironBuilder("/a/b", method="PUT", headers=list(headers))
+    return flask.Request({**builder.get_environ(), "REMOTE_ADDR": "192.0.2.1"})
+
+
+def _starlette(*headers: tuple[str, str]) -> Request:
+    return Request(
+        {
+            "type": "http",
+            "method": "PUT",
+            "path": "/a/b",
+            "client": ("192.0.2.1", 1234),
+            "headers": [(a.lower().encode(), b.encode()) for a, b in headers],
+        }
+    )
+
+
+HTTP = pytest.mark.parametrize("request_of", [_flask, _starlette])
+
+
+def _read(*args: Any, **environ: str) -> Invocation:
+    platform = GcpCloudFunctions({"FUNCTION_TARGET": "hello", **environ})
+    return platform.read_invocation(args)
+
+
+def _context(invocation: Invocation) -> Any:
+    context = invocation.context
+    return context() if callable(context) else context
+
+
+@HTTP
+def test_the_execution_id_identifies_a_request(request_of):
+    """It is the label under which Google logs the invocation."""
+    assert "execution-1" == _read(request_of(TRACE, EXECUTION)).id
+
+
+@HTTP
+def test_the_trace_identifies_a_request_without_an_execution_id(request_of):
+    """Older functions-frameworks add no execution id."""
+    assert "trace-1/2;o=1" == _read(request_of(TRACE)).id
+
+
+@HTTP
+def test_nothing_identifies_a_bare_request(request_of):
+    """An identifier is never invented."""
+    assert _read(request_of()).id is None
+
+
+@HTTP
+@pytest.mark.parametrize(
+    "forwarded", [CLIENT, f"{FORGED}, {CLIENT}", f"{FORGED},{FORGED},{CLIENT}"]
+)
+def test_the_last_forwarded_address_is_the_clients(request_of, forwarded):
+    """What stands before the address that Google's front end saw may be forged."""
+    invocation = _read(request_of(("X-Forwarded-For", forwarded)))
+
+    expected = {
+        "remoteAddress": CLIENT,
+        "properties": {"method": "PUT", "path": "/a/b"},
+    }
+    assert expected == _context(invocation)
+
+
+def test_the_last_of_several_headers_counts():
+    """A client's own header line does not come before Google's."""
+    lines = [("X-Forwarded-For", FORGED), ("X-Forwarded-For", CLIENT)]
+
+    assert CLIENT == _context(_read(_starlette(*lines)))["remoteAddress"]
+
+
+@HTTP
+def test_the_peer_is_the_client_on_a_laptop(request_of):
+    """Nothing forwards a request there."""
+    assert "192.0.2.1" == _context(_read(request_of()))["remoteAddress"]
+
+
+def test_a_client_without_an_address_has_none():
+    """A server on a Unix socket knows no address."""
+    request = _starlette()
+    request.scope["client"] = None
+
+    assert "remoteAddress" not in _context(_read(request))
+
+
+@HTTP
+def test_unsigned_identity_headers_are_not_believed(request_of):
+    """They can be forged where a function is reachable past IAP."""
+    header = ("X-Goog-Authenticated-User-Id", "accounts.google.com:forged")
+
+    assert "userId" not in _context(_read(request_of(header)))
+
+
+def test_a_request_class_of_the_users_is_recognised():
+    """Flask lets an application derive its own request class."""
+
+    class OwnRequest(flask.Request):
+        pass
+
+    request = OwnRequest(EnvironBuilder(headers=[EXECUTION]).get_environ())
+
+    assert "execution-1" == _read(request).id
+
+
+def test_an_event_is_read_from_its_attributes():
+    """A CloudEvent has an identifier, a type and a source, and no person."""
+    attributes = {"id": "7", "type": "com.example.made", "source": "//example"}
+    invocation = _read(CloudEvent(attributes, {"a": 1}))
+
+    assert "7" == invocation.id
+    properties = {"type": "com.example.made", "source": "//example"}
+    assert {"properties": properties} == _context(invocation)
+
+
+def test_a_background_event_is_read_from_its_context():
+    """The context is the second of a background function's two arguments."""
+    invocation = _read({"a": 1}, Context(eventId="7", eventType="com.example.made"))
+
+    assert "7" == invocation.id
+    assert {"properties": {"type": "com.example.made"}} == _context(invocation)
+
+
+def test_an_empty_background_context_says_nothing():
+    """functions-framework fills absent fields with empty strings."""
+    invocation = _read({"a": 1}, Context())
+
+    assert invocation.id is None
+    assert {"properties": {}} == _context(invocation)
+
+
+@pytest.mark.parametrize("args", [(), (object(),), ("text",), ({"a": 1},)])
+def test_other_arguments_say_nothing(args):
+    """A typed function's argument is the user's own."""
+    invocation = _read(*args)
+
+    assert (None, {}) == (invocation.id, _context(invocation))
+
+
+@pytest.mark.parametrize("setting", ["", "0", "soon"])
+def test_the_remaining_time_is_unknown_without_a_timeout(setting):
+    """functions-framework reads 0 as no limit."""
+    assert _read(_flask(), CLOUD_RUN_TIMEOUT_SECONDS=setting).remaining_time is None
+
+
+@HTTP
+def test_the_remaining_time_counts_down_from_the_timeout(request_of):
+    """Cloud Run ends a request after the service's timeout."""
+    remaining_time = _read(request_of(), CLOUD_RUN_TIMEOUT_SECONDS="60").remaining_time
+
+    assert remaining_time is not None
+    first, second = remaining_time(), remaining_time()
+    assert 60 >= first >= second > 0

@@ -1,0 +1,100 @@
+"""The port every flag client fills; nothing else in the core knows a vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol, runtime_checkable
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    TAKEN = "taken"  # the server answered 2xx
+    REFUSED = "refused"  # no byte was written, or the server said that it did not take it
+    UNKNOWN = "unknown"  # written, perhaps taken: no answer, or a gateway's
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to one request for flags."""
+
+    body: str | None = None
+    """The new state; None when it is unchanged or could not be had."""
+
+    unchanged: bool = False
+    etag: str | None = None
+    flags: int | None = None
+    """How many flags the new state holds; None when the body does not say."""
+
+    error: str | None = None
+    """Why there is no answer, for people; it never holds the token."""
+
+    retry_after: float | None = None
+    """Seconds that the server asked to be left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The answer to one request with counts."""
+
+    outcome: Outcome
+    status: int | None = None
+    error: str | None = None
+    retry_after: float | None = None
+
+
+class FlagClient(Protocol):
+    """What every session needs: answers, with UnleashClient's signatures."""
+
+    def is_enabled(
+        self,
+        feature_name: str,
+        context: dict[str, Any] | None = None,
+        fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
+    ) -> bool:
+        """Return whether the flag is on in this context."""
+
+    def get_variant(
+        self, feature_name: str, context: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the flag's variant in this context."""
+
+
+@runtime_checkable
+class StateClient(FlagClient, Protocol):
+    """A client whose state the session brings and whose counts the session takes."""
+
+    def take_state(self, body: str) -> None:
+        """Evaluate from ``body`` from now on."""
+
+    def take_counts(self) -> dict[str, Any] | None:
+        """Return what was counted since the last call, None when nothing was."""
+
+
+class Upstream(Protocol):
+    """The server behind a `StateClient`. One call is one request, bounded in time."""
+
+    def fetch(self, etag: str | None, *, timeout: float) -> Fetched:
+        """Ask for the flags unless they are still those of ``etag``."""
+
+    def send(self, bucket: Mapping[str, Any], *, timeout: float) -> Sent:
+        """Send counts; never twice, whatever happens."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """How a session gets its client; made cheaply, before anything is imported."""
+
+    load: Callable[[], FlagClient]
+    """Import and build the client; called once per process, while the network works."""
+
+    upstream: Upstream | None = None
+    """Where the state comes from; None when the client looks after itself."""
+
+    read_snapshot: Callable[[str], Fetched] | None = None
+    """Read and check a snapshot file."""

@@ -1,0 +1,110 @@
+"""Bring the counts to the server: in time, once, and whatever is left at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from serverless_flags._client import Outcome, Sent
+from serverless_flags._counts import Bucket, Counts
+from serverless_flags._freshness import Backoff, Instant
+
+if TYPE_CHECKING:
+    from serverless_flags._client import StateClient, Upstream
+    from serverless_flags._report import Reporter
+
+TROUBLE = "flush"
+
+
+class Flusher:
+    """The counts of one process on their way to the server."""
+
+    def __init__(
+        self,
+        upstream: Upstream | None,
+        *,
+        clock: Callable[[], Instant],
+        reporter: Reporter,
+        observe: Callable[[str, float], None],
+    ) -> None:
+        self.counts = Counts()
+        self.interval = 0.0
+        """Seconds between flushes; 0: at the end of every invocation."""
+        self.last_error: str | None = None
+        self.backoff = Backoff()
+        self._upstream = upstream
+        self._clock = clock
+        self._reporter = reporter
+        self._observe = observe
+        self._client: StateClient | None = None
+        self._last = clock()
+        self._in_flight: set[threading.Event] = set()
+
+    def adopt(self, client: StateClient) -> None:
+        """Take the counts of ``client`` from now on."""
+        self._client = client
+
+    def due(self, moment: Instant) -> bool:
+        """Whether a flush is to run in parallel with an invocation that starts now."""
+        if self._client is None or self._upstream is None:
+            return False
+        if self.interval == 0 or self.backoff.holds(moment):
+            return False
+        return moment.since(self._last) >= self.interval
+
+    def collect(self) -> Bucket | None:
+        """Return what is to be sent now, None when nothing is."""
+        if self._client is None or self._upstream is None:
+            return None
+        self._last = self._clock()
+        return self.counts.take(self._client.take_counts())
+
+    def flush(self, timeout: float) -> bool:
+        """Send what there is, on this thread; True when nothing is left to send."""
+        bucket = self.collect()
+        return bucket is None or self.send(bucket, timeout)
+
+    def send(self, bucket: Bucket, timeout: float) -> bool:
+        """Send one bucket, on this thread; return whether the server took it."""
+        assert self._upstream is not None  # noqa: S101  reason: narrows the type
+        began, ended = self._clock(), threading.Event()
+        self._in_flight.add(ended)
+        sent = Sent(Outcome.UNKNOWN, error="the flush was interrupted")
+        try:
+            sent = self._upstream.send(bucket, timeout=timeout)
+        finally:
+            word = self.counts.settle(bucket, sent.outcome, sent.status)
+            self._in_flight.discard(ended)
+            ended.set()
+        self._note(sent, word)
+        self._observe(word, self._clock().since(began))
+        return word == "taken"
+
+    def finish(self, timeout: float) -> bool:
+        """
+        Send all there is before the instance ends, on this thread.
+
+        Waits for flushes in flight too: what the server refuses them goes with ours.
+        """
+        deadline = time.monotonic() + timeout
+        others = list(self._in_flight)
+        flushed = self.flush(timeout)
+        for other in others:
+            other.wait(max(0.0, deadline - time.monotonic()))
+        left = deadline - time.monotonic()
+        if others and self.counts.waiting and left > 0:
+            flushed = self.flush(left)
+        return flushed and not self.counts.waiting
+
+    def _note(self, sent: Sent, word: str) -> None:
+        """Back off or forget the trouble; the log comes after the answer."""
+        if word == "taken":
+            self.last_error = None
+            self.backoff.succeed()
+            self._reporter.passed(TROUBLE, "counts are taken again")
+            return
+        self.last_error = sent.error
+        self.backoff.fail(self._clock(), sent.retry_after)
+        self._reporter.warn(TROUBLE, "counts were not taken (%s): %s", word, sent.error)

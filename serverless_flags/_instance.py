@@ -1,0 +1,382 @@
+"""The flags of one process: everything that a fork must not inherit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from serverless_flags import _freshness
+from serverless_flags._client import Backend, FlagClient, StateClient
+from serverless_flags._errand import Errand, Waitable
+from serverless_flags._flush import Flusher
+from serverless_flags._freshness import Due, Freshness, Instant
+from serverless_flags._refresh import Refresh, Refresher
+from serverless_flags._report import Reporter, logger
+from serverless_flags.clients import open_backend
+
+if TYPE_CHECKING:
+    from serverless_flags._config import Settings
+    from serverless_flags._plugins import Plugins
+    from serverless_flags._session import FlagSession
+
+FLUSH_INTERVAL = 60.0
+WAIT_AT_END = 0.25
+"""Seconds an invocation waits at its end for what it began in parallel."""
+
+MARGIN = 0.05
+"""Seconds of an invocation's remaining time that are never waited away."""
+
+STUCK = 60.0
+"""Seconds to wait for another thread's start, imports included."""
+
+NO_FLAGS = '{"version": 2, "features": []}'
+
+
+class State(Enum):
+    """Where a session stands in the life of its instance."""
+
+    NEW = "new"  # nothing has been imported, opened or asked
+    STARTING = "starting"  # one thread imports the client and asks for flags
+    READY = "ready"  # flags are known, from the server or from a snapshot
+    DEGRADED = "degraded"  # none are: defaults are served, each due refresh tries again
+    TERMINATING = "terminating"  # told of the end; each ending invocation flushes
+    CLOSED = "closed"  # evaluates from the last state, counts nothing
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an invocation waits for before and after the user's function."""
+
+    first: Waitable | None = None
+    first_timeout: float = 0.0
+    beside: Waitable | None = None
+
+
+class Instance:
+    """
+    One session in one process.
+
+    It decides; `Refresher` and `Flusher` do. Nothing here raises for a bad server.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Callable[[], Instant] = settings.clock or _freshness.now
+        self.client: FlagClient | None = None
+        """What evaluates; None until the start is over."""
+        self.reporter = Reporter()
+        self.refresher: Refresher | None = None
+        self.flusher: Flusher | None = None
+        self.signal = False
+        """Whether the end of the process will be heard."""
+        self.uncounted = 0
+        """Evaluations without a client, or after the end."""
+        self.invoked = False
+        """Whether an invocation has begun in this process."""
+        self._phase = State.NEW
+        self._lock = threading.Lock()
+        self._started = Waitable()
+        self._connected: set[str] = set()
+        self._connecting = threading.Lock()
+        self._backend: Backend | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        if self._phase is not State.READY:
+            return self._phase
+        return State.READY if self._knows_flags else State.DEGRADED
+
+    @property
+    def _knows_flags(self) -> bool:
+        if self._backend is not None and self._backend.upstream is None:
+            if not isinstance(self.client, StateClient):
+                return self.client is not None
+        return self.refresher is not None and self.refresher.source != "none"
+
+    def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
+        """Connect the signals of the platform, once per process and moment."""
+        if at in self._connected:
+            return
+        from serverless_flags import signals  # noqa: PLC0415  reason: hooks the process, so not before it is needed
+
+        with self._connecting:
+            if at in self._connected:
+                return
+            platform = plugins.platform
+            signals.connect_exit(session, grace=platform.shutdown_grace)
+            heard = plugins.connect_instance(session, at)
+            self.signal = self.signal or heard or platform.ends_in_order
+            self._connected.add(at)
+        if self.flusher is not None:
+            self.flusher.interval = self.flush_interval
+
+    def invoke_first(self, session: FlagSession, plugins: Plugins) -> None:
+        """Connect what can be connected only where invocations run."""
+        self.connect(session, plugins, "first_invocation")
+        self.invoked = True
+
+    @property
+    def termination(self) -> str:
+        """``connected``, or why the end will not be heard."""
+        if self.signal:
+            return "connected"
+        if not self._connected:
+            return "not connected yet: nothing was wrapped or invoked"
+        return "not connected: the platform gives no signal here"
+
+    @property
+    def flush_interval(self) -> float:
+        """Seconds between flushes; 0 means at the end of every invocation."""
+        if self.settings.flush_interval is not None:
+            return self.settings.flush_interval
+        return FLUSH_INTERVAL if self.signal else 0.0
+
+    def start(
+        self, session: FlagSession, plugins: Plugins, timeout: float | None = None
+    ) -> None:
+        """Import the client while the network works; once, whoever comes first."""
+        if not self._claim_start():
+            self._started.wait(STUCK)
+            return
+        try:
+            if not self._connected:
+                self.connect(session, plugins, "wrap")
+            self._start(session, plugins, timeout)
+        except Exception:  # noqa: BLE001  reason: a session's fault must not be the function's
+            logger.warning("the session could not start: defaults", exc_info=True)
+        finally:
+            if self._phase is State.STARTING:
+                self._phase = State.READY
+            self._started.end()
+
+    def _claim_start(self) -> bool:
+        """Whether the caller is the one to start."""
+        with self._lock:
+            if self._phase is not State.NEW:
+                return False
+            self._phase = State.STARTING
+            return True
+
+    @property
+    def started(self) -> bool:
+        """Whether the start is over, well or not."""
+        return self._started.ended
+
+    async def start_beside(self, session: FlagSession, plugins: Plugins) -> None:
+        """Start without blocking the running loop: the imports take 200 ms."""
+        if self._phase is State.NEW:
+            Errand(lambda: self.start(session, plugins)).start()
+        await self._started.wait_async(STUCK)
+
+    def _start(
+        self, session: FlagSession, plugins: Plugins, timeout: float | None
+    ) -> None:
+        settings, platform = self.settings, plugins.platform
+        app_name = settings.app_name or platform.function_name or "serverless-flags"
+        backend = self._backend = open_backend(settings, app_name)
+        self._warn_about_url()
+        refresher = self.refresher = Refresher(
+            backend.upstream,
+            _freshness_of(settings),
+            request_timeout=settings.request_timeout,
+            clock=self.clock,
+            reporter=self.reporter,
+            observe=lambda outcome, s: plugins.after_refresh(session, outcome, s),
+        )
+        flusher = self.flusher = Flusher(
+            backend.upstream,
+            clock=self.clock,
+            reporter=self.reporter,
+            observe=lambda outcome, s: plugins.after_flush(session, outcome, s),
+        )
+        flusher.interval = self.flush_interval
+        asked = None if settings.snapshot else self._ask()
+        client = backend.load()
+        if isinstance(client, StateClient):
+            refresher.adopt(client)
+            flusher.adopt(client)
+            if not self._take_snapshot(backend, refresher):
+                self._await_flags(refresher, asked or self._ask(), timeout)
+        self.client = client
+
+    def _warn_about_url(self) -> None:
+        settings = self.settings
+        if settings.client != "unleash":
+            return
+        if settings.url is None:
+            if settings.snapshot is None:
+                self.reporter.warn("url", "no url: set UNLEASH_URL; until then flags take their defaults")
+        elif settings.url.startswith("http://") and not _is_loopback(settings.url):
+            self.reporter.warn("http", "the url is plain http: the token can be read on the way")
+
+    def _ask(self) -> Refresh | None:
+        """Begin the first refresh, on a thread of its own."""
+        refresher = self.refresher
+        if refresher is None or self._backend is None or self._backend.upstream is None:
+            return None
+        refresh, mine = refresher.claim(self.clock())
+        if mine:
+            Errand(lambda: refresher.run(refresh)).start()
+        return refresh
+
+    def _take_snapshot(self, backend: Backend, refresher: Refresher) -> bool:
+        if self.settings.snapshot is None or backend.read_snapshot is None:
+            return False
+        return refresher.take_snapshot(backend.read_snapshot(self.settings.snapshot))
+
+    def _await_flags(
+        self, refresher: Refresher, asked: Refresh | None, timeout: float | None
+    ) -> None:
+        if asked is None:
+            return
+        limit = self.settings.start_timeout if timeout is None else timeout
+        if asked.wait(limit - self.clock().since(asked.began)):
+            refresher.apply(asked)  # it came before there was a client to take it
+            return
+        self.reporter.warn(
+            "refresh", "no flags within start_timeout (%s s): defaults until they come", limit
+        )
+
+    def plan(self, remaining: float | None) -> Plan:
+        """Begin what is due for an invocation that starts now."""
+        refresher, flusher = self.refresher, self.flusher
+        if refresher is None or flusher is None or self._phase is State.CLOSED:
+            return Plan()
+        moment = self.clock()
+        due, flush = refresher.due(moment), flusher.due(moment)
+        if due is Due.NOTHING and not flush:
+            return Plan()
+        refresh, mine = None, False
+        if due is not Due.NOTHING:
+            refresh, mine = refresher.claim(moment)
+        errand = self._begin(refresh if mine else None, flush=flush)
+        if due is not Due.FIRST or refresh is None:
+            return Plan(beside=errand)
+        wait = self.settings.refresh_timeout - moment.since(refresh.began)
+        return Plan(refresh, _within(wait, remaining), errand)
+
+    def _begin(self, refresh: Refresh | None, *, flush: bool) -> Errand | None:
+        """Refresh and flush over one connection, beside the user's function."""
+        refresher, flusher = self.refresher, self.flusher
+        if refresher is None or flusher is None or not (refresh or flush):
+            return None
+
+        def work() -> None:
+            if refresh is not None:
+                refresher.run(refresh)
+            if flush:
+                flusher.flush(self.settings.request_timeout)
+
+        return Errand(work).start()
+
+    def settle(self) -> None:
+        """Look at the flags after waiting: they may be too old even for an error."""
+        if self.refresher is not None:
+            self.refresher.forget_expired(self.clock(), NO_FLAGS)
+
+    def finish(self, plan: Plan, remaining: float | None) -> tuple[Waitable, float] | None:
+        """Say what an invocation has to wait for at its end, and how long."""
+        flusher, settings = self.flusher, self.settings
+        if flusher is None or self._phase is State.CLOSED:
+            return None
+        if self._phase is State.TERMINATING or flusher.interval == 0:
+            if self._phase is not State.TERMINATING and flusher.backoff.holds(self.clock()):
+                return None
+            bucket = flusher.collect()
+            if bucket is not None:
+                limit = settings.request_timeout
+                errand = Errand(lambda: flusher.send(bucket, limit)).start()
+                return errand, _within(settings.flush_timeout, remaining)
+        if plan.beside is None or plan.beside.ended:
+            return None
+        if plan.first is not None and not plan.first.ended:
+            return None  # waited for it before the function already
+        return plan.beside, _within(min(WAIT_AT_END, settings.refresh_timeout), remaining)
+
+    def refresh(self, timeout: float | None) -> bool:
+        """Ask the server now; return whether it confirmed the flags in time."""
+        refresher, moment = self.refresher, self.clock()
+        asked = self._ask()
+        if refresher is None or asked is None:
+            return False
+        asked.wait(self.settings.refresh_timeout if timeout is None else timeout)
+        age = refresher.freshness.age(self.clock())
+        return age is not None and age <= self.clock().since(moment)
+
+    def flush(self, timeout: float | None) -> bool:
+        """Send the counts; True when none is left to send."""
+        flusher = self.flusher
+        if flusher is None:
+            return True
+        answers: list[bool] = []
+        limit = self.settings.request_timeout
+        errand = Errand(lambda: answers.append(flusher.finish(limit))).start()
+        wait = self.settings.flush_timeout if timeout is None else timeout
+        return errand.wait(wait) and answers == [True]
+
+    def terminate(self, timeout: float) -> None:
+        """Flush on this thread; from now on each ending invocation flushes itself."""
+        if self._phase is State.CLOSED:
+            return
+        if self._phase is not State.NEW:
+            self._phase = State.TERMINATING
+        if self.flusher is not None:
+            self.flusher.finish(timeout)
+
+    def close(self, timeout: float) -> bool:
+        """Flush on this thread for the last time; True when nothing was lost."""
+        if self._phase in {State.CLOSED, State.NEW}:
+            self._phase = State.CLOSED
+            self._started.end()
+            return True
+        flushed = self.flusher is None or self.flusher.finish(timeout)
+        self._phase = State.CLOSED
+        if self.client is not None:
+            self.client = _Uncounting(self, self.client)
+        if self._backend is not None and self._backend.upstream is not None:
+            self._backend.upstream.close()
+        return flushed
+
+
+class _Uncounting:
+    """The client after the end: it answers, and nobody will fetch what it counts."""
+
+    def __init__(self, instance: Instance, client: FlagClient) -> None:
+        self._instance, self._client = instance, client
+
+    def is_enabled(self, *args: Any) -> bool:
+        self._note()
+        return self._client.is_enabled(*args)
+
+    def get_variant(self, *args: Any) -> dict[str, Any]:
+        self._note()
+        return self._client.get_variant(*args)
+
+    def _note(self) -> None:
+        self._instance.uncounted += 1
+        self._instance.reporter.warn(
+            "closed", "the session is closed: flags are answered but no longer counted"
+        )
+
+
+def _within(timeout: float, remaining: float | None) -> float:
+    if remaining is None:
+        return timeout
+    return min(timeout, max(0.0, remaining - MARGIN))
+
+
+def _freshness_of(settings: Settings) -> Freshness:
+    return Freshness(
+        max_age=settings.max_age,
+        stale_while_revalidate=settings.stale_while_revalidate,
+        stale_if_error=settings.stale_if_error,
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
+    return host in {"localhost", "[::1]"} or host.startswith("127.")

@@ -1,0 +1,176 @@
+"""Bring the server's flags into the client: one request at a time, the newest wins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from serverless_flags._client import Fetched
+from serverless_flags._errand import Waitable
+from serverless_flags._freshness import Due, Freshness, Instant
+
+if TYPE_CHECKING:
+    from serverless_flags._client import StateClient, Upstream
+    from serverless_flags._report import Reporter
+
+TROUBLE = "refresh"
+
+
+class Refresh(Waitable):
+    """One request for flags; it ends when its answer is in or will not come."""
+
+    def __init__(self, generation: int, began: Instant, etag: str | None) -> None:
+        super().__init__()
+        self.generation = generation
+        self.began = began
+        self.etag = etag
+        self.fetched: Fetched | None = None
+
+
+class Refresher:
+    """
+    The flags of one process.
+
+    Refreshes carry a generation: an answer that was overtaken, as one that was asked
+    for before a freeze, is dropped.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream | None,
+        freshness: Freshness,
+        *,
+        request_timeout: float,
+        clock: Callable[[], Instant],
+        reporter: Reporter,
+        observe: Callable[[str, float], None],
+    ) -> None:
+        self.freshness = freshness
+        self.source = "none"
+        """Where the flags are from: ``server``, ``snapshot`` or ``none``."""
+        self.flags: int | None = None
+        self.last_error: str | None = None
+        self._upstream = upstream
+        self._request_timeout = request_timeout
+        self._clock = clock
+        self._reporter = reporter
+        self._observe = observe
+        self._client: StateClient | None = None
+        self._etag: str | None = None
+        self._lock = threading.Lock()
+        self._flight: Refresh | None = None
+        self._generation = 0
+        self._applying = threading.Lock()
+        self._applied = 0
+
+    def due(self, moment: Instant) -> Due:
+        """Decide for an invocation that starts at ``moment``."""
+        return Due.NOTHING if self._upstream is None else self.freshness.due(moment)
+
+    def claim(self, moment: Instant) -> tuple[Refresh, bool]:
+        """
+        Return the refresh to wait for, and whether the caller has to run it.
+
+        The one in flight will do when its answer will be young enough. One that was
+        begun before a freeze will not, and does not stand in the way either.
+        """
+        with self._lock:
+            flight = self._flight
+            if flight is not None and not flight.ended:
+                joinable = min(self.freshness.served_for, self._request_timeout)
+                if moment.since(flight.began) <= joinable:
+                    return flight, False
+            self._generation += 1
+            self._flight = Refresh(self._generation, moment, self._etag)
+            return self._flight, True
+
+    def run(self, refresh: Refresh) -> None:
+        """Ask the server on this thread and, once there is a client, hand it over."""
+        assert self._upstream is not None  # noqa: S101  reason: narrows the type
+        sent = self._clock()
+        refresh.began = sent
+        try:
+            refresh.fetched = self._fetch(self._upstream, refresh.etag)
+            if self._client is not None:
+                self.apply(refresh)
+        finally:
+            refresh.end()
+
+    def _fetch(self, upstream: Upstream, etag: str | None) -> Fetched:
+        try:
+            return upstream.fetch(etag, timeout=self._request_timeout)
+        except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
+            return Fetched(error=f"{type(error).__name__} in the flag client")
+
+    def adopt(self, client: StateClient) -> None:
+        """Use ``client`` from now on; a refresh begun before may be waiting for it."""
+        self._client = client
+
+    def apply(self, refresh: Refresh) -> None:
+        """Hand an answer to the client unless it was overtaken; a second call is one."""
+        fetched = refresh.fetched
+        if fetched is None:
+            return
+        with self._applying:
+            if refresh.generation <= self._applied:
+                return
+            self._applied = refresh.generation
+            error = fetched.error or self._take(fetched)
+            seconds = self._clock().since(refresh.began)
+            if error is not None:
+                self._fail(error, fetched.retry_after)
+            else:
+                self._confirm(fetched, refresh.began)
+        outcome = "unchanged" if fetched.unchanged else "changed"
+        self._observe("failed" if error else outcome, seconds)
+
+    def take_snapshot(self, fetched: Fetched) -> bool:
+        """Serve a snapshot; return whether it could be."""
+        error = fetched.error or self._take(fetched)
+        if error is not None:
+            self.last_error = error
+            self._reporter.warn("snapshot", "%s; asking the server instead", error)
+            return False
+        self.source, self.flags = "snapshot", fetched.flags
+        self.freshness.from_snapshot = True
+        return True
+
+    def forget_expired(self, moment: Instant, nothing: str) -> None:
+        """Stop serving flags that ``stale_if_error`` no longer allows."""
+        if self.source == "none" or not self.freshness.expired(moment):
+            return
+        with self._applying:
+            if self._client is not None:
+                self._client.take_state(nothing)
+            self.source, self.flags, self._etag = "none", None, None
+        self._reporter.warn(
+            "expired", "the flags are older than stale_if_error allows: defaults from now on"
+        )
+
+    def _take(self, fetched: Fetched) -> str | None:
+        """Give the client a changed body, exactly once; return what went wrong."""
+        if fetched.body is None or self._client is None:
+            return None
+        try:
+            self._client.take_state(fetched.body)
+        except Exception as error:  # noqa: BLE001  reason: whatever a client makes of a bad body
+            return f"the flags could not be taken: {type(error).__name__}"
+        return None
+
+    def _confirm(self, fetched: Fetched, sent: Instant) -> None:
+        self._etag = fetched.etag
+        if fetched.body is not None:
+            self.flags = fetched.flags
+        self.source, self.last_error = "server", None
+        self.freshness.confirm(sent)
+        self._reporter.passed(TROUBLE, "flags are refreshed again")
+        self._reporter.passed("expired", "flags are served again")
+
+    def _fail(self, error: str, retry_after: float | None) -> None:
+        self.last_error = error
+        self.freshness.backoff.fail(self._clock(), retry_after)
+        served = "defaults are" if self.source == "none" else "the last flags are"
+        self._reporter.warn(
+            TROUBLE, "flags could not be refreshed, %s served: %s", served, error
+        )

@@ -1,0 +1,389 @@
+"""FlagSession: start once, refresh by age, flush in time, close once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from serverless_flags import _wrap
+from serverless_flags._config import load_settings
+from serverless_flags._instance import Instance, State
+from serverless_flags._plugins import Plugins, discover
+from serverless_flags.clients.memory import DISABLED
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from serverless_flags._client import FlagClient
+    from serverless_flags._freshness import Instant
+    from serverless_flags.platform import Invocation
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_sessions: weakref.WeakSet[FlagSession] = weakref.WeakSet()
+"""Every session of this process, to be made new in a forked child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a session knows of itself; None for what its client cannot know."""
+
+    state: State
+    platform: str
+    source: str
+    """Where the flags are from: ``server``, ``snapshot``, ``client`` or ``none``."""
+    age: float | None
+    """Seconds since the server last confirmed the flags."""
+    flags: int | None
+    """How many flags are known."""
+    termination: str
+    """``connected``, or why the end of the instance will not be heard."""
+    flush_interval: float
+    """Seconds between flushes; 0: at the end of every invocation."""
+    uncounted: int
+    """Evaluations that will never be counted."""
+    unknown_counts: int
+    """Evaluations whose counts were sent and never answered."""
+    last_error: str | None
+
+
+class FlagSession:
+    """
+    Unleash feature flags for the life of one function instance.
+
+    Making one is pure: it validates settings, imports no SDK and opens nothing. The
+    first invocation, or the first `wrap` where the platform allows it, starts it.
+
+    Args:
+        url: Unleash's API, ending in ``/api``; ``UNLEASH_URL``. Without it flags take
+            their defaults, or those of ``snapshot``.
+        api_token: a backend token, or a callable that returns one and is called again
+            after a 401; ``UNLEASH_API_TOKEN``.
+        app_name: default: the platform's function name; ``UNLEASH_APP_NAME``.
+        environment: the context field; the token selects Unleash's environment.
+        project_name: ask for the flags of one project only.
+        instance_id: default: unique for each process.
+        client: ``unleash``, ``memory``, or an object with ``is_enabled`` and
+            ``get_variant``.
+        snapshot: path of a JSON file with the body of ``/api/client/features``, served
+            until the server has answered.
+        max_age: seconds up to which flags are fresh.
+        stale_while_revalidate: further seconds in which they are served while a
+            refresh runs in parallel.
+        stale_if_error: seconds past ``max_age`` after which flags are no longer served
+            when the server fails; default: no limit.
+        flush_interval: seconds between flushes of the counts; 0: after every
+            invocation. Default: 60, or 0 where the platform does not tell of the end.
+        start_timeout: seconds that a start may wait for the network.
+        refresh_timeout: seconds that an invocation may wait for a refresh.
+        flush_timeout: seconds that an invocation may wait for a flush.
+        request_timeout: seconds that a request itself may live.
+        platform: the platform's name, instead of detection.
+        plugins: plugin objects or dotted names of modules.
+        strategies: Unleash custom strategies by name.
+        context: called with the invocation, returns its evaluation context in place of
+            the adapter's.
+        clock: for tests: returns both clocks.
+
+    Raises:
+        ConfigurationError: when a setting is malformed; the message names the cure.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        api_token: str | Callable[[], str] | None = None,
+        app_name: str | None = None,
+        environment: str | None = None,
+        project_name: str | None = None,
+        instance_id: str | None = None,
+        client: str | FlagClient | None = None,
+        snapshot: str | os.PathLike[str] | None = None,
+        max_age: float | None = None,
+        stale_while_revalidate: float | None = None,
+        stale_if_error: float | None = None,
+        flush_interval: float | None = None,
+        start_timeout: float | None = None,
+        refresh_timeout: float | None = None,
+        flush_timeout: float | None = None,
+        request_timeout: float | None = None,
+        platform: str | None = None,
+        plugins: Sequence[object] | None = None,
+        strategies: Mapping[str, Any] | None = None,
+        context: Callable[[Invocation], Mapping[str, Any]] | None = None,
+        clock: Callable[[], Instant] | None = None,
+    ) -> None:
+        given = dict(locals())
+        del given["self"]
+        self._settings = load_settings(given)
+        self._plugins: Plugins | None = None
+        self._discovering = threading.Lock()
+        self._scope: ContextVar[_wrap.Scope | None] = ContextVar(
+            "serverless_flags_scope", default=None
+        )
+        self._wrapped: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
+        self._pid = os.getpid()
+        self._instance = Instance(self._settings)
+        _sessions.add(self)
+        _hook_fork()
+
+    # -- questions -----------------------------------------------------------------
+    def is_enabled(
+        self,
+        feature_name: str,
+        context: dict[str, Any] | None = None,
+        fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
+    ) -> bool:
+        """
+        Return whether the flag is on; UnleashClient's signature.
+
+        The invocation's evaluation context is merged in, the caller's wins. Without an
+        answer the flag is what ``fallback_function`` says, else False.
+        """
+        scope = self._scope.get()
+        if scope is not None:
+            context = scope.merged(context)
+        client = self._instance.client or self._late_client()
+        if client is not None:
+            return client.is_enabled(feature_name, context, fallback_function)
+        if fallback_function is None:
+            return False
+        return bool(fallback_function(feature_name, context or {}))
+
+    def get_variant(
+        self, feature_name: str, context: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the flag's variant; UnleashClient's signature."""
+        scope = self._scope.get()
+        if scope is not None:
+            context = scope.merged(context)
+        client = self._instance.client or self._late_client()
+        if client is not None:
+            return client.get_variant(feature_name, context)
+        return dict(DISABLED)
+
+    def _late_client(self) -> FlagClient | None:
+        """Start a session that is asked before it was started, where that is right."""
+        instance, why = self._instance, self._why_not_start()
+        if why is None:
+            self.start()
+        else:
+            instance.reporter.warn("late", "flags take their defaults: %s", why)
+        if instance.client is None:
+            instance.uncounted += 1
+        return instance.client
+
+    def _why_not_start(self) -> str | None:
+        instance = self._instance
+        if instance.state is State.CLOSED:
+            return "the session was closed before it was started"
+        if self.plugins.platform.will_fork and not instance.invoked:
+            return "this process is going to fork; ask inside an invocation"
+        if _on_running_loop():
+            return "a start would block the running event loop; wrap the function"
+        return None
+
+    # -- the life of the instance --------------------------------------------------
+    def start(self, timeout: float | None = None) -> None:
+        """
+        Import the client and ask for the flags; once per process, whoever comes first.
+
+        Never raises for a bad server. ``timeout`` (default ``start_timeout``) bounds
+        the waiting for the network; imports are outside it.
+        """
+        plugins = self.plugins
+        self._current().start(self, plugins, timeout)
+
+    def refresh(self, timeout: float | None = None) -> bool:
+        """
+        Ask the server for the flags now, whatever their age.
+
+        Returns:
+            True when it confirmed them within ``timeout`` (default
+            ``refresh_timeout``) seconds; the request itself may go on.
+        """
+        self.start()
+        return self._current().refresh(timeout)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """
+        Send the counts.
+
+        Returns:
+            True when the server took them within ``timeout`` (default
+            ``flush_timeout``) seconds, or there was nothing to send.
+        """
+        return self._current().flush(timeout)
+
+    def terminate(self, timeout: float | None = None) -> None:
+        """
+        Flush, for the platform said that the instance ends; for adapters.
+
+        Runs on the calling thread, at most ``timeout`` seconds (default: the
+        platform's grace). Later invocations are answered and flush themselves.
+        """
+        self._current().terminate(self._grace(timeout))
+
+    def close(self, timeout: float | None = None) -> bool:
+        """
+        Flush for the last time; idempotent, from any thread.
+
+        Returns:
+            True when nothing was left unsent.
+        """
+        instance = self._current()
+        before = instance.state
+        flushed = instance.close(self._grace(timeout))
+        if self._plugins is not None and before not in {State.NEW, State.CLOSED}:
+            reason = "signal" if before is State.TERMINATING else "close"
+            self._plugins.disconnect_instance(self, reason)
+        return flushed
+
+    def _grace(self, timeout: float | None) -> float:
+        return self.plugins.platform.shutdown_grace if timeout is None else timeout
+
+    # -- around the user's function ------------------------------------------------
+    def wrap(self, func: Callable[P, R]) -> Callable[P, R]:
+        """
+        Return ``func`` with the session's work around each call.
+
+        Takes any callable, ``def`` or ``async def``, and returns a real function with
+        its name, signature and annotations. Wrapping twice changes nothing.
+
+        Raises:
+            TypeError: when the platform would bypass the wrapper; it shows the cure.
+            PluginError: when a plugin given in the settings cannot be used.
+        """
+        if isinstance(func, FunctionType) and func in self._wrapped:
+            return func
+        plugins = self.plugins
+        wrapper = _wrap.wrapper(self, func, awaits=plugins.platform.awaits_handlers)
+        plugins.prepare_function(func, wrapper)
+        self._wrapped.add(wrapper)
+        self._current().connect(self, plugins, "wrap")
+        if plugins.platform.starts_client_at_wrap:
+            self.start()
+        return wrapper
+
+    def invocation(
+        self, *args: Any, context: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> _wrap.Scope:
+        """
+        Return what `wrap` does as a context manager, for ``with`` and ``async with``.
+
+        Args:
+            args: what the platform called the function with.
+            context: evaluation context; wins over the adapter's.
+            kwargs: likewise.
+        """
+        return _wrap.Scope(self, args, kwargs, context)
+
+    def bind(self, func: Callable[P, R]) -> Callable[P, R]:
+        """Return ``func`` carrying this invocation's evaluation context to a thread."""
+        return _wrap.bound(self._scope, func)
+
+    # -- looking at it -------------------------------------------------------------
+    @property
+    def plugins(self) -> Plugins:
+        """The hooks of this session; found at the first look."""
+        if self._plugins is None:
+            with self._discovering:
+                if self._plugins is None:
+                    self._plugins = discover(self._settings)
+        return self._plugins
+
+    @property
+    def status(self) -> Status:
+        """What the session knows of itself now."""
+        return _status(self._current(), self.plugins.platform.name)
+
+    def _current(self) -> Instance:
+        """Return this process's instance, a new one after a fork Python did not see."""
+        if os.getpid() != self._pid:
+            self._renew()
+        return self._instance
+
+    def _renew(self) -> None:
+        """Lead back to NEW: after a fork nothing of the parent's is ours."""
+        self._pid = os.getpid()
+        self._discovering = threading.Lock()
+        self._instance = Instance(self._settings)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<FlagSession {self._instance.state.value} url={self._settings.url!r}>"
+
+    def __del__(self) -> None:
+        instance = getattr(self, "_instance", None)
+        if instance is not None and instance.state in {State.READY, State.DEGRADED}:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2)
+
+
+def _status(instance: Instance, platform: str) -> Status:
+    refresher, flusher = instance.refresher, instance.flusher
+    source = "none" if refresher is None else refresher.source
+    if source == "none" and instance.state is State.READY:
+        source = "client"
+    counts = None if flusher is None else flusher.counts
+    errors = [part.last_error for part in (refresher, flusher) if part is not None]
+    return Status(
+        state=instance.state,
+        platform=platform,
+        source=source,
+        age=None if refresher is None else refresher.freshness.age(instance.clock()),
+        flags=None if refresher is None else refresher.flags,
+        termination=instance.termination,
+        flush_interval=instance.flush_interval,
+        uncounted=instance.uncounted + (counts.uncounted if counts else 0),
+        unknown_counts=counts.unknown if counts else 0,
+        last_error=next((error for error in errors if error), None),
+    )
+
+
+def _on_running_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_hooked = False
+
+
+def _hook_fork() -> None:
+    global _hooked  # noqa: PLW0603  reason: a fork hook cannot be undone
+    if not _hooked and hasattr(os, "register_at_fork"):
+        _hooked = True
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session._renew()  # noqa: SLF001  reason: this module's own

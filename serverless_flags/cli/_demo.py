@@ -1,0 +1,156 @@
+"""Run each example under its real runtime, flip the flag, and compare the counts."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from serverless_flags.cli._azure_python import azure_python
+from serverless_flags.cli._control import FLAG
+from serverless_flags.exceptions import EmulatorError
+from serverless_flags.testing import Answer, Counts, emulate
+
+if TYPE_CHECKING:
+    from serverless_flags.cli._control import Control
+
+EXAMPLES = {
+    "aws_lambda": "handler.py:handler",
+    "gcp_cloud_functions": "main.py:hello",
+    "azure_functions": "function_app.py:hello",
+}
+"""The function of each platform's example."""
+
+SETTINGS = {
+    # Every invocation asks the server, so that a flip is seen by the next one ...
+    "SERVERLESS_FLAGS_MAX_AGE": "0",
+    "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "0",
+    # ... even on a slow laptop, or far from the server.
+    "SERVERLESS_FLAGS_START_TIMEOUT": "10",
+    "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "10",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What happened to one example."""
+
+    platform: str
+    runtime: str = ""
+    cold_start: float | None = None
+    """Seconds from the start of the process to its first answer."""
+    before: str = ""
+    """The answer while the flag was on."""
+    after: str = ""
+    """The answer after it was turned off."""
+    evaluations: int = 0
+    received: Counts | None = None
+    """What the server was told of the evaluations."""
+    output: str = ""
+    """What the instance printed."""
+    failure: str | None = None
+    """Why the example could not be run."""
+
+    @property
+    def app_name(self) -> str:
+        """The name under which the function counts."""
+        return f"serverless-flags-demo-{self.platform}"
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not as it must be, in sentences."""
+        if self.failure is not None:
+            return [self.failure]
+        if self.received is None:
+            return []
+        found = [
+            f"answered {answer!r} {when} the flip, not {expected_answer(enabled)!r}"
+            for answer, when, enabled in (
+                (self.before, "before", True),
+                (self.after, "after", False),
+            )
+            if answer != expected_answer(enabled)
+        ]
+        if self.received != Counts(yes=1, no=1):
+            found.append(
+                f"evaluated the flag once enabled and once disabled, and the server "
+                f"was told of {self.received.yes} and {self.received.no}"
+            )
+        return found
+
+
+def expected_answer(enabled: bool) -> str:  # noqa: FBT001  reason: the flag's state is the subject
+    """Return what an example answers."""
+    return f"Feature flag '{FLAG}' is {'enabled' if enabled else 'disabled'}"
+
+
+def run_demo(control: Control, directory: Path) -> list[Row]:
+    """Run all examples one after the other, so that no cold start slows another's."""
+    rows = [run_example(control, platform, directory) for platform in EXAMPLES]
+    return [
+        replace(row, received=control.wait_for_counts(row.app_name, row.evaluations))
+        if row.evaluations
+        else row
+        for row in rows
+    ]
+
+
+def find_examples(given: Path | None) -> Path:
+    """Return the examples directory of the checkout we are in, or the given one."""
+    candidates = [given] if given else [Path(__file__).parents[2], Path.cwd()]
+    if given is None:
+        candidates = [candidate / "examples" for candidate in candidates]
+    for candidate in candidates:
+        if all(
+            (candidate / platform / target.partition(":")[0]).is_file()
+            for platform, target in EXAMPLES.items()
+        ):
+            return candidate.resolve()
+    message = (
+        "the examples are not part of the installed package: "
+        "run this in a checkout of serverless-flags, or pass --examples DIR"
+    )
+    raise click.ClickException(message)
+
+
+def run_example(control: Control, platform: str, directory: Path) -> Row:
+    """Run one example: call it, flip the flag, call it again, end the instance."""
+    row = Row(platform)
+    if platform == "aws_lambda" and sys.platform != "linux":
+        return replace(row, runtime="awslambdaric has wheels for Linux only")
+    try:
+        return _run(control, row, directory / platform / EXAMPLES[platform])
+    except EmulatorError as error:
+        return replace(row, failure=str(error))
+
+
+def _run(control: Control, row: Row, target: Path) -> Row:
+    control.set_flag(enabled=True)
+    environ = {**control.environ, **SETTINGS, "UNLEASH_APP_NAME": row.app_name}
+    python = sys.executable
+    if row.platform == "azure_functions":
+        python = azure_python(target.parents[2])
+    with emulate(row.platform, str(target), environ=environ, python=python) as instance:
+        before = instance.request()
+        control.set_flag(enabled=False)
+        after = instance.request()
+        instance.terminate()
+        return replace(
+            row,
+            runtime=instance.runtime,
+            cold_start=instance.cold_start,
+            before=_message(before),
+            after=_message(after),
+            evaluations=2,
+            output=instance.output,
+        )
+
+
+def _message(answer: Answer) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.status} {answer.body[:200]}"

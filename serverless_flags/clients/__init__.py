@@ -1,0 +1,26 @@
+"""The flag clients, each behind a name, none imported before it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serverless_flags._client import Backend
+
+if TYPE_CHECKING:
+    from serverless_flags._config import Settings
+
+
+def open_backend(settings: Settings, app_name: str) -> Backend:
+    """Return the backend that ``settings.client`` names; cheap, opens nothing."""
+    if settings.client == "unleash":
+        from serverless_flags.clients.unleash import (  # noqa: PLC0415  reason: brings http.client, which import serverless_flags must not
+            unleash_backend,
+        )
+
+        return unleash_backend(settings, app_name)
+    if settings.client == "memory":
+        from serverless_flags.clients.memory import MemoryClient  # noqa: PLC0415  reason: for tests only
+
+        return Backend(load=MemoryClient)
+    client = settings.client
+    return Backend(load=lambda: client)

@@ -1,0 +1,218 @@
+"""Unleash's client API over the session's own HTTP; shared by the Unleash clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from serverless_flags._client import Fetched, Outcome, Sent
+from serverless_flags._http import Http, Reply
+from serverless_flags.exceptions import ConfigurationError
+from serverless_flags._version import __version__
+
+if TYPE_CHECKING:
+    from serverless_flags._config import Settings
+
+SDK = f"serverless-flags:{__version__}"
+CLIENT_SPEC = "6.1.0"
+"""The client specification that the engine follows; the server shapes its answer by it."""
+
+UNAUTHORIZED = 401
+NOT_MODIFIED = 304
+OK = 200
+MOST_SNAPSHOT = 32 * 1024 * 1024
+
+
+class Identity:
+    """Who asks: unique for each process, so made after every fork."""
+
+    def __init__(self, settings: Settings, app_name: str) -> None:
+        digits = os.urandom(16).hex()
+        cuts = (0, 8, 12, 16, 20, 32)
+        self.connection_id = "-".join(
+            digits[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False)
+        )
+        self.app_name = app_name
+        self.instance_id = settings.instance_id or f"{app_name}-{digits[:12]}"
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of every request, as UnleashClient sends them."""
+        return {
+            "Content-Type": "application/json",
+            "Unleash-Client-Spec": CLIENT_SPEC,
+            "unleash-appname": self.app_name,
+            "unleash-instanceid": self.instance_id,
+            "unleash-connection-id": self.connection_id,
+            "unleash-sdk": SDK,
+        }
+
+    def metrics_payload(self, bucket: Mapping[str, Any], engine: str) -> bytes:
+        """Return the body of ``/client/metrics``, as UnleashClient sends it."""
+        payload = {
+            "appName": self.app_name,
+            "instanceId": self.instance_id,
+            "connectionId": self.connection_id,
+            "platformName": _PYTHON,
+            "platformVersion": _PYTHON_VERSION,
+            "yggdrasilVersion": engine,
+            "specVersion": CLIENT_SPEC,
+            "sdkFlavor": "serverless-flags",
+            "sdkFlavorVersion": __version__,
+            "bucket": bucket,
+        }
+        return json.dumps(payload).encode()
+
+
+class UnleashApi:
+    """The server of one session in one process."""
+
+    def __init__(self, settings: Settings, url: str, identity: Identity) -> None:
+        self._http = Http(url)
+        self._identity = identity
+        self._refresh_ms = str(int(settings.max_age * 1000))
+        self._flush_ms = str(int((settings.flush_interval or 60.0) * 1000))
+        project = settings.project_name
+        self._features = "/client/features" + (f"?project={_quoted(project)}" if project else "")
+        self._provide = settings.api_token
+        self._token: str | None = None
+        self.engine_version = ""
+        """The engine's version, once it is imported."""
+
+    def fetch(self, etag: str | None, *, timeout: float) -> Fetched:
+        """Ask for the flags unless they are still those of ``etag``."""
+        extra = {"unleash-interval": self._refresh_ms}
+        if etag:
+            extra["If-None-Match"] = etag
+        reply = self._ask("GET", self._features, extra, None, timeout)
+        if reply.status == NOT_MODIFIED and etag:
+            return Fetched(unchanged=True, etag=etag)
+        if reply.status == OK and reply.error is None:
+            return _with_etag(check_state(reply.body), reply.headers.get("etag"))
+        return Fetched(error=_complaint(reply), retry_after=_retry_after(reply))
+
+    def send(self, bucket: Mapping[str, Any], *, timeout: float) -> Sent:
+        """Send counts; never twice, but for a new token after a 401."""
+        body = self._identity.metrics_payload(bucket, self.engine_version)
+        extra = {"unleash-interval": self._flush_ms}
+        reply = self._ask("POST", "/client/metrics", extra, body, timeout)
+        error = None if reply.outcome is Outcome.TAKEN else _complaint(reply)
+        return Sent(reply.outcome, reply.status, error, _retry_after(reply))
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._http.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        extra: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+    ) -> Reply:
+        began = time.monotonic()
+        try:
+            reply = self._request(method, path, extra, body, timeout)
+            left = timeout - (time.monotonic() - began)
+            if reply.status == UNAUTHORIZED and callable(self._provide) and left > 0:
+                self._token = None  # the secret may have been rotated
+                reply = self._request(method, path, extra, body, left)
+        except ConfigurationError as error:
+            return Reply(Outcome.REFUSED, error=str(error))
+        except Exception as error:  # noqa: BLE001  reason: the user's api_token() may raise anything
+            why = f"api_token() raised {type(error).__name__}"
+            return Reply(Outcome.REFUSED, error=why)
+        return reply
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        extra: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+    ) -> Reply:
+        if self._token is None and self._provide is not None:
+            provide: Any = self._provide
+            self._token = provide() if callable(provide) else provide
+        headers = {**self._identity.headers(), **extra}
+        if self._token is not None:
+            headers["Authorization"] = self._token
+        return self._http.request(method, path, headers, body, timeout=timeout)
+
+
+def check_state(body: bytes) -> Fetched:
+    """Check that a body is the state of flags, so that no other reaches an engine."""
+    try:
+        state = json.loads(body)
+    except ValueError:
+        return Fetched(error="the answer is not JSON; is the url the one of the API?")
+    features = state.get("features") if isinstance(state, dict) else None
+    if isinstance(features, list) and all(map(_is_feature, features)):
+        return Fetched(body=body.decode(), flags=len(features))
+    events = state.get("events") if isinstance(state, dict) else None
+    if isinstance(events, list) and all(isinstance(event, dict) for event in events):
+        return Fetched(body=body.decode())
+    return Fetched(error="the answer holds no features; is the url the one of the API?")
+
+
+def read_snapshot(path: str) -> Fetched:
+    """Read a snapshot file: the body of ``/api/client/features``, JSON, bounded."""
+    try:
+        with open(path, "rb") as file:
+            body = file.read(MOST_SNAPSHOT + 1)
+    except OSError as error:
+        return Fetched(error=f"the snapshot cannot be read: {error}")
+    if len(body) > MOST_SNAPSHOT:
+        return Fetched(error=f"the snapshot is larger than {MOST_SNAPSHOT} bytes")
+    fetched = check_state(body)
+    return fetched if fetched.error is None else Fetched(
+        error=f"the snapshot {path} is not the body of /api/client/features"
+    )
+
+
+def _is_feature(feature: Any) -> bool:
+    return (
+        isinstance(feature, dict)
+        and isinstance(feature.get("name"), str)
+        and isinstance(feature.get("enabled"), bool)
+        and isinstance(feature.get("strategies", []), list)
+    )
+
+
+def _with_etag(fetched: Fetched, etag: str | None) -> Fetched:
+    return Fetched(
+        body=fetched.body, etag=etag, flags=fetched.flags, error=fetched.error
+    )
+
+
+def _complaint(reply: Reply) -> str:
+    if reply.status is None or reply.error is not None:
+        return reply.error or "no answer"
+    cure = _CURES.get(reply.status, "")
+    return f"the server answered {reply.status}{cure}"
+
+
+def _retry_after(reply: Reply) -> float | None:
+    value = reply.headers.get("retry-after", "").strip()
+    return float(value) if value.isdecimal() and len(value) < 10 else None  # noqa: PLR2004  reason: a year has fewer digits
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote  # noqa: PLC0415  reason: only with a project
+
+    return quote(text, safe="")
+
+
+_CURES = {
+    401: " (is api_token a backend token of this server?)",
+    403: " (may the token read this project and environment?)",
+    404: " (does the url end in /api?)",
+}
+_PYTHON = platform.python_implementation()
+_PYTHON_VERSION = platform.python_version()
+

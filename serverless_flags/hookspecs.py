@@ -1,0 +1,116 @@
+"""The hooks an adapter or an observer may implement, in the order of an instance's life.
+
+An implementation may take fewer arguments than its specification lists; that is how
+arguments can be added for ever. Hook wrappers are refused: a hook of the hot path is
+bound once and called without pluggy's loop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from serverless_flags._session import FlagSession
+    from serverless_flags.platform import Invocation, Platform
+    from serverless_flags.testing import Emulator
+
+PROJECT = "serverless_flags"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function or a method as the implementation of the hook of its name."""
+
+
+class HookSpecs:
+    """The specification; adding arguments is allowed, renaming is not."""
+
+    @hookspec
+    def detect_platform(self, environ: Mapping[str, str]) -> Platform | None:
+        """
+        Return a platform if this process is yours; called once per session.
+
+        Look at nothing but ``environ``, and import nothing heavy: every adapter that
+        is installed may be asked, also on another cloud.
+        """
+
+    @hookspec
+    def prepare_function(
+        self, func: Callable[..., Any], wrapper: Callable[..., Any]
+    ) -> None:
+        """
+        Check what is wrapped or adjust the wrapper; called once per ``wrap``.
+
+        Raise a ``TypeError`` that shows the cure when the platform would bypass or
+        break the wrapper. It is the one exception that reaches the user.
+        """
+
+    @hookspec
+    def connect_instance(
+        self, session: FlagSession, platform: Platform, at: str
+    ) -> bool | None:
+        """
+        Connect the platform's signals; called once per process for each ``at``.
+
+        ``at`` is ``"wrap"`` (while the user's module is imported) or
+        ``"first_invocation"``. Return True when the session will be told of the
+        instance's end; as long as no call has, every invocation ends with a flush.
+        """
+
+    @hookspec
+    def read_invocation(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Invocation | None:
+        """Describe the invocation from its arguments; called once per invocation."""
+
+    @hookspec
+    def begin_invocation(self, invocation: Invocation) -> None:
+        """Prepare the process; called once per invocation, on the handler's thread."""
+
+    @hookspec
+    def end_invocation(self, invocation: Invocation) -> None:
+        """Repair the process; called once per invocation, on the handler's thread."""
+
+    @hookspec
+    def after_refresh(self, session: FlagSession, outcome: str, seconds: float) -> None:
+        """
+        Observe a refresh; called once per request for flags.
+
+        ``outcome`` is ``"changed"``, ``"unchanged"`` or ``"failed"``.
+        """
+
+    @hookspec
+    def after_flush(self, session: FlagSession, outcome: str, seconds: float) -> None:
+        """
+        Observe a flush; called once per request with counts.
+
+        ``outcome`` is ``"taken"``, ``"kept"``, ``"refused"`` or ``"unknown"``.
+        """
+
+    @hookspec
+    def disconnect_instance(self, session: FlagSession, reason: str) -> None:
+        """
+        Let go of the process; called once per process, after the last flush.
+
+        ``reason`` is ``"signal"`` when the platform had announced the end, else
+        ``"close"``.
+        """
+
+    @hookspec
+    def emulate(
+        self,
+        platform_name: str,
+        target: str,
+        environ: Mapping[str, str],
+        python: str,
+        options: Mapping[str, str],
+    ) -> Emulator | None:
+        """
+        Return the local emulator of ``platform_name``; called by tests and tools only.
+
+        ``target`` is ``path/to/module.py:function``; ``python`` the interpreter that
+        runs the instance.
+        """

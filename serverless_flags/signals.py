@@ -1,0 +1,228 @@
+"""Connect the end of this process to its sessions, once per process; for adapters.
+
+Whatever the way the process ends, each session is told once and all of them flush side
+by side inside one grace; then happens what would have happened without us.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class Terminable(Protocol):
+    """What a session does when its instance ends."""
+
+    def terminate(self, timeout: float) -> None:
+        """Flush within ``timeout`` seconds; more invocations may follow."""
+
+    def close(self, timeout: float) -> bool:
+        """Flush within ``timeout`` seconds for the last time."""
+
+
+class _Hub:
+    """The sessions of one process and its one SIGTERM handler."""
+
+    def __init__(self) -> None:
+        self.graces: weakref.WeakKeyDictionary[Terminable, float] = (
+            weakref.WeakKeyDictionary()
+        )
+        self.installed = False
+        self.previous: Any = None
+        self.sockets: tuple[socket.socket, socket.socket] | None = None
+        self._terminated = _thread.allocate_lock()
+
+    def install(self) -> bool:
+        """Take SIGTERM, keeping what was there; False off the main thread."""
+        if self.installed:
+            return True
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        self.previous = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, self.on_sigterm)
+        self.installed = True
+        return True
+
+    def watch(self) -> None:
+        """Start the watcher, which hears SIGTERM while the main thread is in C."""
+        if self.sockets is None:
+            receiver, sender = socket.socketpair()
+            sender.setblocking(False)
+            self.sockets = receiver, sender
+            threading.Thread(
+                target=self._watch, name="serverless-flags-sigterm", daemon=True
+            ).start()
+        self.rearm()
+
+    def rearm(self) -> None:
+        """Point the wakeup fd at the watcher again."""
+        if (
+            self.sockets is not None
+            and threading.current_thread() is threading.main_thread()
+        ):
+            signal.set_wakeup_fd(self.sockets[1].fileno(), warn_on_full_buffer=False)
+
+    def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        """Flush, or let the watcher flush, then do what was to be done before us."""
+        if self.sockets is None:
+            self.terminate()
+            self._chain(signum, frame)
+            return
+        with contextlib.suppress(OSError):
+            self.sockets[1].send(bytes([signum]))  # the wakeup fd may be displaced
+        if callable(self.previous):
+            self.previous(signum, frame)
+
+    def terminate(self) -> None:
+        """Flush all sessions side by side inside the longest grace; once."""
+        if not self._terminated.acquire(blocking=False):
+            return
+        graces = list(self.graces.items())
+        deadline = time.monotonic() + max((grace for _, grace in graces), default=0.0)
+        ended = [_in_thread(session, grace) for session, grace in graces]
+        for lock in ended:
+            lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+
+    def close_all(self) -> None:
+        """Close all sessions on this thread: at exit no thread can be started."""
+        graces = list(self.graces.items())
+        deadline = time.monotonic() + max((grace for _, grace in graces), default=0.0)
+        for session, _ in graces:
+            session.close(max(0.0, deadline - time.monotonic()))
+
+    def _chain(self, signum: int, frame: FrameType | None) -> None:
+        if callable(self.previous):
+            self.previous(signum, frame)
+        elif self.previous == signal.SIG_DFL:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+
+    def _watch(self) -> None:
+        assert self.sockets is not None  # noqa: S101  reason: narrows the type
+        while signal.SIGTERM not in self.sockets[0].recv(64):
+            pass
+        self.terminate()
+        ours = signal.getsignal(signal.SIGTERM) == self.on_sigterm
+        if ours and self.previous == signal.SIG_DFL:
+            # The main thread may never run bytecode again, and sys.exit hangs in
+            # concurrent.futures while awslambdaric polls from a pool thread.
+            os._exit(0)
+
+    def forget(self) -> None:
+        """Undo in a forked child what it inherited and must not have."""
+        if self.sockets is not None:
+            signal.set_wakeup_fd(-1)
+            for end in self.sockets:
+                end.close()
+        if self.installed and signal.getsignal(signal.SIGTERM) == self.on_sigterm:
+            signal.signal(signal.SIGTERM, self.previous)
+
+
+def _in_thread(session: Terminable, grace: float) -> _thread.LockType:
+    """
+    Run ``session.terminate`` on a bare thread; the lock is free when it returned.
+
+    ``threading.Thread`` would take a lock that the interrupted main thread may hold.
+    """
+    ended = _thread.allocate_lock()
+    ended.acquire()
+
+    def run() -> None:
+        try:
+            session.terminate(grace)
+        finally:
+            ended.release()
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # no thread to be had: late, but not lost
+        run()
+    return ended
+
+
+_hub = _Hub()
+_hooked = False
+_hook_lock = threading.Lock()
+
+
+def _hook_process() -> None:
+    """Hook exit and fork, once per interpreter."""
+    global _hooked  # noqa: PLW0603  reason: atexit and fork hooks cannot be undone
+    with _hook_lock:
+        if _hooked:
+            return
+        _hooked = True
+        atexit.register(lambda: _hub.close_all())  # noqa: PLW0108  reason: not this hub: a fork changes it
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    global _hub  # noqa: PLW0603  reason: what belongs to a process is made anew
+    inherited, _hub = _hub, _Hub()
+    inherited.forget()
+
+
+def connect_exit(session: Terminable, *, grace: float) -> None:
+    """
+    Close ``session`` when the interpreter exits in good order.
+
+    Args:
+        session: held weakly.
+        grace: seconds that its last flush may take.
+    """
+    _hook_process()
+    _hub.graces[session] = grace
+
+
+def connect_sigterm(session: Terminable, *, grace: float) -> bool:
+    """
+    Flush ``session`` at SIGTERM, then do what would have happened without us.
+
+    The previous handler is called after the flush; the default action ends the
+    process with the signal, as before. For runtimes whose main thread runs Python.
+
+    Returns:
+        False off the main thread, where Python lets nobody install a handler.
+    """
+    connect_exit(session, grace=grace)
+    return _hub.install()
+
+
+def watch_sigterm(session: Terminable, *, grace: float) -> bool:
+    """
+    Flush ``session`` at SIGTERM even while the main thread is stuck in C code.
+
+    A handler in Python cannot run there, as when awslambdaric blocks in ``next()``; a
+    watcher thread is woken through ``signal.set_wakeup_fd`` instead and, when nobody
+    else handles SIGTERM, ends the process after the flush.
+
+    Returns:
+        False off the main thread, where Python lets nobody install a handler.
+    """
+    connect_exit(session, grace=grace)
+    if not _hub.install():
+        return False
+    _hub.watch()
+    return True
+
+
+def rearm() -> None:
+    """Point the wakeup fd at the watcher again: an event loop may have taken it."""
+    _hub.rearm()
+
+
+def terminate() -> None:
+    """Flush every connected session side by side; a second call does nothing."""
+    _hub.terminate()

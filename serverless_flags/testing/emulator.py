@@ -1,0 +1,211 @@
+"""One instance of a platform on this machine: what every adapter's emulator shares."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+from serverless_flags.exceptions import EmulatorError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+START_TIMEOUT = 30.0
+"""Seconds an instance may take until it can be invoked, on a slow laptop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller of a function got."""
+
+    status: int
+    """The HTTP status; 500 when the function raised."""
+
+    body: str
+    """The body as text."""
+
+    seconds: float
+    """From the call to its answer."""
+
+    def json(self) -> Any:
+        """Return the body parsed as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an instance ended."""
+
+    code: int
+    """The exit code; negative when a signal ended the process."""
+
+    seconds: float
+    """From the platform's signal to the end of the process."""
+
+    killed: bool
+    """Whether the grace ran out and the platform killed it."""
+
+
+class Emulator(ABC):
+    """
+    An instance under its platform's real runtime, in a process group of its own.
+
+    A context manager: entering starts the instance, leaving kills what is left of it.
+    Servers bind 127.0.0.1 only. POSIX only.
+    """
+
+    shutdown_grace: float = 10.0
+    """Seconds between the platform's SIGTERM and its SIGKILL."""
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        environ: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
+        path, separator, self.function = target.rpartition(":")
+        if not separator or not Path(path).is_file():
+            message = f"{target!r} is not path/to/module.py:function"
+            raise EmulatorError(message)
+        self.module_path = Path(path).resolve()
+        self.environ = dict(environ or {})
+        self.python = python
+        self.cold_start = 0.0
+        """Seconds from the start of the process to its first answer; 0 before."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  reason: lives as long as the instance
+        self._started = 0.0
+
+    # -- what each platform adds ---------------------------------------------------
+    @property
+    @abstractmethod
+    def runtime(self) -> str:
+        """The runtime and its version, for people: ``awslambdaric 4.2.2``."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the instance and return when it can be invoked."""
+
+    @abstractmethod
+    def _request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str]:
+        """Invoke the function over the platform's own HTTP interface."""
+
+    # -- what all share ------------------------------------------------------------
+    def request(
+        self,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        """
+        Call the function as its HTTP trigger would be called.
+
+        Raises:
+            EmulatorError: when the instance is gone or does not answer.
+        """
+        began = time.monotonic()
+        status, text = self._request(method, path, headers or {}, body)
+        now = time.monotonic()
+        if not self.cold_start:
+            self.cold_start = now - self._started
+        return Answer(status, text, now - began)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The instance's first process. Raises EmulatorError before ``start``."""
+        if self._process is None:
+            message = "the instance is not running: call start() first"
+            raise EmulatorError(message)
+        return self._process
+
+    @property
+    def output(self) -> str:
+        """What the instance has printed so far, standard error included."""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")
+
+    def freeze(self) -> None:
+        """Stop every process of the instance, as a platform freezes it."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the instance run again."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the instance without a signal it could hear."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def terminate(self) -> Exit:
+        """End the instance as the platform does: SIGTERM, the grace, SIGKILL."""
+        process, began = self.process, time.monotonic()
+        self._send_sigterm()
+        try:
+            process.wait(self.shutdown_grace)
+            killed = False
+        except subprocess.TimeoutExpired:
+            self.kill()
+            killed = True
+        return Exit(process.returncode, time.monotonic() - began, killed)
+
+    def _send_sigterm(self) -> None:
+        """Signal the first process; a platform that signals the group overrides it."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def _spawn(
+        self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path
+    ) -> None:
+        """Start ``argv`` in a process group of its own, its output collected."""
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603  reason: the caller's own program
+            argv,
+            env={"PYTHONUNBUFFERED": "1", **environ},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _fail(self, what: str) -> EmulatorError:
+        """Build the error that shows what the instance printed."""
+        code = None if self._process is None else self._process.poll()
+        return EmulatorError(
+            f"{what} (exit code {code}); the instance printed:\n{self.output[-4000:]}"
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill what is left of the instance and let go of its resources."""
+        self.kill()
+        self._output.close()
