@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class Outcome(Enum):
     """What became of a request."""
 
     TAKEN = "taken"  # the server answered 2xx
-    REFUSED = "refused"  # no byte was written, or the server said that it did not take it
+    REFUSED = (
+        "refused"  # no byte was written, or the server said that it did not take it
+    )
     UNKNOWN = "unknown"  # written, perhaps taken: no answer, or a gateway's
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._client import Outcome
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Bucket = dict[str, Any]
-"""Counts of one period: ``start``, ``stop``, ``toggles`` by name (yes, no, variants)."""
+"""Counts of one period: ``start``, ``stop``, and ``toggles`` (yes, no, variants)."""
 
 MOST_TOGGLES = 10_000
-"""Flags in a kept bucket; a program that invents flag names must not fill the memory."""
+"""Flags in a kept bucket: a program that invents names must not fill the memory."""
 
 REFUSED_FOR_GOOD = frozenset({400, 413, 422})
 """Statuses after which the same bucket would never be taken."""

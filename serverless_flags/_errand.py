@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Waitable:
@@ -32,9 +35,9 @@ class Waitable:
         """Wait at most ``timeout`` seconds; return whether it ended."""
         return self._ended.wait(max(0.0, timeout))
 
-    async def wait_async(self, timeout: float) -> bool:  # noqa: ASYNC109  reason: a bound, not a cancellation
+    async def wait_async(self, timeout: float) -> bool:
         """Wait as `wait` does, on the running loop, without blocking it."""
-        import asyncio  # noqa: PLC0415  reason: only where a loop is running already
+        import asyncio  # only where a loop is running already
 
         loop = asyncio.get_running_loop()
         woken = loop.create_future()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from serverless_flags._client import Outcome, Sent
@@ -12,6 +11,8 @@ from serverless_flags._counts import Bucket, Counts
 from serverless_flags._freshness import Backoff, Instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serverless_flags._client import StateClient, Upstream
     from serverless_flags._report import Reporter
 
@@ -53,6 +54,10 @@ class Flusher:
         if self.interval == 0 or self.backoff.holds(moment):
             return False
         return moment.since(self._last) >= self.interval
+
+    def due_at_end(self, moment: Instant) -> bool:
+        """Whether every invocation ends with a flush, and the server may be asked."""
+        return self.interval == 0 and not self.backoff.holds(moment)
 
     def collect(self) -> Bucket | None:
         """Return what is to be sent now, None when nothing is."""

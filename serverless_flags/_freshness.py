@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 300.0
@@ -99,7 +101,7 @@ class Freshness:
         self.backoff.succeed()
 
     def age(self, moment: Instant) -> float | None:
-        """Return the seconds since the server last confirmed the flags, if it ever did."""
+        """Return the seconds since the server confirmed the flags, if it ever did."""
         return None if self._confirmed is None else moment.since(self._confirmed)
 
     def due(self, moment: Instant) -> Due:

@@ -11,15 +11,17 @@ import contextlib
 import http.client
 import io
 import select
-import socket
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serverless_flags._client import Outcome
 from serverless_flags._route import Route
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
 
 MOST_BYTES = 32 * 1024 * 1024
 """The largest body read, before and after decompression."""
@@ -250,7 +252,7 @@ def _read(response: http.client.HTTPResponse) -> bytes:
     while chunk := response.read(65536):
         read += len(chunk)
         if inflate is not None:
-            chunk = inflate.decompress(chunk, MOST_BYTES + 1 - len(content))  # noqa: PLW2901  reason: the same bytes
+            chunk = inflate.decompress(chunk, MOST_BYTES + 1 - len(content))
         content += chunk
         if len(content) > MOST_BYTES or read > MOST_BYTES:
             message = f"the body is larger than {MOST_BYTES} bytes"

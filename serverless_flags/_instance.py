@@ -3,63 +3,40 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags import _freshness
-from serverless_flags._client import Backend, FlagClient, StateClient
+from serverless_flags._client import StateClient
+from serverless_flags._duties import Duties
 from serverless_flags._errand import Errand, Waitable
 from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Due, Freshness, Instant
+from serverless_flags._freshness import Freshness
 from serverless_flags._refresh import Refresh, Refresher
 from serverless_flags._report import Reporter, logger
+from serverless_flags._state import State
 from serverless_flags.clients import open_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serverless_flags._client import Backend, FlagClient
     from serverless_flags._config import Settings
+    from serverless_flags._freshness import Instant
     from serverless_flags._plugins import Plugins
     from serverless_flags._session import FlagSession
 
 FLUSH_INTERVAL = 60.0
-WAIT_AT_END = 0.25
-"""Seconds an invocation waits at its end for what it began in parallel."""
-
-MARGIN = 0.05
-"""Seconds of an invocation's remaining time that are never waited away."""
-
 STUCK = 60.0
 """Seconds to wait for another thread's start, imports included."""
 
 NO_FLAGS = '{"version": 2, "features": []}'
 
 
-class State(Enum):
-    """Where a session stands in the life of its instance."""
-
-    NEW = "new"  # nothing has been imported, opened or asked
-    STARTING = "starting"  # one thread imports the client and asks for flags
-    READY = "ready"  # flags are known, from the server or from a snapshot
-    DEGRADED = "degraded"  # none are: defaults are served, each due refresh tries again
-    TERMINATING = "terminating"  # told of the end; each ending invocation flushes
-    CLOSED = "closed"  # evaluates from the last state, counts nothing
-
-
-@dataclass(slots=True)
-class Plan:
-    """What an invocation waits for before and after the user's function."""
-
-    first: Waitable | None = None
-    first_timeout: float = 0.0
-    beside: Waitable | None = None
-
-
 class Instance:
     """
     One session in one process.
 
-    It decides; `Refresher` and `Flusher` do. Nothing here raises for a bad server.
+    Nothing here raises for a bad server.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,6 +47,8 @@ class Instance:
         self.reporter = Reporter()
         self.refresher: Refresher | None = None
         self.flusher: Flusher | None = None
+        self.duties: Duties | None = None
+        """What invocations do; None before the start and after the end."""
         self.signal = False
         """Whether the end of the process will be heard."""
         self.uncounted = 0
@@ -92,16 +71,15 @@ class Instance:
 
     @property
     def _knows_flags(self) -> bool:
-        if self._backend is not None and self._backend.upstream is None:
-            if not isinstance(self.client, StateClient):
-                return self.client is not None
+        if self.client is not None and not isinstance(self.client, StateClient):
+            return True  # it looks after its flags itself
         return self.refresher is not None and self.refresher.source != "none"
 
     def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
         """Connect the signals of the platform, once per process and moment."""
         if at in self._connected:
             return
-        from serverless_flags import signals  # noqa: PLC0415  reason: hooks the process, so not before it is needed
+        from serverless_flags import signals  # sockets: not at import
 
         with self._connecting:
             if at in self._connected:
@@ -179,10 +157,24 @@ class Instance:
         app_name = settings.app_name or platform.function_name or "serverless-flags"
         backend = self._backend = open_backend(settings, app_name)
         self._warn_about_url()
+        refresher, flusher = self._prepare(session, plugins, backend)
+        asked = None if settings.snapshot else self._ask()
+        client = backend.load()
+        if isinstance(client, StateClient):
+            refresher.adopt(client)
+            flusher.adopt(client)
+            if not self._take_snapshot(backend, refresher):
+                self._await_flags(refresher, asked or self._ask(), timeout)
+        self.client = client
+        self.duties = Duties(refresher, flusher, settings, self.clock)
+
+    def _prepare(
+        self, session: FlagSession, plugins: Plugins, backend: Backend
+    ) -> tuple[Refresher, Flusher]:
         refresher = self.refresher = Refresher(
             backend.upstream,
-            _freshness_of(settings),
-            request_timeout=settings.request_timeout,
+            _freshness_of(self.settings),
+            request_timeout=self.settings.request_timeout,
             clock=self.clock,
             reporter=self.reporter,
             observe=lambda outcome, s: plugins.after_refresh(session, outcome, s),
@@ -194,24 +186,25 @@ class Instance:
             observe=lambda outcome, s: plugins.after_flush(session, outcome, s),
         )
         flusher.interval = self.flush_interval
-        asked = None if settings.snapshot else self._ask()
-        client = backend.load()
-        if isinstance(client, StateClient):
-            refresher.adopt(client)
-            flusher.adopt(client)
-            if not self._take_snapshot(backend, refresher):
-                self._await_flags(refresher, asked or self._ask(), timeout)
-        self.client = client
+        return refresher, flusher
+
+    @property
+    def terminating(self) -> bool:
+        """Whether the platform has announced the end."""
+        return self._phase is State.TERMINATING
 
     def _warn_about_url(self) -> None:
         settings = self.settings
         if settings.client != "unleash":
             return
-        if settings.url is None:
-            if settings.snapshot is None:
-                self.reporter.warn("url", "no url: set UNLEASH_URL; until then flags take their defaults")
-        elif settings.url.startswith("http://") and not _is_loopback(settings.url):
-            self.reporter.warn("http", "the url is plain http: the token can be read on the way")
+        if settings.url is None and settings.snapshot is None:
+            self.reporter.warn(
+                "url", "no url: set UNLEASH_URL; until then flags take their defaults"
+            )
+        elif settings.url is not None and _is_readable(settings.url):
+            self.reporter.warn(
+                "http", "the url is plain http: the token can be read on the way"
+            )
 
     def _ask(self) -> Refresh | None:
         """Begin the first refresh, on a thread of its own."""
@@ -238,74 +231,23 @@ class Instance:
             refresher.apply(asked)  # it came before there was a client to take it
             return
         self.reporter.warn(
-            "refresh", "no flags within start_timeout (%s s): defaults until they come", limit
+            "refresh",
+            "no flags within start_timeout (%s s): defaults until they come",
+            limit,
         )
-
-    def plan(self, remaining: float | None) -> Plan:
-        """Begin what is due for an invocation that starts now."""
-        refresher, flusher = self.refresher, self.flusher
-        if refresher is None or flusher is None or self._phase is State.CLOSED:
-            return Plan()
-        moment = self.clock()
-        due, flush = refresher.due(moment), flusher.due(moment)
-        if due is Due.NOTHING and not flush:
-            return Plan()
-        refresh, mine = None, False
-        if due is not Due.NOTHING:
-            refresh, mine = refresher.claim(moment)
-        errand = self._begin(refresh if mine else None, flush=flush)
-        if due is not Due.FIRST or refresh is None:
-            return Plan(beside=errand)
-        wait = self.settings.refresh_timeout - moment.since(refresh.began)
-        return Plan(refresh, _within(wait, remaining), errand)
-
-    def _begin(self, refresh: Refresh | None, *, flush: bool) -> Errand | None:
-        """Refresh and flush over one connection, beside the user's function."""
-        refresher, flusher = self.refresher, self.flusher
-        if refresher is None or flusher is None or not (refresh or flush):
-            return None
-
-        def work() -> None:
-            if refresh is not None:
-                refresher.run(refresh)
-            if flush:
-                flusher.flush(self.settings.request_timeout)
-
-        return Errand(work).start()
 
     def settle(self) -> None:
         """Look at the flags after waiting: they may be too old even for an error."""
         if self.refresher is not None:
             self.refresher.forget_expired(self.clock(), NO_FLAGS)
 
-    def finish(self, plan: Plan, remaining: float | None) -> tuple[Waitable, float] | None:
-        """Say what an invocation has to wait for at its end, and how long."""
-        flusher, settings = self.flusher, self.settings
-        if flusher is None or self._phase is State.CLOSED:
-            return None
-        if self._phase is State.TERMINATING or flusher.interval == 0:
-            if self._phase is not State.TERMINATING and flusher.backoff.holds(self.clock()):
-                return None
-            bucket = flusher.collect()
-            if bucket is not None:
-                limit = settings.request_timeout
-                errand = Errand(lambda: flusher.send(bucket, limit)).start()
-                return errand, _within(settings.flush_timeout, remaining)
-        if plan.beside is None or plan.beside.ended:
-            return None
-        if plan.first is not None and not plan.first.ended:
-            return None  # waited for it before the function already
-        return plan.beside, _within(min(WAIT_AT_END, settings.refresh_timeout), remaining)
-
     def refresh(self, timeout: float | None) -> bool:
         """Ask the server now; return whether it confirmed the flags in time."""
-        refresher, moment = self.refresher, self.clock()
         asked = self._ask()
-        if refresher is None or asked is None:
+        if asked is None:
             return False
-        asked.wait(self.settings.refresh_timeout if timeout is None else timeout)
-        age = refresher.freshness.age(self.clock())
-        return age is not None and age <= self.clock().since(moment)
+        wait = self.settings.refresh_timeout if timeout is None else timeout
+        return asked.wait(wait) and asked.confirmed
 
     def flush(self, timeout: float | None) -> bool:
         """Send the counts; True when none is left to send."""
@@ -335,6 +277,7 @@ class Instance:
             return True
         flushed = self.flusher is None or self.flusher.finish(timeout)
         self._phase = State.CLOSED
+        self.duties = None
         if self.client is not None:
             self.client = _Uncounting(self, self.client)
         if self._backend is not None and self._backend.upstream is not None:
@@ -363,12 +306,6 @@ class _Uncounting:
         )
 
 
-def _within(timeout: float, remaining: float | None) -> float:
-    if remaining is None:
-        return timeout
-    return min(timeout, max(0.0, remaining - MARGIN))
-
-
 def _freshness_of(settings: Settings) -> Freshness:
     return Freshness(
         max_age=settings.max_age,
@@ -377,6 +314,9 @@ def _freshness_of(settings: Settings) -> Freshness:
     )
 
 
-def _is_loopback(url: str) -> bool:
+def _is_readable(url: str) -> bool:
+    """Whether a token on its way to ``url`` can be read by others."""
+    if url.startswith("https://"):
+        return False
     host = url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
-    return host in {"localhost", "[::1]"} or host.startswith("127.")
+    return host not in {"localhost", "[::1]"} and not host.startswith("127.")

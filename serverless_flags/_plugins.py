@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -15,6 +14,8 @@ from serverless_flags.hookspecs import PROJECT, HookSpecs
 from serverless_flags.platform import Invocation, Local, Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from serverless_flags._config import Settings
     from serverless_flags._session import FlagSession
 
@@ -24,8 +25,8 @@ MARKERS = (
     (("FUNCTION_NAME", "GCP_PROJECT"), "gcp_cloud_functions"),
     (("FUNCTIONS_WORKER_RUNTIME",), "azure_functions"),
 )
-"""Environment variables that name a known platform; its adapter is then imported by name,
-for a scan of entry points costs a cold start 40 ms and 4 MB."""
+"""Environment variables that name a known platform. Its adapter is imported by name:
+a scan of entry points costs a cold start 40 ms and 4 MB."""
 
 
 class _Bound(NamedTuple):
@@ -42,7 +43,9 @@ class _Bound(NamedTuple):
 class Plugins:
     """The hooks of one session: those of the platform and of its observers."""
 
-    def __init__(self, platform: Platform, observers: Iterable[tuple[str, Any]]) -> None:
+    def __init__(
+        self, platform: Platform, observers: Iterable[tuple[str, Any]]
+    ) -> None:
         self.platform = platform
         self._reporter = Reporter()
         manager = _manager()
@@ -137,12 +140,16 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
     given = [_given(plugin) for plugin in settings.plugins]
     wanted = settings.platform
     platform = _elect(given, environ, wanted)
-    observers = [(name, plugin) for name, plugin in given if not _detectors(plugin, name)]
+    observers = [
+        (name, plugin) for name, plugin in given if not _detectors(plugin, name)
+    ]
     if platform is not None or wanted == Local.name:
         return Plugins(platform or Local(), observers)
     found = _usable(_marked(environ)) or _usable(_entry_points())
     platform = _elect(found, environ, wanted)
-    observers += [(name, plugin) for name, plugin in found if not _detectors(plugin, name)]
+    observers += [
+        (name, plugin) for name, plugin in found if not _detectors(plugin, name)
+    ]
     if platform is None and wanted is not None:
         _warn_unrecognised(wanted)
     try:
@@ -187,12 +194,12 @@ def _warn_missing(word: str) -> None:
 
 
 def _entry_points() -> Iterable[tuple[str, Any]]:
-    from importlib.metadata import entry_points  # noqa: PLC0415  reason: 23 ms, only where no marker is set
+    from importlib.metadata import entry_points  # 23 ms, only where no marker is set
 
     for point in entry_points(group=PROJECT):
         try:
             yield point.name, point.load()
-        except Exception:  # noqa: BLE001  reason: a third party's module
+        except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
             logger.warning("plugin %r cannot be loaded", point.name, exc_info=True)
 
 
@@ -206,7 +213,9 @@ def _elect(
             try:
                 answer = hook(environ=environ)
             except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
-                logger.warning("plugin %r failed in detect_platform", name, exc_info=True)
+                logger.warning(
+                    "plugin %r failed in detect_platform", name, exc_info=True
+                )
                 continue
             if isinstance(answer, Platform) and wanted in {None, answer.name}:
                 answers.append(answer)

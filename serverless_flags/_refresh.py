@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from serverless_flags._client import Fetched
@@ -11,6 +10,8 @@ from serverless_flags._errand import Waitable
 from serverless_flags._freshness import Due, Freshness, Instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serverless_flags._client import StateClient, Upstream
     from serverless_flags._report import Reporter
 
@@ -26,6 +27,8 @@ class Refresh(Waitable):
         self.began = began
         self.etag = etag
         self.fetched: Fetched | None = None
+        self.confirmed = False
+        """Whether the answer confirmed the flags."""
 
 
 class Refresher:
@@ -108,7 +111,7 @@ class Refresher:
         self._client = client
 
     def apply(self, refresh: Refresh) -> None:
-        """Hand an answer to the client unless it was overtaken; a second call is one."""
+        """Hand an answer to the client, once, unless it was overtaken."""
         fetched = refresh.fetched
         if fetched is None:
             return
@@ -122,6 +125,7 @@ class Refresher:
                 self._fail(error, fetched.retry_after)
             else:
                 self._confirm(fetched, refresh.began)
+                refresh.confirmed = True
         outcome = "unchanged" if fetched.unchanged else "changed"
         self._observe("failed" if error else outcome, seconds)
 
@@ -145,7 +149,8 @@ class Refresher:
                 self._client.take_state(nothing)
             self.source, self.flags, self._etag = "none", None, None
         self._reporter.warn(
-            "expired", "the flags are older than stale_if_error allows: defaults from now on"
+            "expired",
+            "the flags are older than stale_if_error allows: defaults from now on",
         )
 
     def _take(self, fetched: Fetched) -> str | None:
@@ -154,7 +159,7 @@ class Refresher:
             return None
         try:
             self._client.take_state(fetched.body)
-        except Exception as error:  # noqa: BLE001  reason: whatever a client makes of a bad body
+        except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
             return f"the flags could not be taken: {type(error).__name__}"
         return None
 

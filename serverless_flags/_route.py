@@ -1,16 +1,16 @@
-"""How to reach a server: proxy, addresses and certificates, as ``requests`` finds them."""
+"""The way to a server: proxy, addresses, certificates, as ``requests`` finds them."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
 
 PORTS = {"http": 80, "https": 443}
 
@@ -48,7 +48,7 @@ class Route:
         """What the proxy wants to be told."""
         if self.proxy is None or not self.proxy.username:
             return {}
-        import base64  # noqa: PLC0415  reason: only behind a proxy with credentials
+        import base64  # only behind a proxy with credentials
 
         pair = f"{unquote(self.proxy.username)}:{unquote(self.proxy.password or '')}"
         token = base64.b64encode(pair.encode("latin-1")).decode("ascii")
@@ -131,7 +131,7 @@ def _bypassed(target: Endpoint, no_proxy: str) -> bool:
 def _in_network(host: str, network: str) -> bool:
     if "/" not in network:
         return False
-    import ipaddress  # noqa: PLC0415  reason: only where no_proxy names a network
+    import ipaddress  # only where no_proxy names a network
 
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
@@ -146,7 +146,7 @@ def _tls_context(ca: str | None) -> ssl.SSLContext:
     A hashed directory is searched lazily; reading a whole bundle costs a cold start
     30 to 40 ms.
     """
-    import ssl  # noqa: PLC0415  reason: 22 ms, not at import
+    import ssl  # 22 ms, not at import
 
     if ca:
         if os.path.isdir(ca):
@@ -173,7 +173,7 @@ def _is_hashed(directory: str | None) -> bool:
 def _certifi() -> str | None:
     """Return UnleashClient's own bundle, for machines that have none."""
     try:
-        import certifi  # noqa: PLC0415  reason: only where the system has no bundle
+        import certifi  # only where the system has no bundle
     except ImportError:
         return None
     return certifi.where()

@@ -7,19 +7,21 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from serverless_flags import _wrap
 from serverless_flags._config import load_settings
-from serverless_flags._instance import Instance, State
+from serverless_flags._instance import Instance
 from serverless_flags._plugins import Plugins, discover
+from serverless_flags._scope import Scope
+from serverless_flags._state import State
+from serverless_flags._status import Status, status_of
 from serverless_flags.clients.memory import DISABLED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -33,29 +35,6 @@ R = TypeVar("R")
 
 _sessions: weakref.WeakSet[FlagSession] = weakref.WeakSet()
 """Every session of this process, to be made new in a forked child."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a session knows of itself; None for what its client cannot know."""
-
-    state: State
-    platform: str
-    source: str
-    """Where the flags are from: ``server``, ``snapshot``, ``client`` or ``none``."""
-    age: float | None
-    """Seconds since the server last confirmed the flags."""
-    flags: int | None
-    """How many flags are known."""
-    termination: str
-    """``connected``, or why the end of the instance will not be heard."""
-    flush_interval: float
-    """Seconds between flushes; 0: at the end of every invocation."""
-    uncounted: int
-    """Evaluations that will never be counted."""
-    unknown_counts: int
-    """Evaluations whose counts were sent and never answered."""
-    last_error: str | None
 
 
 class FlagSession:
@@ -130,7 +109,7 @@ class FlagSession:
         self._settings = load_settings(given)
         self._plugins: Plugins | None = None
         self._discovering = threading.Lock()
-        self._scope: ContextVar[_wrap.Scope | None] = ContextVar(
+        self._scope: ContextVar[Scope | None] = ContextVar(
             "serverless_flags_scope", default=None
         )
         self._wrapped: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
@@ -279,7 +258,7 @@ class FlagSession:
 
     def invocation(
         self, *args: Any, context: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> _wrap.Scope:
+    ) -> Scope:
         """
         Return what `wrap` does as a context manager, for ``with`` and ``async with``.
 
@@ -288,7 +267,7 @@ class FlagSession:
             context: evaluation context; wins over the adapter's.
             kwargs: likewise.
         """
-        return _wrap.Scope(self, args, kwargs, context)
+        return Scope(self, args, kwargs, context)
 
     def bind(self, func: Callable[P, R]) -> Callable[P, R]:
         """Return ``func`` carrying this invocation's evaluation context to a thread."""
@@ -307,7 +286,7 @@ class FlagSession:
     @property
     def status(self) -> Status:
         """What the session knows of itself now."""
-        return _status(self._current(), self.plugins.platform.name)
+        return status_of(self._current(), self.plugins.platform.name)
 
     def _current(self) -> Instance:
         """Return this process's instance, a new one after a fork Python did not see."""
@@ -340,27 +319,6 @@ class FlagSession:
         instance = getattr(self, "_instance", None)
         if instance is not None and instance.state in {State.READY, State.DEGRADED}:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2)
-
-
-def _status(instance: Instance, platform: str) -> Status:
-    refresher, flusher = instance.refresher, instance.flusher
-    source = "none" if refresher is None else refresher.source
-    if source == "none" and instance.state is State.READY:
-        source = "client"
-    counts = None if flusher is None else flusher.counts
-    errors = [part.last_error for part in (refresher, flusher) if part is not None]
-    return Status(
-        state=instance.state,
-        platform=platform,
-        source=source,
-        age=None if refresher is None else refresher.freshness.age(instance.clock()),
-        flags=None if refresher is None else refresher.flags,
-        termination=instance.termination,
-        flush_interval=instance.flush_interval,
-        uncounted=instance.uncounted + (counts.uncounted if counts else 0),
-        unknown_counts=counts.unknown if counts else 0,
-        last_error=next((error for error in errors if error), None),
-    )
 
 
 def _on_running_loop() -> bool:

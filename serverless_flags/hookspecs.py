@@ -1,4 +1,4 @@
-"""The hooks an adapter or an observer may implement, in the order of an instance's life.
+"""The hooks of adapters and observers, in the order of an instance's life.
 
 An implementation may take fewer arguments than its specification lists; that is how
 arguments can be added for ever. Hook wrappers are refused: a hook of the hot path is

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class Platform:
@@ -18,7 +20,7 @@ class Platform:
     """
 
     name: str = "local"
-    """The platform's one word, OpenTelemetry's ``cloud.platform`` where there is one."""
+    """The platform's one word: OpenTelemetry's ``cloud.platform`` where it has one."""
 
     specificity: int = 0
     """Which platform wins when several recognise the process: the highest."""

@@ -58,7 +58,7 @@ class _Hub:
         """Start the watcher, which hears SIGTERM while the main thread is in C."""
         if self.sockets is None:
             receiver, sender = socket.socketpair()
-            sender.setblocking(False)
+            sender.settimeout(0)  # non-blocking: a wakeup fd must not wait
             self.sockets = receiver, sender
             threading.Thread(
                 target=self._watch, name="serverless-flags-sigterm", daemon=True
@@ -169,7 +169,7 @@ def _hook_process() -> None:
 
 
 def _after_fork() -> None:
-    global _hub  # noqa: PLW0603  reason: what belongs to a process is made anew
+    global _hub
     inherited, _hub = _hub, _Hub()
     inherited.forget()
 

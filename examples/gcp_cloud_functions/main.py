@@ -19,14 +19,14 @@ def message() -> str:
 
 @functions_framework.http
 @flags.wrap
-def hello(request: Request) -> dict[str, str]:
+def hello(request: Request) -> dict[str, str]:  # noqa: ARG001  reason: Google's signature
     """Answer an HTTP request."""
     return {"message": message()}
 
 
 @functions_framework.aio.http
 @flags.wrap
-async def hello_async(request: AsyncRequest) -> dict[str, str]:
+async def hello_async(request: AsyncRequest) -> dict[str, str]:  # noqa: ARG001  reason: Google's signature
     """Answer an HTTP request from a coroutine, on uvicorn."""
     return {"message": message()}
 
@@ -35,4 +35,4 @@ async def hello_async(request: AsyncRequest) -> dict[str, str]:
 @flags.wrap
 def hello_event(event: CloudEvent) -> None:
     """Log the state of the flag for each event."""
-    print(event["type"], message())
+    print(event["type"], message())  # noqa: T201  reason: Google logs standard output

@@ -65,8 +65,11 @@ def _requirements(checkout: Path) -> list[str]:
     if _is_checkout(checkout):
         adapter = checkout / "adapters" / "azure_functions"
         return ["-e", str(checkout), "-e", f"{adapter}[emulator]"]
-    release = version("serverless-flags-azure-functions")
-    return [f"serverless-flags-azure-functions[emulator]=={release}"]
+    release = version("serverless-flags")
+    return [
+        f"serverless-flags=={release}",
+        "serverless-flags-azure-functions[emulator]",
+    ]
 
 
 def _pythons() -> Iterator[str]:

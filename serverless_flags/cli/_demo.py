@@ -16,6 +16,7 @@ from serverless_flags.testing import Answer, Counts, emulate
 
 if TYPE_CHECKING:
     from serverless_flags.cli._control import Control
+    from serverless_flags.testing import Emulator
 
 EXAMPLES = {
     "aws_lambda": "handler.py:handler",
@@ -99,16 +100,11 @@ def run_demo(control: Control, directory: Path) -> list[Row]:
 
 
 def find_examples(given: Path | None) -> Path:
-    """Return the examples directory of the checkout we are in, or the given one."""
-    candidates = [given] if given else [Path(__file__).parents[2], Path.cwd()]
-    if given is None:
-        candidates = [candidate / "examples" for candidate in candidates]
-    for candidate in candidates:
-        if all(
-            (candidate / platform / target.partition(":")[0]).is_file()
-            for platform, target in EXAMPLES.items()
-        ):
-            return candidate.resolve()
+    """Return the given examples directory, or that of the checkout we are in."""
+    roots = (Path(__file__).parents[2], Path.cwd())
+    for directory in [given] if given else [root / "examples" for root in roots]:
+        if all((directory / platform).is_dir() for platform in EXAMPLES):
+            return directory.resolve()
     message = (
         "the examples are not part of the installed package: "
         "run this in a checkout of serverless-flags, or pass --examples DIR"
@@ -121,32 +117,33 @@ def run_example(control: Control, platform: str, directory: Path) -> Row:
     row = Row(platform)
     if platform == "aws_lambda" and sys.platform != "linux":
         return replace(row, runtime="awslambdaric has wheels for Linux only")
+    python = sys.executable
+    if platform == "azure_functions":
+        python = azure_python(checkout=directory.parent)
+    target = str(directory / platform / EXAMPLES[platform])
+    environ = {**control.environ, **SETTINGS, "UNLEASH_APP_NAME": row.app_name}
+    control.set_flag(enabled=True)
     try:
-        return _run(control, row, directory / platform / EXAMPLES[platform])
+        with emulate(platform, target, environ=environ, python=python) as instance:
+            return _call_and_flip(control, row, instance)
     except EmulatorError as error:
         return replace(row, failure=str(error))
 
 
-def _run(control: Control, row: Row, target: Path) -> Row:
-    control.set_flag(enabled=True)
-    environ = {**control.environ, **SETTINGS, "UNLEASH_APP_NAME": row.app_name}
-    python = sys.executable
-    if row.platform == "azure_functions":
-        python = azure_python(target.parents[2])
-    with emulate(row.platform, str(target), environ=environ, python=python) as instance:
-        before = instance.request()
-        control.set_flag(enabled=False)
-        after = instance.request()
-        instance.terminate()
-        return replace(
-            row,
-            runtime=instance.runtime,
-            cold_start=instance.cold_start,
-            before=_message(before),
-            after=_message(after),
-            evaluations=2,
-            output=instance.output,
-        )
+def _call_and_flip(control: Control, row: Row, instance: Emulator) -> Row:
+    before = instance.request()
+    control.set_flag(enabled=False)
+    after = instance.request()
+    instance.terminate()
+    return replace(
+        row,
+        runtime=instance.runtime,
+        cold_start=instance.cold_start,
+        before=_message(before),
+        after=_message(after),
+        evaluations=2,
+        output=instance.output,
+    )
 
 
 def _message(answer: Answer) -> str:

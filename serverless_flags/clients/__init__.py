@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 def open_backend(settings: Settings, app_name: str) -> Backend:
     """Return the backend that ``settings.client`` names; cheap, opens nothing."""
     if settings.client == "unleash":
-        from serverless_flags.clients.unleash import (  # noqa: PLC0415  reason: brings http.client, which import serverless_flags must not
-            unleash_backend,
-        )
+        # brings http.client, which `import serverless_flags` must not
+        from serverless_flags.clients.unleash import unleash_backend
 
         return unleash_backend(settings, app_name)
     if settings.client == "memory":
-        from serverless_flags.clients.memory import MemoryClient  # noqa: PLC0415  reason: for tests only
+        from serverless_flags.clients.memory import MemoryClient  # for tests only
 
         return Backend(load=MemoryClient)
     client = settings.client

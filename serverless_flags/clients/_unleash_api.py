@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._client import Fetched, Outcome, Sent
 from serverless_flags._http import Http, Reply
-from serverless_flags.exceptions import ConfigurationError
 from serverless_flags._version import __version__
+from serverless_flags.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from serverless_flags._config import Settings
 
 SDK = f"serverless-flags:{__version__}"
 CLIENT_SPEC = "6.1.0"
-"""The client specification that the engine follows; the server shapes its answer by it."""
+"""The client specification the engine follows; the server shapes its answer by it."""
 
 UNAUTHORIZED = 401
 NOT_MODIFIED = 304
@@ -34,7 +36,7 @@ class Identity:
         digits = os.urandom(16).hex()
         cuts = (0, 8, 12, 16, 20, 32)
         self.connection_id = "-".join(
-            digits[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False)
+            digits[start:stop] for start, stop in itertools.pairwise(cuts)
         )
         self.app_name = app_name
         self.instance_id = settings.instance_id or f"{app_name}-{digits[:12]}"
@@ -76,7 +78,9 @@ class UnleashApi:
         self._refresh_ms = str(int(settings.max_age * 1000))
         self._flush_ms = str(int((settings.flush_interval or 60.0) * 1000))
         project = settings.project_name
-        self._features = "/client/features" + (f"?project={_quoted(project)}" if project else "")
+        self._features = "/client/features" + (
+            f"?project={_quoted(project)}" if project else ""
+        )
         self._provide = settings.api_token
         self._token: str | None = None
         self.engine_version = ""
@@ -170,8 +174,12 @@ def read_snapshot(path: str) -> Fetched:
     if len(body) > MOST_SNAPSHOT:
         return Fetched(error=f"the snapshot is larger than {MOST_SNAPSHOT} bytes")
     fetched = check_state(body)
-    return fetched if fetched.error is None else Fetched(
-        error=f"the snapshot {path} is not the body of /api/client/features"
+    return (
+        fetched
+        if fetched.error is None
+        else Fetched(
+            error=f"the snapshot {path} is not the body of /api/client/features"
+        )
     )
 
 
@@ -203,7 +211,7 @@ def _retry_after(reply: Reply) -> float | None:
 
 
 def _quoted(text: str) -> str:
-    from urllib.parse import quote  # noqa: PLC0415  reason: only with a project
+    from urllib.parse import quote  # only with a project
 
     return quote(text, safe="")
 
@@ -215,4 +223,3 @@ _CURES = {
 }
 _PYTHON = platform.python_implementation()
 _PYTHON_VERSION = platform.python_version()
-

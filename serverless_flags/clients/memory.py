@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 DISABLED = {"name": "disabled", "enabled": False, "feature_enabled": False}
 """The variant that UnleashClient returns for a flag that is off or unknown."""
@@ -18,7 +20,7 @@ class MemoryClient:
         flags: a flag's name to a bool, or to its variant as UnleashClient returns it.
     """
 
-    def __init__(self, flags: Mapping[str, bool | Mapping[str, Any]] = {}) -> None:  # noqa: B006  reason: copied, never changed
+    def __init__(self, flags: Mapping[str, bool | Mapping[str, Any]] = {}) -> None:
         self._flags: dict[str, bool | Mapping[str, Any]] = dict(flags)
         self.evaluations: Counter[str] = Counter()
         """How often each flag was asked for."""
@@ -52,7 +54,9 @@ class MemoryClient:
             return {**DISABLED, "feature_enabled": value}
         return {"enabled": True, "feature_enabled": True, **value}
 
-    def _note(self, feature_name: str, context: dict[str, Any] | None) -> dict[str, Any]:
+    def _note(
+        self, feature_name: str, context: dict[str, Any] | None
+    ) -> dict[str, Any]:
         self.evaluations[feature_name] += 1
         context = dict(context or {})
         self.contexts.append(context)

@@ -1,9 +1,8 @@
-"""UnleashClient for evaluation and counting, without its threads, files and requests."""
+"""UnleashClient to evaluate and count, without its threads, files and requests."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._client import Backend
@@ -11,6 +10,8 @@ from serverless_flags._version import __version__
 from serverless_flags.clients._unleash_api import Identity, UnleashApi, read_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from serverless_flags._config import Settings
 
 FEATURES = "/client/features"
@@ -41,9 +42,9 @@ class UnleashFlagClient:
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
         # 170 to 240 ms and 26 MB: never at import, always while the network works
-        import yggdrasil_engine  # noqa: PLC0415  reason: see above
-        from UnleashClient.clients import UnleashClient  # noqa: PLC0415  reason: see above
-        from UnleashClient.utils import InstanceAllowType  # noqa: PLC0415  reason: see above
+        import yggdrasil_engine  # see above
+        from UnleashClient.clients import UnleashClient  # see above
+        from UnleashClient.utils import InstanceAllowType  # see above
 
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
         self._cache = _memory_cache()
@@ -88,7 +89,9 @@ class UnleashFlagClient:
 class _Job:
     """What a scheduler hands back for a job; the session runs it itself."""
 
-    def __init__(self, func: Callable[..., Any], kwargs: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, func: Callable[..., Any], kwargs: Mapping[str, Any] | None
+    ) -> None:
         self._func, self._kwargs = func, kwargs or {}
 
     def run(self) -> None:
@@ -121,7 +124,7 @@ class _IdleScheduler:
 
 
 def _memory_cache() -> Any:
-    from UnleashClient.cache import BaseCache  # noqa: PLC0415  reason: comes with the SDK
+    from UnleashClient.cache import BaseCache  # comes with the SDK
 
     class MemoryCache(BaseCache):
         """UnleashClient's cache as a dict."""

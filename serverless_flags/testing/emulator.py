@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from serverless_flags.exceptions import EmulatorError
 
 if TYPE_CHECKING:

@@ -50,6 +50,7 @@ class FlagServer:
         self.token = token
         self._api = ClientApi(FlagState.of(flags), token)
         self._server: LoopbackServer | None = None
+        self._thread = threading.Thread()
 
     @property
     def url(self) -> str:
@@ -97,19 +98,20 @@ class FlagServer:
         with listener:  # the server keeps a duplicate
             self.port = listener.getsockname()[1]
             self._server = LoopbackServer(listener, self._api)
-        threading.Thread(
+        self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
             name="serverless-flags-server",
             daemon=True,
-        ).start()
+        )
+        self._thread.start()
 
     def stop(self) -> None:
         """Refuse new connections and drop the kept ones; idempotent."""
         server, self._server = self._server, None
         if server is not None:
             server.shutdown()
-            server.server_close()
+            self._thread.join()  # it closes the listening socket
 
     def __enter__(self) -> Self:
         self.start()

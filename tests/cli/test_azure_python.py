@@ -115,13 +115,13 @@ def test_pip_and_the_released_package(
 ) -> None:
     """Without uv and a checkout, a cached environment gets the released packages."""
     machine.install_python(tmp_path / place / "python3.13")
-    release = version("serverless-flags-azure-functions")
+    release = version("serverless-flags")
     environment = machine.cache / "serverless-flags" / f"azure_functions-{release}"
 
     assert azure_python(machine.checkout) == str(environment / "bin" / "python")
     assert (
-        "python -m pip install --quiet "
-        f"serverless-flags-azure-functions[emulator]=={release}\n"
+        f"python -m pip install --quiet serverless-flags=={release} "
+        "serverless-flags-azure-functions[emulator]\n"
     ) in machine.calls
 
 

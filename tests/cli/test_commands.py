@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TOKEN = "default:development.some"  # noqa: S105  reason: opens this test's server only
+TOKEN = "default:development.some"
 PROGRAM = [sys.executable, "-c", "from serverless_flags.cli import main; main()"]
 
 
@@ -33,7 +33,7 @@ def _flags(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="serving")
 def _serving(flags: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(  # noqa: S603  reason: this package
+    with subprocess.Popen(
         [*PROGRAM, "serve", "--flags", str(flags), "--port", "0", "--token", TOKEN],
         stdout=subprocess.PIPE,
         text=True,
@@ -48,11 +48,11 @@ def test_serve(serving: subprocess.Popen[str], signum: signal.Signals) -> None:
     assert serving.stdout is not None
     lines = [serving.stdout.readline() for _ in range(4)]
     environ = dict(re.findall(r"^export (\w+)='(.*)'$", "".join(lines), re.MULTILINE))
-    request = urllib.request.Request(  # noqa: S310  reason: on loopback
+    request = urllib.request.Request(
         environ["UNLEASH_URL"] + "/client/features",
         headers={"Authorization": environ["UNLEASH_API_TOKEN"]},
     )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310  reason: the same
+    with urllib.request.urlopen(request) as answer:
         features = json.load(answer)["features"]
     serving.send_signal(signum)
 
@@ -74,7 +74,7 @@ def test_serve_without_flags(tmp_path: Path) -> None:
 def test_without_the_extra(missing: str) -> None:
     """Without the extra the command says what to install, and fails."""
     script = f"import sys; sys.modules[{missing!r}] = None; {PROGRAM[-1]}"
-    run = subprocess.run(  # noqa: S603  reason: this package
+    run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
 

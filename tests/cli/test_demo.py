@@ -139,13 +139,13 @@ def test_azure_runs_in_a_python_of_its_own(
     adapter: Adapter, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function app alone runs in the Python that has Azure's runtime."""
-    monkeypatch.setattr(_demo, "azure_python", lambda _checkout: "python-of-azure")
+    monkeypatch.setattr(_demo, "azure_python", "python of {checkout}".format)
     run("--examples", examples)
 
     assert adapter.pythons == {
         "aws_lambda": sys.executable,
         "gcp_cloud_functions": sys.executable,
-        "azure_functions": "python-of-azure",
+        "azure_functions": f"python of {examples.parent}",
     }
 
 

@@ -54,7 +54,7 @@ class Answer:
         return {feature["name"]: feature["enabled"] for feature in features}
 
 
-def call(  # noqa: PLR0913  reason: the parts of a request
+def call(
     connection: http.client.HTTPConnection,
     server: FlagServer,
     path: str = FEATURES,
@@ -92,8 +92,8 @@ def test_set_changes_the_next_fetch(
     server: FlagServer, connection: http.client.HTTPConnection
 ) -> None:
     """A flag that is flipped or added is seen by the next fetch."""
-    server.set("simpleFlag", False)
-    server.set("other", True)
+    server.set("simpleFlag", enabled=False)
+    server.set("other", enabled=True)
 
     assert call(connection, server).enabled == {"simpleFlag": False, "other": True}
 
@@ -135,7 +135,7 @@ def test_unchanged_flags_answer_304_on_the_same_connection(
     etag = call(connection, server).headers["ETag"]
     local_port = connection.sock.getsockname()[1]
     unchanged = call(connection, server, headers={"If-None-Match": etag})
-    server.set("simpleFlag", False)
+    server.set("simpleFlag", enabled=False)
     changed = call(connection, server, headers={"If-None-Match": etag})
 
     assert (unchanged.status, unchanged.body) == (304, b"")
@@ -324,7 +324,7 @@ def test_stop_drops_kept_connections_and_start_takes_the_same_port(
     port = server.port
     server.stop()
     server.stop()
-    with pytest.raises(OSError):  # noqa: PT011  reason: reset or closed, as the kernel likes
+    with pytest.raises(OSError):
         call(connection, server)
     server.start()
     server.start()
@@ -427,7 +427,7 @@ class TestFile:
         self, path: Path, server: FlagServer, connection: http.client.HTTPConnection
     ) -> None:
         """A flag that was set in memory gives way to a newer file."""
-        server.set("simpleFlag", False)
+        server.set("simpleFlag", enabled=False)
         set_in_memory = call(connection, server).enabled
         path.write_text('{"simpleFlag": true, "b": true}')
 

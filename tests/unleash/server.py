@@ -80,7 +80,7 @@ def unleash_server() -> Iterator[UnleashServer]:
     with (
         tempfile.TemporaryFile() as log,
         postgresql() as database,
-        subprocess.Popen(  # noqa: S603  reason: the server that was installed above
+        subprocess.Popen(
             [node.node, str(program)],
             env={**os.environ, **settings(server, port), **database},
             stdin=subprocess.DEVNULL,
@@ -158,7 +158,7 @@ def find_node() -> Node:
 
 def node_version(node: str) -> int:
     """Return the major version of a Node.js; 0 when it does not run."""
-    run = subprocess.run(  # noqa: S603  reason: the machine's own
+    run = subprocess.run(
         [node, "--version"], capture_output=True, text=True, check=False
     )
     found = re.match(r"v(\d+)", run.stdout)
@@ -175,7 +175,7 @@ def install(node: Node) -> Path:
     unfinished = Path(tempfile.mkdtemp(dir=CACHE))
     try:
         (unfinished / "package.json").write_text('{"private": true}\n')
-        subprocess.run(  # noqa: S603  reason: npm, found above
+        subprocess.run(
             [node.npm, *NPM_INSTALL, f"unleash-server@{VERSION}"],
             cwd=unfinished,
             env=node.environ,
@@ -194,7 +194,7 @@ def wait_for_health(url: str, process: subprocess.Popen[bytes]) -> bool:
     while process.poll() is None and time.monotonic() < deadline:
         with (
             contextlib.suppress(urllib.error.URLError, ConnectionError),
-            urllib.request.urlopen(f"{url}/health", timeout=5) as answer,  # noqa: S310  reason: on loopback
+            urllib.request.urlopen(f"{url}/health", timeout=5) as answer,
         ):
             return bool(answer.status == 200)
         time.sleep(0.1)

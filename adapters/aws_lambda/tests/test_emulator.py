@@ -25,7 +25,7 @@ WAIT = 10.0
 """Seconds; a bound against hanging only."""
 
 EXTENSION = """
-import http.client, json, os, signal, threading, time
+import http.client, json, os, signal, socket, threading, time
 
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 
@@ -44,11 +44,16 @@ def send_next(identifier):
         headers={"Lambda-Extension-Identifier": identifier})
     return connection
 
-def tell(signum, frame):
+def listen():
+    receiver.recv(1)
     os.write(1, b"told\\n")
     os._exit(0)
 
-signal.signal(signal.SIGTERM, tell)
+receiver, sender = socket.socketpair()
+sender.setblocking(False)
+signal.set_wakeup_fd(sender.fileno())  # works while the main thread is in C, too
+signal.signal(signal.SIGTERM, lambda signum, frame: None)
+threading.Thread(target=listen, daemon=True).start()
 """
 """Source that the functions with an extension begin with."""
 
@@ -216,10 +221,11 @@ def test_end_without_extension(write_function: WriteFunction) -> None:
         assert instance.output == ""
 
 
-def test_end_with_extension(write_function: WriteFunction) -> None:
+@pytest.mark.parametrize("polling", ["true", "false"])
+def test_end_with_extension(write_function: WriteFunction, polling: str) -> None:
     """With an extension, even one without events, the instance hears SIGTERM."""
     target = write_function(REGISTERED + "def handler(event, context): pass\n")
-    with LambdaEmulator(target, polling="true", grace=str(WAIT)) as instance:
+    with LambdaEmulator(target, polling=polling, grace=str(WAIT)) as instance:
         instance.invoke()
         ended = instance.terminate()
 
@@ -228,16 +234,26 @@ def test_end_with_extension(write_function: WriteFunction) -> None:
         assert instance.output == "told\n"
 
 
-def test_end_while_main_thread_is_in_c(write_function: WriteFunction) -> None:
+@pytest.mark.parametrize(("polling", "runs"), [("true", True), ("false", False)])
+def test_handler_in_python(
+    write_function: WriteFunction, polling: str, *, runs: bool
+) -> None:
     """Without polling no Python handler runs while idle, until the grace is over."""
-    target = write_function(REGISTERED + "def handler(event, context): pass\n")
-    with LambdaEmulator(target, polling="false", grace="0.2") as instance:
+    target = write_function(
+        REGISTERED
+        + """
+signal.set_wakeup_fd(-1)
+signal.signal(signal.SIGTERM, lambda signum, frame: os._exit(7))
+def handler(event, context): pass
+"""
+    )
+    grace = str(WAIT) if runs else "0.2"
+    with LambdaEmulator(target, polling=polling, grace=grace) as instance:
         instance.invoke()
         ended = instance.terminate()
 
-        assert ended.killed
-        assert ended.code == -9
-        assert instance.output == ""
+        assert ended.killed is not runs
+        assert ended.code == (7 if runs else -9)
 
 
 def test_invocation_after_the_end(write_function: WriteFunction) -> None:
@@ -334,9 +350,7 @@ def handler(event, context):
     return os.getpid()
 """
     )
-    with LambdaEmulator(
-        target, timeout="0.3", grace=str(WAIT), polling="true"
-    ) as instance:
+    with LambdaEmulator(target, timeout="0.3", grace=str(WAIT)) as instance:
         first, second = instance.invoke(), instance.invoke()
 
         assert (first.status, second.status) == (200, 200)
@@ -413,7 +427,7 @@ def handler(event, context):
     return [os.getpid(), content.get("errorType")]
 """
     )
-    options = {"mode": "managed-instances", "workers": "2", "polling": "true"}
+    options = {"mode": "managed-instances", "workers": "2"}
     with LambdaEmulator(target, grace=str(WAIT), **options) as instance:
         with ThreadPoolExecutor(2) as pool:
             answers = [each.json() for each in pool.map(instance.invoke, (0, 1))]

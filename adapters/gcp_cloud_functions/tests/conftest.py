@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from serverless_flags.testing import FlagServer, emulate
 from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FUNCTIONS = Path(__file__).parent / "functions"
 

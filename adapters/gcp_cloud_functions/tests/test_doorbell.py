@@ -28,7 +28,7 @@ def test_functions_framework_is_recognised(environ):
     platform = doorbell.detect_platform(environ)
 
     assert platform is not None
-    assert "gcp_cloud_functions" == platform.name
+    assert platform.name == "gcp_cloud_functions"
     assert platform.specificity > KNATIVE_SPECIFICITY
 
 
@@ -66,7 +66,7 @@ def test_the_doorbell_does_not_enter_its_rooms():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    assert "serverless_flags_gcp_cloud_functions" == process.stdout.strip()
+    assert process.stdout.strip() == "serverless_flags_gcp_cloud_functions"
 
 
 def test_another_platform_is_not_emulated():

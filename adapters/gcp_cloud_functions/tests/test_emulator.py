@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,6 @@ def test_an_aio_target_is_served_by_uvicorn(start, target, on_main_thread):
 
 def test_the_runtime_names_its_versions(start):
     """``runtime`` tells the framework, its server and the instance's Python."""
-    import functions_framework  # noqa: PLC0415, F401  reason: what the instance runs
-    from importlib.metadata import version  # noqa: PLC0415  reason: only here
-
     instance = start("plain.py:http", server="sync")
 
     python = ".".join(map(str, sys.version_info[:3]))
@@ -67,15 +65,15 @@ def test_the_environment_is_googles(start, monkeypatch):
 
     assert "AWS_LAMBDA_FUNCTION_NAME" not in environ
     assert "THREADS" not in environ
-    assert ("kept", "named", "u") == (
+    assert (
         environ["KEPT"],
         environ["K_SERVICE"],
         environ["UNLEASH_URL"],
-    )
-    assert ("http", "http") == (
+    ) == ("kept", "named", "u")
+    assert (
         environ["FUNCTION_TARGET"],
         environ["FUNCTION_SIGNATURE_TYPE"],
-    )
+    ) == ("http", "http")
 
 
 def test_a_request_reaches_the_function_whole(start):
@@ -86,9 +84,9 @@ def test_a_request_reaches_the_function_whole(start):
         "/a/b", method="PUT", headers={"x-asked": "yes"}, body=b"body"
     )
 
-    assert 200 == answer.status
-    assert ["PUT", "/a/b", "yes"] == answer.json()["asked"]
-    assert "body" == answer.json()["body"]
+    assert answer.status == 200
+    assert answer.json()["asked"] == ["PUT", "/a/b", "yes"]
+    assert answer.json()["body"] == "body"
     assert 0 < answer.seconds < instance.cold_start
 
 
@@ -98,7 +96,7 @@ def test_an_event_reaches_the_function(start):
 
     answer = instance.cloud_event({"a": 1}, id="42", type="com.example.thing")
 
-    assert 200 == answer.status
+    assert answer.status == 200
     expected = "event com.example.thing //serverless-flags/emulator 42 {'a': 1}"
     assert expected in instance.output
 
@@ -112,7 +110,7 @@ def test_a_background_function_is_called_with_data_and_context(start):
         method="POST", headers={"content-type": "application/json"}, body=body
     )
 
-    assert 200 == answer.status
+    assert answer.status == 200
     assert "background {'a': 1} 7 t" in instance.output
 
 
@@ -137,7 +135,7 @@ def test_the_grace_ends_with_sigkill(start):
 
     end = instance.terminate()
 
-    assert (-signal.SIGKILL, True) == (end.code, end.killed)
+    assert (end.code, end.killed) == (-signal.SIGKILL, True)
 
 
 def test_a_frozen_instance_answers_after_its_thaw(start):
@@ -146,14 +144,14 @@ def test_a_frozen_instance_answers_after_its_thaw(start):
     instance.freeze()
     instance.thaw()
 
-    assert 200 == instance.request().status
+    assert instance.request().status == 200
 
 
 def test_two_workers_serve(start):
     """``workers`` is gunicorn's number of worker processes."""
     instance = start("plain.py:http", workers="2", server="sync")
 
-    assert "2" == instance.request().json()["environ"]["WORKERS"]
+    assert instance.request().json()["environ"]["WORKERS"] == "2"
 
 
 def test_the_debug_server_serves_from_its_reloaders_child(start):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flask
 import pytest
@@ -11,8 +11,10 @@ from google.cloud.functions.context import Context
 from starlette.requests import Request
 from werkzeug.test import EnvironBuilder
 
-from serverless_flags import Invocation
 from serverless_flags_gcp_cloud_functions._platform import GcpCloudFunctions
+
+if TYPE_CHECKING:
+    from serverless_flags import Invocation
 
 EXECUTION = ("Function-Execution-Id", "execution-1")
 TRACE = ("X-Cloud-Trace-Context", "trace-1/2;o=1")
@@ -53,13 +55,13 @@ def _context(invocation: Invocation) -> Any:
 @HTTP
 def test_the_execution_id_identifies_a_request(request_of):
     """It is the label under which Google logs the invocation."""
-    assert "execution-1" == _read(request_of(TRACE, EXECUTION)).id
+    assert _read(request_of(TRACE, EXECUTION)).id == "execution-1"
 
 
 @HTTP
 def test_the_trace_identifies_a_request_without_an_execution_id(request_of):
     """Older functions-frameworks add no execution id."""
-    assert "trace-1/2;o=1" == _read(request_of(TRACE)).id
+    assert _read(request_of(TRACE)).id == "trace-1/2;o=1"
 
 
 @HTTP
@@ -87,13 +89,13 @@ def test_the_last_of_several_headers_counts():
     """A client's own header line does not come before Google's."""
     lines = [("X-Forwarded-For", FORGED), ("X-Forwarded-For", CLIENT)]
 
-    assert CLIENT == _context(_read(_starlette(*lines)))["remoteAddress"]
+    assert _context(_read(_starlette(*lines)))["remoteAddress"] == CLIENT
 
 
 @HTTP
 def test_the_peer_is_the_client_on_a_laptop(request_of):
     """Nothing forwards a request there."""
-    assert "192.0.2.1" == _context(_read(request_of()))["remoteAddress"]
+    assert _context(_read(request_of()))["remoteAddress"] == "192.0.2.1"
 
 
 def test_a_client_without_an_address_has_none():
@@ -120,7 +122,7 @@ def test_a_request_class_of_the_users_is_recognised():
 
     request = OwnRequest(EnvironBuilder(headers=[EXECUTION]).get_environ())
 
-    assert "execution-1" == _read(request).id
+    assert _read(request).id == "execution-1"
 
 
 def test_an_event_is_read_from_its_attributes():
@@ -128,7 +130,7 @@ def test_an_event_is_read_from_its_attributes():
     attributes = {"id": "7", "type": "com.example.made", "source": "//example"}
     invocation = _read(CloudEvent(attributes, {"a": 1}))
 
-    assert "7" == invocation.id
+    assert invocation.id == "7"
     properties = {"type": "com.example.made", "source": "//example"}
     assert {"properties": properties} == _context(invocation)
 
@@ -137,8 +139,8 @@ def test_a_background_event_is_read_from_its_context():
     """The context is the second of a background function's two arguments."""
     invocation = _read({"a": 1}, Context(eventId="7", eventType="com.example.made"))
 
-    assert "7" == invocation.id
-    assert {"properties": {"type": "com.example.made"}} == _context(invocation)
+    assert invocation.id == "7"
+    assert _context(invocation) == {"properties": {"type": "com.example.made"}}
 
 
 def test_an_empty_background_context_says_nothing():
@@ -146,7 +148,7 @@ def test_an_empty_background_context_says_nothing():
     invocation = _read({"a": 1}, Context())
 
     assert invocation.id is None
-    assert {"properties": {}} == _context(invocation)
+    assert _context(invocation) == {"properties": {}}
 
 
 @pytest.mark.parametrize("args", [(), (object(),), ("text",), ({"a": 1},)])
@@ -154,7 +156,7 @@ def test_other_arguments_say_nothing(args):
     """A typed function's argument is the user's own."""
     invocation = _read(*args)
 
-    assert (None, {}) == (invocation.id, _context(invocation))
+    assert (invocation.id, _context(invocation)) == (None, {})
 
 
 @pytest.mark.parametrize("setting", ["", "0", "soon"])

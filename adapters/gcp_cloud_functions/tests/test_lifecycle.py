@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
 from serverless_flags.testing import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from serverless_flags.testing import Answer, Exit
+    from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
 
 SERVERS = pytest.mark.parametrize(
     ("target", "options"),
@@ -38,12 +47,12 @@ def test_the_master_sends_nothing(start_flagged, server, target, options):
     """No client is started where the module is imported: it would die in the fork."""
     instance = start_flagged(target, **options)
 
-    assert [] == server.requests
+    assert server.requests == []
 
     instance.request()
     instance.terminate()
 
-    assert 1 == len(_fetches(server))
+    assert len(_fetches(server)) == 1
 
 
 @SERVERS
@@ -54,7 +63,7 @@ def test_many_first_requests_start_one_client(start_flagged, server, target, opt
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda _: instance.request().json(), range(8)))
 
-    assert [True] * 8 == [answer["enabled"] for answer in answers]
+    assert [answer["enabled"] for answer in answers] == [True] * 8
     assert 1 == len({answer["pid"] for answer in answers}) == len(_fetches(server))
 
 
@@ -64,10 +73,10 @@ def test_a_flip_is_obeyed(start_flagged, server, target, options):
     instance = start_flagged(target, environ=EVERY_TIME, **options)
 
     before = instance.request().json()["enabled"]
-    server.set("simpleFlag", False)
+    server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
     after = instance.request().json()["enabled"]
 
-    assert (True, False) == (before, after)
+    assert (before, after) == (True, False)
 
 
 @SERVERS
@@ -77,12 +86,12 @@ def test_the_counts_arrive_at_sigterm(start_flagged, server, target, options):
     for _ in range(3):
         instance.request()
 
-    assert 0 == server.counts("simpleFlag").total
+    assert server.counts("simpleFlag").total == 0
 
     end = instance.terminate()
 
     assert Counts(yes=3, no=0) == server.counts("simpleFlag")
-    assert (0, False) == (end.code, end.killed)
+    assert (end.code, end.killed) == (0, False)
 
 
 @SERVERS
@@ -90,36 +99,71 @@ def test_a_request_in_flight_is_answered_and_counted(
     start_flagged, server, gate, target, options
 ):
     """SIGTERM drains the server; the last evaluation comes after the signal."""
-    instance = start_flagged(target, **options)
+    instance = start_flagged(target, environ={"GUNICORN_LOG_LEVEL": "info"}, **options)
     instance.request()
-    with ThreadPoolExecutor(2) as threads:
-        in_flight = threads.submit(instance.request, f"/?gate={gate}")
-        with gate.open("w"):  # opens when the function has opened its end
-            ended = threads.submit(instance.terminate)
-            if target == "aio_def_http" or options.get("server") == "gthread":
-                _wait_until_closed(instance.port)
-            else:  # the handler flushes what was counted before
-                server.wait_for_counts("simpleFlag", 1, PATIENCE)
-        answer, end = in_flight.result(), ended.result()
 
-    assert (200, True) == (answer.status, answer.json()["enabled"])
+    answer, end = _end_while_in_flight(instance, gate)
+
+    assert (answer.status, answer.json()["enabled"]) == (200, True)
     assert not end.killed
     assert Counts(yes=2) == server.counts("simpleFlag")
 
 
-def _wait_until_closed(port: int) -> None:
-    """Return when the instance takes no more connections: SIGTERM has reached it."""
+@pytest.mark.parametrize("target", ["http_streaming", "aio_http_streaming"])
+def test_a_body_in_flight_is_sent_and_counted(start_flagged, server, gate, target):
+    """A streamed body outlives its invocation: only the last flush can count it."""
+    instance = start_flagged(target, environ={"GUNICORN_LOG_LEVEL": "info"})
+    instance.request()
+
+    answer, end = _end_while_in_flight(instance, gate)
+
+    assert (answer.status, answer.body) == (201, "flag: True")
+    assert not end.killed
+    assert Counts(yes=2) == server.counts("simpleFlag")
+
+
+def _end_while_in_flight(
+    instance: FunctionsFramework, gate: Path
+) -> tuple[Answer, Exit]:
+    """Let a request go on only when the server is draining."""
+    with ThreadPoolExecutor(2) as threads:
+        in_flight = threads.submit(instance.request, f"/?gate={gate}")
+        with gate.open("w"):  # opens when the function has opened its end
+            ended = threads.submit(instance.terminate)
+            if instance.server == "uvicorn":
+                _wait_until(lambda: not _takes_connections(instance.port))
+            else:  # a gunicorn worker keeps its listener open to the end
+                _wait_until(lambda: "Handling signal: term" in instance.output)
+        return in_flight.result(), ended.result()
+
+
+def _takes_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        try:
-            connection.connect()
-        except OSError:
-            return
-        finally:
-            connection.close()
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    pytest.fail("SIGTERM did not reach the server")
+
+
+@pytest.mark.parametrize("target", ["http", "aio_http"])
+def test_the_main_thread_hears_sigterm_at_once(start_flagged, server, gate, target):
+    """What was counted is sent while a request is still in flight."""
+    instance = start_flagged(target, server="sync")
+    instance.request()
+    with ThreadPoolExecutor(2) as threads:
+        in_flight = threads.submit(instance.request, f"/?gate={gate}")
+        with gate.open("w"):
+            ended = threads.submit(instance.terminate)
+            at_sigterm = server.wait_for_counts("simpleFlag", 1, PATIENCE)
+        answer, end = in_flight.result(), ended.result()
+
+    assert Counts(yes=1) == at_sigterm
+    assert (answer.status, end.killed) == (200, False)
+    assert Counts(yes=2) == server.counts("simpleFlag")
 
 
 @pytest.mark.parametrize("target", ["http", "aio_http"])
@@ -220,7 +264,7 @@ def test_event_functions(start_flagged, server, target):
 
     answer = instance.cloud_event({"a": 1}, id="7")
 
-    assert (200, True) == (answer.status, "event 7 True" in instance.output)
+    assert (answer.status, "event 7 True" in instance.output) == (200, True)
 
 
 def test_background_functions(start_flagged, server):
@@ -233,7 +277,7 @@ def test_background_functions(start_flagged, server):
         body=b'{"context": {"eventId": "7", "eventType": "t"}, "data": 1}',
     )
 
-    assert (200, True) == (answer.status, "event 7 1 True" in instance.output)
+    assert (answer.status, "event 7 1 True" in instance.output) == (200, True)
 
 
 def test_typed_functions(start_flagged, server):
@@ -246,7 +290,7 @@ def test_typed_functions(start_flagged, server):
         body=b'{"name": "simpleFlag"}',
     )
 
-    assert {"enabled": True} == answer.json()
+    assert answer.json() == {"enabled": True}
 
 
 @pytest.mark.parametrize("target", ["http_streaming", "aio_http_streaming"])
@@ -257,7 +301,7 @@ def test_a_streamed_body_is_untouched(start_flagged, server, target):
     answer = instance.request()
     instance.terminate()
 
-    assert (201, "flag: True") == (answer.status, answer.body)
+    assert (answer.status, answer.body) == (201, "flag: True")
     assert Counts(yes=1) == server.counts("simpleFlag")
 
 
@@ -269,7 +313,7 @@ def test_an_exception_is_the_functions_own(start_flagged, server, target):
     answer = instance.request()
     instance.terminate()
 
-    assert 500 == answer.status
+    assert answer.status == 500
     assert "LookupError: asked, and failed: True" in instance.output
     assert Counts(yes=1) == server.counts("simpleFlag")
 
@@ -296,5 +340,5 @@ def test_a_server_that_is_down_leaves_the_defaults(start, server):
     answer = instance.request()
     end = instance.terminate()
 
-    assert (200, False) == (answer.status, answer.json()["enabled"])
-    assert (0, False) == (end.code, end.killed)
+    assert (answer.status, answer.json()["enabled"]) == (200, False)
+    assert (end.code, end.killed) == (0, False)

@@ -16,7 +16,7 @@ flags = FlagSession()
 
 
 @flags.wrap
-def hello(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:  # noqa: ARG001  reason: WSGI's signature
+def hello(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
     """Answer with the flag and the platform that was elected."""
     answer = {
         "enabled": flags.is_enabled("simpleFlag"),

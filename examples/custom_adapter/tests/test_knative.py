@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from serverless_flags.testing import Counts, FlagServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXAMPLE = Path(__file__).parent.parent
 PATIENCE = 20.0
@@ -27,11 +30,11 @@ PATIENCE = 20.0
 def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the example on its own, with its entry point."""
     site = tmp_path_factory.mktemp("site")
-    uv = shutil.which("uv")
-    installer = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
+    install = [sys.executable, "-m", "pip", "install"]
+    if uv := shutil.which("uv"):
+        install = [uv, "pip", "install", "--python", sys.executable]
     subprocess.run(
-        [*installer, "install", "--quiet", "--no-deps", "--target", site, EXAMPLE],
-        check=True,
+        [*install, "--quiet", "--no-deps", "--target", site, EXAMPLE], check=True
     )
     return site
 
@@ -80,12 +83,12 @@ def test_the_adapter_is_detected_and_flushes_at_sigterm(instance, server):
     with urllib.request.urlopen(
         f"http://127.0.0.1:{port}/", timeout=PATIENCE
     ) as answer:
-        assert {"enabled": True, "platform": "knative"} == json.load(answer)
+        assert json.load(answer) == {"enabled": True, "platform": "knative"}
     assert Counts() == server.counts("simpleFlag")
 
     process.send_signal(signal.SIGTERM)
 
-    assert -signal.SIGTERM == process.wait(PATIENCE)
+    assert process.wait(PATIENCE) == -signal.SIGTERM
     assert Counts(yes=1) == server.counts("simpleFlag")
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _WAKE_TIMEOUT = 0.1
 """Seconds; a busy main thread never sleeps, and needs no waking."""
+_WAKE_LOOKS = 5
+"""How often in a row, a millisecond apart, the main thread must be asleep."""
 
 
 class LambdaEmulator(Emulator):
@@ -214,16 +216,17 @@ class LambdaEmulator(Emulator):
 
     def _wake(self) -> None:
         """
-        Thaw, and wait until the main thread sleeps again.
+        Thaw, and wait until the main thread has slept for a few milliseconds.
 
-        Until then Linux may hand SIGTERM to another thread, and a handler in Python
-        would not run. No real freeze is a SIGSTOP, so no real instance knows this.
+        Before that Linux may hand SIGTERM to another thread, or CPython be about to
+        block, and a handler in Python would not run: a SIGSTOP's doing, not Lambda's.
         """
         self._thaw_if_alive()
         deadline = time.monotonic() + _WAKE_TIMEOUT
-        pid = self.process.pid
-        while _read_stat(pid)[0] in {"T", "R"} and time.monotonic() < deadline:
+        asleep = 0
+        while asleep < _WAKE_LOOKS and time.monotonic() < deadline:
             time.sleep(0.001)
+            asleep = asleep + 1 if _read_stat(self.process.pid)[0] == "S" else 0
 
     # -- the end -------------------------------------------------------------------
     def terminate(self) -> Exit:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 
 
 def wake_loop_at_signals() -> None:
     """
-    Wake the event loop of this, the main thread at every signal; does it once.
+    Wake the event loop of the main thread at every signal; does it once.
 
     A handler in Python runs on the main thread, between two bytecodes. A signal that
     comes just before the loop enters ``epoll_wait()``, or on another thread, would be
@@ -19,6 +20,8 @@ def wake_loop_at_signals() -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
+        return
+    if threading.current_thread() is not threading.main_thread():
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)  # noqa: FBT003  reason: positional only

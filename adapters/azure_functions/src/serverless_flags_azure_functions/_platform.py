@@ -68,17 +68,17 @@ class AzureFunctions(Platform):
             wrapper.__code__ = wrapper.__code__.replace(co_filename=str(nowhere))
 
     @hookimpl
-    def connect_instance(self, session: FlagSession, at: str) -> bool:
+    def connect_instance(self, session: FlagSession) -> bool:
         """
         Connect SIGTERM, which reaches the worker on Linux plans.
 
         The host's ``WorkerTerminate`` message does not: it is sent to workers that
         declare a capability which Python's lacks (GrpcWorkerChannel.cs). From Python
         3.15 on the module is imported on another thread than the main one, where no
-        handler can be installed.
+        handler can be installed; then every invocation ends with a flush.
         """
         connected = signals.connect_sigterm(session, grace=self.shutdown_grace)
-        if connected and at == "wrap":
+        if connected:
             wake_loop_at_signals()
         return connected
 

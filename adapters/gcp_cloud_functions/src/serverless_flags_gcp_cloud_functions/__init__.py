@@ -31,7 +31,7 @@ def detect_platform(environ: Mapping[str, str]) -> Platform | None:
     first_generation = "FUNCTION_NAME" in environ and "GCP_PROJECT" in environ
     if not first_generation and "FUNCTION_TARGET" not in environ:
         return None
-    from serverless_flags_gcp_cloud_functions._platform import (  # noqa: PLC0415  reason: only the elected adapter enters its room
+    from serverless_flags_gcp_cloud_functions._platform import (
         GcpCloudFunctions,
     )
 
@@ -49,7 +49,7 @@ def emulate(
     """Run ``target`` under the real functions-framework on this machine."""
     if platform_name != NAME:
         return None
-    from serverless_flags_gcp_cloud_functions._emulator import (  # noqa: PLC0415  reason: development only
+    from serverless_flags_gcp_cloud_functions._emulator import (
         FunctionsFramework,
     )
 

@@ -66,7 +66,7 @@ class FunctionsFramework(Emulator):
         grace: seconds between SIGTERM and SIGKILL; Google gives 10.
     """
 
-    def __init__(  # noqa: PLR0913  reason: the options of the ``emulate`` hook
+    def __init__(
         self,
         target: str,
         *,

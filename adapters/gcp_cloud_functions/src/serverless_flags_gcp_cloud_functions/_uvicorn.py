@@ -70,7 +70,7 @@ class _Shutdown:
 
     async def _close(self) -> None:
         """Await ``close`` on a thread: the loop's executor may be full or shut down."""
-        import asyncio  # noqa: PLC0415  reason: only where a loop is running anyway
+        import asyncio
 
         loop = asyncio.get_running_loop()
         closed = asyncio.Event()

@@ -35,6 +35,10 @@ def _pass(gate: str | None) -> None:
         Path(gate).read_text()
 
 
+def _log(*words: object) -> None:
+    print(*words, flush=True)  # noqa: T201  reason: standard output is Google's log
+
+
 @functions_framework.http
 @flags.wrap
 def http(request: Request) -> dict[str, Any]:
@@ -68,11 +72,13 @@ def http_failing(_request: Request) -> dict[str, Any]:
 
 @functions_framework.http
 @flags.wrap
-def http_streaming(_request: Request) -> Response:
-    """Answer in two parts, the second of which asks for the flag."""
+def http_streaming(request: Request) -> Response:
+    """Answer in two parts, the second of which asks for the flag, after the gate."""
+    gate = request.args.get("gate")
 
     def body() -> Iterator[str]:
         yield "flag: "
+        _pass(gate)
         yield str(flags.is_enabled("simpleFlag"))
 
     return Response(body(), status=201, headers={"x-own": "kept"})
@@ -92,8 +98,8 @@ class Asked:
 
 @functions_framework.typed(Asked)
 @flags.wrap
-def typed(asked):  # noqa: ANN001, ANN201  reason: the framework compares an annotation, a string here
-    """Answer with the flag that was asked for."""
+def typed(asked):
+    """Answer with the flag asked for; without an annotation, which is a string here."""
     return {"enabled": flags.is_enabled(asked.name)}
 
 
@@ -101,20 +107,20 @@ def typed(asked):  # noqa: ANN001, ANN201  reason: the framework compares an ann
 @flags.wrap
 def cloud_event(event: CloudEvent) -> None:
     """Print the flag."""
-    print("event", event["id"], _answer()["enabled"], flush=True)
+    _log("event", event["id"], _answer()["enabled"])
 
 
 @flags.wrap
 @functions_framework.cloud_event
 def cloud_event_wrapped_last(event: CloudEvent) -> None:
     """Print the flag; the decorators stand in the other order."""
-    print("event", event["id"], _answer()["enabled"], flush=True)
+    _log("event", event["id"], _answer()["enabled"])
 
 
 @flags.wrap
 def background(data: Any, context: Any) -> None:
     """Print the flag."""
-    print("event", context.event_id, data, _answer()["enabled"], flush=True)
+    _log("event", context.event_id, data, _answer()["enabled"])
 
 
 @functions_framework.aio.http
@@ -158,11 +164,13 @@ async def aio_http_failing(_request: AsyncRequest) -> dict[str, Any]:
 
 @functions_framework.aio.http
 @flags.wrap
-async def aio_http_streaming(_request: AsyncRequest) -> StreamingResponse:
-    """Answer in two parts, the second of which asks for the flag."""
+async def aio_http_streaming(request: AsyncRequest) -> StreamingResponse:
+    """Answer in two parts, the second of which asks for the flag, after the gate."""
+    gate = request.query_params.get("gate")
 
     async def body() -> AsyncIterator[str]:
         yield "flag: "
+        await asyncio.to_thread(_pass, gate)
         yield str(flags.is_enabled("simpleFlag"))
 
     return StreamingResponse(body(), 201, {"x-own": "kept"})
@@ -172,4 +180,4 @@ async def aio_http_streaming(_request: AsyncRequest) -> StreamingResponse:
 @flags.wrap
 async def aio_cloud_event(event: CloudEvent) -> None:
     """Print the flag."""
-    print("event", event["id"], _answer()["enabled"], flush=True)
+    _log("event", event["id"], _answer()["enabled"])

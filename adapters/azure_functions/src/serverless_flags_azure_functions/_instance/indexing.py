@@ -79,6 +79,12 @@ def find_converter(binding_type: str) -> Any:
     return meta.get_binding_registry().get(binding_type)
 
 
+def may_return(converter: Any) -> bool:
+    """Whether a binding's function may return a value without a ``$return``."""
+    has_implicit_output = getattr(converter, "has_implicit_output", None)
+    return converter is None or bool(has_implicit_output and has_implicit_output())
+
+
 def _index(function: Any) -> Indexed:
     """Read the function through ``inspect`` and ``typing``, as the worker does."""
     func, name = function.get_user_function(), function.get_function_name()
@@ -90,7 +96,8 @@ def _index(function: Any) -> Indexed:
     _check_parameters(name, declared, set(bindings))
     annotations = typing.get_type_hints(func)
     _check_annotations(name, annotations, bindings, explicit)
-    returned = [explicit] if explicit else _implicit_results(bindings.values())
+    implicit = [b for b in bindings.values() if may_return(find_converter(b.type))]
+    returned = [explicit] if explicit else implicit
     return Indexed(
         name=name,
         func=func,
@@ -136,13 +143,3 @@ def _check_annotations(
     if not find_converter(result.type).check_output_type_annotation(kind):
         what = f"return annotation {kind!r} does not match binding type {result.type!r}"
         raise FunctionLoadError(name, what)
-
-
-def _implicit_results(bindings: typing.Iterable[Any]) -> list[Any]:
-    """Return the bindings whose function may return a value without ``$return``."""
-    return [
-        binding
-        for binding in bindings
-        if (converter := find_converter(binding.type)) is None
-        or getattr(converter, "has_implicit_output", lambda: False)()
-    ]

@@ -26,11 +26,13 @@ from serverless_flags_azure_functions._instance.data import (
     HttpCall,
     HttpReply,
     Outcome,
+    encode,
 )
 from serverless_flags_azure_functions._instance.indexing import (
     Indexed,
     find_converter,
     index_application,
+    may_return,
 )
 
 if TYPE_CHECKING:
@@ -129,11 +131,11 @@ class LibraryWorker:
             raise RuntimeError(message)
         returned = self._encode(indexed.result, result) if indexed.result else None
         values = {
-            name: self._encode(indexed.outputs[name], out.get())
+            name: self._encode(indexed.outputs[name], value)
             for name, out in outputs.items()
+            if (value := out.get()) is not None
         }
-        set_values = {name: data for name, data in values.items() if data is not None}
-        return Outcome(result=returned, outputs=set_values)
+        return Outcome(result=returned, outputs=values)
 
     def _context(self, indexed: Indexed) -> Context:
         return Context(
@@ -154,18 +156,21 @@ class LibraryWorker:
     ) -> Any:
         """Convert ``data`` as the binding and the annotation of ``name`` ask for it."""
         converter = find_converter(indexed.inputs[name])
-        if converter is None or indexed.annotations.get(name) in (str, bytes):
+        as_it_is = indexed.annotations.get(name) in (str, bytes)
+        if converter is None or (as_it_is and not may_return(converter)):
             return data.value
         return converter.decode(self._datum(data), trigger_metadata=metadata)
 
-    def _encode(self, binding_type: str, value: Any) -> Data | None:
+    def _encode(self, binding_type: str, value: Any) -> Data:
         """Convert what the function returned or set, as the binding wants it."""
-        if value is None:
-            return None
         converter = find_converter(binding_type)
         if converter is None:
-            return Data("string" if isinstance(value, str) else "json", value)
-        datum = converter.encode(value, expected_type=None)
+            return Data(*encode(value).popitem())
+        try:
+            datum = converter.encode(value, expected_type=None)
+        except NotImplementedError:
+            message = f"{binding_type!r} cannot carry a {type(value).__name__}"
+            raise TypeError(message) from None
         if datum.type == "http":
             return Data("http", _reply(datum.value))
         return Data(datum.type, datum.value)

@@ -1,0 +1,70 @@
+"""What can be wrapped, with annotations that are strings."""
+
+from __future__ import annotations
+
+import json
+
+import azure.functions as func
+from greetings import blueprint, flags
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app.register_functions(blueprint)
+
+
+@app.route(route="context")
+@flags.wrap
+def context_of(req: func.HttpRequest, context: func.Context) -> str:
+    """Answer what the worker's context says."""
+    return json.dumps(
+        {
+            "directory": context.function_directory,
+            "function": context.function_name,
+            "enabled": flags.is_enabled("simpleFlag"),
+        }
+    )
+
+
+@app.route(route="output")
+@app.queue_output(arg_name="message", queue_name="out", connection="Storage")
+@flags.wrap
+async def output(req: func.HttpRequest, message: func.Out[str]) -> str:
+    """Answer, and set an output parameter."""
+    message.set(str(flags.is_enabled("simpleFlag")))
+    return "done"
+
+
+@app.queue_trigger(arg_name="message", queue_name="in", connection="Storage")
+@app.queue_output(arg_name="$return", queue_name="out", connection="Storage")
+@flags.wrap
+def returned(message: func.QueueMessage) -> str:
+    """Return what the output binding sends."""
+    return f"{message.get_body().decode()} {flags.is_enabled('simpleFlag')}"
+
+
+@app.route(route="raising")
+@flags.wrap
+def raising(req: func.HttpRequest) -> str:
+    """Raise after an evaluation."""
+    flags.is_enabled("simpleFlag")
+    message = "the function's own"
+    raise LookupError(message)
+
+
+@app.route(route="raising_async")
+@flags.wrap
+async def raising_async(req: func.HttpRequest) -> str:
+    """Raise after an evaluation."""
+    flags.is_enabled("simpleFlag")
+    message = "the coroutine's own"
+    raise LookupError(message)
+
+
+class Service:
+    """An object with a method that is a function."""
+
+    async def answer(self, req: func.HttpRequest) -> str:
+        """Answer from a method."""
+        return f"method {flags.is_enabled('simpleFlag')}"
+
+
+app.route(route="method")(flags.wrap(Service().answer))

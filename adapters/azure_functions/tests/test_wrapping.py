@@ -1,0 +1,121 @@
+"""Wrapped functions are indexed and called as if they were not wrapped."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from pathlib import Path
+
+import azure.functions as func
+import pytest
+
+from serverless_flags import FlagSession
+
+APPS = Path(__file__).parent / "apps"
+
+
+@pytest.fixture(name="flags")
+def _flags(monkeypatch) -> FlagSession:
+    """Return a session that believes itself on Azure."""
+    monkeypatch.setenv("FUNCTIONS_WORKER_RUNTIME", "python")
+    return FlagSession()
+
+
+def test_the_context_names_the_users_directory(start, flag_server):
+    """``context.function_directory`` is where the function is, not the wrapper."""
+    instance = start("wrapped.py:context_of", flag_server.environ)
+
+    answer = instance.request("/api/context").json()
+
+    expected = {"directory": str(APPS), "function": "context_of", "enabled": True}
+    assert expected == answer
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("greeting", "True"), ("method", "method True")],
+)
+def test_functions_of_blueprints_and_methods_can_be_wrapped(
+    start, flag_server, path, expected
+):
+    """The wrapper is a function that the worker indexes, whatever is inside."""
+    instance = start("wrapped.py:context_of", flag_server.environ)
+
+    answer = instance.request(f"/api/{path}")
+
+    assert (200, expected) == (answer.status, answer.body)
+
+
+def test_output_bindings_get_what_the_function_sets(start, flag_server):
+    """Output parameters and ``$return`` pass through the wrapper."""
+    instance = start("wrapped.py:output", flag_server.environ)
+
+    assert "done" == instance.request().body
+    expected = {"result": "a message True", "outputs": {}}
+    assert expected == instance.invoke("returned", "a message").json()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("raising", "the function's own"), ("raising_async", "the coroutine's own")],
+)
+def test_the_functions_own_exception_reaches_the_worker(
+    start, flag_server, path, expected
+):
+    """It is the same exception, its evaluation counted, and no traceback line lies."""
+    instance = start(f"wrapped.py:{path}", flag_server.environ)
+
+    answer = instance.request()
+
+    instance.terminate()
+    assert (500, f"LookupError: {expected}") == (answer.status, answer.body)
+    assert 1 == flag_server.counts("simpleFlag").total
+    assert f'File "{APPS}/<serverless_flags>", line ' in instance.output
+
+
+@pytest.mark.parametrize("below", ["route", "queue_output"])
+def test_the_wrong_order_of_decorators_is_refused(flags, below):
+    """Above a decorator of the app the wrapper would never be called; it says so."""
+    app = func.FunctionApp()
+    decorate = {
+        "route": app.route(),
+        "queue_output": app.queue_output(
+            arg_name="out", queue_name="q", connection="Storage"
+        ),
+    }[below]
+
+    @decorate
+    def hello(req: func.HttpRequest) -> str: ...
+
+    with pytest.raises(TypeError, match=r"(?s)never call.*@app\.route.*\n.*@flags\.wrap"):
+        flags.wrap(hello)
+
+
+def test_signature_annotations_and_kind_are_kept(flags):
+    """The four things the worker reads are the function's own."""
+
+    def hello(req: func.HttpRequest, context: func.Context) -> str: ...
+
+    async def hello_async(req: func.HttpRequest) -> str: ...
+
+    for function in (hello, hello_async):
+        wrapped = flags.wrap(function)
+
+        assert inspect.signature(function) == inspect.signature(wrapped)
+        assert typing.get_type_hints(function) == typing.get_type_hints(wrapped)
+        assert Path(inspect.getfile(wrapped)).parent == Path(__file__).parent
+        expected = inspect.iscoroutinefunction(function)
+        assert expected == inspect.iscoroutinefunction(wrapped)
+
+
+def test_each_wrapper_has_its_own_place(flags, tmp_path):
+    """The directory of one wrapper is not the next one's."""
+    scope: dict[str, typing.Any] = {}
+    exec(compile("def other(req): ...", f"{tmp_path}/other.py", "exec"), scope)
+
+    def hello(req): ...
+
+    first, second = flags.wrap(hello), flags.wrap(scope["other"])
+
+    assert Path(__file__).parent == Path(inspect.getfile(first)).parent
+    assert tmp_path == Path(inspect.getfile(second)).parent

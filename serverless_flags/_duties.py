@@ -1,0 +1,114 @@
+"""What an invocation begins, and what it waits for before and after the function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from serverless_flags._errand import Errand, Waitable
+from serverless_flags._freshness import Due, Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serverless_flags._config import Settings
+    from serverless_flags._flush import Flusher
+    from serverless_flags._refresh import Refresh, Refresher
+
+WAIT_AT_END = 0.25
+"""Seconds an invocation waits at its end for what it began in parallel."""
+
+MARGIN = 0.05
+"""Seconds of an invocation's remaining time that are never waited away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something to wait for, and at most how many seconds."""
+
+    what: Waitable
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one invocation has begun."""
+
+    first: Wait | None = None
+    """What the user's function waits for."""
+
+    beside: Waitable | None = None
+    """What runs in parallel with it."""
+
+
+NOTHING_DUE = Plan()
+
+
+class Duties:
+    """Refreshing and flushing around the invocations of one process."""
+
+    def __init__(
+        self,
+        refresher: Refresher,
+        flusher: Flusher,
+        settings: Settings,
+        clock: Callable[[], Instant],
+    ) -> None:
+        self._refresher = refresher
+        self._flusher = flusher
+        self._settings = settings
+        self._clock = clock
+
+    def begin(self, remaining: float | None) -> Plan:
+        """Begin what is due for an invocation that starts now."""
+        moment = self._clock()
+        due, flush = self._refresher.due(moment), self._flusher.due(moment)
+        if due is Due.NOTHING:
+            return Plan(beside=self._start(None)) if flush else NOTHING_DUE
+        refresh, mine = self._refresher.claim(moment)
+        beside = self._start(refresh if mine else None, flush=flush)
+        if due is Due.BESIDE:
+            return Plan(beside=beside)
+        seconds = self._settings.refresh_timeout - moment.since(refresh.began)
+        return Plan(Wait(refresh, _within(seconds, remaining)), beside)
+
+    def _start(self, refresh: Refresh | None, *, flush: bool = True) -> Errand | None:
+        """Refresh and flush one after the other, over one connection."""
+        if refresh is None and not flush:
+            return None
+
+        def work() -> None:
+            if refresh is not None:
+                self._refresher.run(refresh)
+            if flush:
+                self._flusher.flush(self._settings.request_timeout)
+
+        return Errand(work).start()
+
+    def finish(
+        self, plan: Plan, remaining: float | None, *, terminating: bool
+    ) -> Wait | None:
+        """Say what an invocation has to wait for at its end."""
+        if terminating or self._flusher.due_at_end(self._clock()):
+            flush = self._start_flush()
+            if flush is not None:
+                return Wait(flush, _within(self._settings.flush_timeout, remaining))
+        if plan.beside is None or plan.beside.ended:
+            return None
+        if plan.first is not None and not plan.first.what.ended:
+            return None  # the function has waited for it already
+        seconds = min(WAIT_AT_END, self._settings.refresh_timeout)
+        return Wait(plan.beside, _within(seconds, remaining))
+
+    def _start_flush(self) -> Errand | None:
+        bucket = self._flusher.collect()
+        if bucket is None:
+            return None
+        limit = self._settings.request_timeout
+        return Errand(lambda: self._flusher.send(bucket, limit)).start()
+
+
+def _within(seconds: float, remaining: float | None) -> float:
+    if remaining is None:
+        return seconds
+    return min(seconds, max(0.0, remaining - MARGIN))

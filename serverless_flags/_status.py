@@ -1,0 +1,56 @@
+"""What a session tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from serverless_flags._state import State
+
+if TYPE_CHECKING:
+    from serverless_flags._instance import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a session knows of itself; None for what its client cannot know."""
+
+    state: State
+    platform: str
+    source: str
+    """Where the flags are from: ``server``, ``snapshot``, ``client`` or ``none``."""
+    age: float | None
+    """Seconds since the server last confirmed the flags."""
+    flags: int | None
+    """How many flags are known."""
+    termination: str
+    """``connected``, or why the end of the instance will not be heard."""
+    flush_interval: float
+    """Seconds between flushes; 0: at the end of every invocation."""
+    uncounted: int
+    """Evaluations that will never be counted."""
+    unknown_counts: int
+    """Evaluations whose counts were sent and never answered."""
+    last_error: str | None
+
+
+def status_of(instance: Instance, platform: str) -> Status:
+    """Read the status of one session in this process."""
+    refresher, flusher = instance.refresher, instance.flusher
+    source = "none" if refresher is None else refresher.source
+    if source == "none" and instance.state is State.READY:
+        source = "client"
+    counts = None if flusher is None else flusher.counts
+    errors = [part.last_error for part in (refresher, flusher) if part is not None]
+    return Status(
+        state=instance.state,
+        platform=platform,
+        source=source,
+        age=None if refresher is None else refresher.freshness.age(instance.clock()),
+        flags=None if refresher is None else refresher.flags,
+        termination=instance.termination,
+        flush_interval=instance.flush_interval,
+        uncounted=instance.uncounted + (counts.uncounted if counts else 0),
+        unknown_counts=counts.unknown if counts else 0,
+        last_error=next((error for error in errors if error), None),
+    )

@@ -1,0 +1,70 @@
+"""What an import may load, in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+FORBIDDEN = {
+    "UnleashClient",
+    "asyncio",
+    "click",
+    "concurrent.futures",
+    "email",
+    "http.client",
+    "importlib.metadata",
+    "importlib_metadata",
+    "requests",
+    "rich",
+    "socket",
+    "ssl",
+    "urllib.request",
+    "werkzeug",
+    "yggdrasil_engine",
+}
+
+CONSTRUCT = "import serverless_flags as s; s.FlagSession(url='https://u.example/api', api_token='t')"
+
+
+def _modules(code: str) -> set[str]:
+    program = f"{code}\nimport sys; print(*sys.modules, sep='\\n')"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_loads_nothing_heavy():
+    """Importing the package loads no SDK, no network, no asyncio, no metadata."""
+    loaded = _modules("import serverless_flags")
+
+    assert set() == loaded & FORBIDDEN
+
+
+def test_construction_loads_nothing_heavy():
+    """Making a session validates settings and loads no SDK and no network either."""
+    loaded = _modules(CONSTRUCT)
+
+    assert set() == loaded & FORBIDDEN
+
+
+def test_doorbells_load_nothing_but_the_hook_marker():
+    """Importing every adapter's doorbell loads nothing heavy, on whatever cloud."""
+    loaded = _modules(
+        "import serverless_flags_aws_lambda, serverless_flags_azure_functions,"
+        " serverless_flags_gcp_cloud_functions"
+    )
+
+    assert set() == loaded & FORBIDDEN
+    assert not {name for name in loaded if name.endswith("._platform")}
+
+
+def test_a_known_platform_is_found_without_entry_points():
+    """On AWS Lambda the adapter is imported by name: importlib.metadata stays out."""
+    loaded = _modules(
+        "import os; os.environ['AWS_LAMBDA_FUNCTION_NAME'] = 'f'\n"
+        "os.environ['AWS_LAMBDA_RUNTIME_API'] = '127.0.0.1:9'\n"
+        f"{CONSTRUCT.replace('s.FlagSession', 'x = s.FlagSession')}\n"
+        "assert x.plugins.platform.name == 'aws_lambda'"
+    )
+
+    assert "importlib.metadata" not in loaded
