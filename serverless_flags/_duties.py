@@ -64,6 +64,7 @@ class Duties:
         moment = self._clock()
         due, flush = self._refresher.due(moment), self._flusher.due(moment)
         if due is Due.NOTHING:
+            self._refresher.forget_expired(moment)
             return Plan(beside=self._start(None)) if flush else NOTHING_DUE
         refresh, mine = self._refresher.claim(moment)
         beside = self._start(refresh if mine else None, flush=flush)
@@ -71,6 +72,10 @@ class Duties:
             return Plan(beside=beside)
         seconds = self._settings.refresh_timeout - moment.since(refresh.began)
         return Plan(Wait(refresh, _within(seconds, remaining)), beside)
+
+    def forget_expired(self) -> None:
+        """Stop serving flags that ``stale_if_error`` no longer allows."""
+        self._refresher.forget_expired(self._clock())
 
     def _start(self, refresh: Refresh | None, *, flush: bool = True) -> Errand | None:
         """Refresh and flush one after the other, over one connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from enum import Enum
@@ -87,6 +88,8 @@ class Freshness:
         self._fresh_for = max_age
         self.served_for = max_age + stale_while_revalidate
         """Seconds up to which flags are served without asking first."""
+        self.expires = stale_if_error < math.inf
+        """Whether flags may grow too old to be served at all."""
         self._kept_for = max_age + max(stale_while_revalidate, stale_if_error)
         self._confirmed: Instant | None = None
         self.from_snapshot = False

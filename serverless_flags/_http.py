@@ -70,6 +70,9 @@ class _Stream:
         return io.BufferedReader(_Reads(self), 65536)
 
     def close(self) -> None:
+        """Do nothing: `http.client` calls it before the last body has been read."""
+
+    def end(self) -> None:
         self.socket.close()
 
 
@@ -116,6 +119,7 @@ class Http:
     def __init__(self, url: str, environ: Mapping[str, str] | None = None) -> None:
         self._route = Route(url, environ)
         self._kept: deque[_Kept] = deque()
+        self._closed = False
 
     def request(
         self,
@@ -137,7 +141,8 @@ class Http:
         if kept is not None:
             kept.stream.deadline, kept.stream.written = deadline, False
             reply = self._exchange(*kept[:2], method, path, headers, body)
-            if reply.status is not None or method != "GET":
+            late = time.monotonic() >= deadline
+            if reply.status is not None or method != "GET" or late:
                 return reply
         try:
             connection, stream = self._connect(deadline)
@@ -146,10 +151,14 @@ class Http:
         return self._exchange(connection, stream, method, path, headers, body)
 
     def close(self) -> None:
-        """Close the kept connection; requests in flight go on."""
+        """Keep no connection from now on; requests in flight go on."""
+        self._closed = True
+        self._drop_kept()
+
+    def _drop_kept(self) -> None:
         with contextlib.suppress(IndexError):
             while True:
-                self._kept.pop().stream.close()
+                self._kept.pop().stream.end()
 
     def _take(self, method: str) -> _Kept | None:
         try:
@@ -158,7 +167,7 @@ class Http:
             return None
         if kept.usable_for(method):
             return kept
-        kept.stream.close()
+        kept.stream.end()
         return None
 
     def _connect(self, deadline: float) -> tuple[http.client.HTTPConnection, _Stream]:
@@ -171,7 +180,7 @@ class Http:
                 stream.bound()
                 stream.socket = route.secure(stream.socket)
         except BaseException:
-            stream.close()
+            stream.end()
             raise
         stream.written = False
         connection = http.client.HTTPConnection(*route.target)
@@ -208,15 +217,15 @@ class Http:
             status = response.status
             content = _read(response)
         except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
-            stream.close()
+            stream.end()
             if status is not None:
                 return Reply(_outcome(status), status, error=_why(error))
             lost = Outcome.UNKNOWN if stream.written else Outcome.REFUSED
             return Reply(lost, error=_why(error))
-        if response.will_close:
-            stream.close()
+        if response.will_close or self._closed:
+            stream.end()
         else:
-            self.close()
+            self._drop_kept()
             self._kept.append(_Kept(connection, stream, time.monotonic(), time.time()))
         known = {name.lower(): value for name, value in response.getheaders()}
         return Reply(_outcome(status), status, known, content)

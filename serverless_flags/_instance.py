@@ -29,8 +29,6 @@ FLUSH_INTERVAL = 60.0
 STUCK = 60.0
 """Seconds to wait for another thread's start, imports included."""
 
-NO_FLAGS = '{"version": 2, "features": []}'
-
 
 class Instance:
     """
@@ -236,11 +234,6 @@ class Instance:
             limit,
         )
 
-    def settle(self) -> None:
-        """Look at the flags after waiting: they may be too old even for an error."""
-        if self.refresher is not None:
-            self.refresher.forget_expired(self.clock(), NO_FLAGS)
-
     def refresh(self, timeout: float | None) -> bool:
         """Ask the server now; return whether it confirmed the flags in time."""
         asked = self._ask()
@@ -268,6 +261,12 @@ class Instance:
             self._phase = State.TERMINATING
         if self.flusher is not None:
             self.flusher.finish(timeout)
+
+    def abandon(self) -> None:
+        """Let go of what a fork copied; the parent goes on with its own."""
+        self._phase = State.CLOSED
+        if self._backend is not None and self._backend.upstream is not None:
+            self._backend.upstream.close()
 
     def close(self, timeout: float) -> bool:
         """Flush on this thread for the last time; True when nothing was lost."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from serverless_flags._report import Reporter
 
 TROUBLE = "refresh"
+NO_FLAGS = '{"version": 2, "features": []}'
 
 
 class Refresh(Waitable):
@@ -140,13 +141,15 @@ class Refresher:
         self.freshness.from_snapshot = True
         return True
 
-    def forget_expired(self, moment: Instant, nothing: str) -> None:
+    def forget_expired(self, moment: Instant) -> None:
         """Stop serving flags that ``stale_if_error`` no longer allows."""
-        if self.source == "none" or not self.freshness.expired(moment):
+        if not self.freshness.expires or not self.freshness.expired(moment):
+            return
+        if self.source == "none":
             return
         with self._applying:
             if self._client is not None:
-                self._client.take_state(nothing)
+                self._client.take_state(NO_FLAGS)
             self.source, self.flags, self._etag = "none", None, None
         self._reporter.warn(
             "expired",

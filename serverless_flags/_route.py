@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
+_Address = tuple[int, tuple[object, ...]]
+
 PORTS = {"http": 80, "https": 443}
 
 
@@ -41,7 +43,7 @@ class Route:
         self.proxy = _proxy(parts.scheme, self.target, environ)
         self._ca = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
         self._context: ssl.SSLContext | None = None
-        self._addresses: list[tuple[int, tuple[object, ...]]] = []
+        self._addresses: list[_Address] = []
 
     @property
     def proxy_headers(self) -> dict[str, str]:
@@ -63,31 +65,29 @@ class Route:
         """
         if self._addresses:
             try:
-                return self._connect_known(deadline)
+                return self._connect_to(self._addresses, deadline)
             except OSError:
                 self._addresses = []
                 if time.monotonic() >= deadline:
                     raise
         peer = self.target if self.proxy is None else _endpoint(self.proxy)
         found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
-        self._addresses = [(family, address) for family, _, _, _, address in found]
-        return self._connect_known(deadline)
+        addresses: list[_Address] = [(item[0], item[4]) for item in found]
+        return self._connect_to(addresses, deadline)
 
-    def _connect_known(self, deadline: float) -> socket.socket:
+    def _connect_to(self, addresses: list[_Address], deadline: float) -> socket.socket:
+        """Connect to the first address that answers, and begin there next time."""
         error: OSError = OSError("the name has no address")
-        for position, (family, address) in enumerate(self._addresses):
+        for position, (family, address) in enumerate(addresses):
             left = max(deadline - time.monotonic(), 0.001)
-            last = position == len(self._addresses) - 1
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            last = position == len(addresses) - 1
             try:
-                sock.settimeout(left if last else left / 2)
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock = _dial(family, address, left if last else left / 2)
             except OSError as failed:
-                sock.close()
                 error = failed
             else:
-                self._addresses.insert(0, self._addresses.pop(position))
+                others = addresses[:position] + addresses[position + 1 :]
+                self._addresses = [(family, address), *others]
                 return sock
         raise error
 
@@ -96,6 +96,18 @@ class Route:
         if self._context is None:
             self._context = _tls_context(self._ca)
         return self._context.wrap_socket(sock, server_hostname=self.target.host)
+
+
+def _dial(family: int, address: tuple[object, ...], timeout: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _endpoint(parts: SplitResult) -> Endpoint:

@@ -93,10 +93,10 @@ class Scope:
             if instance is not None:
                 if not instance.started:
                     self._session.start()
-                plan = self._begin(instance)
-                if plan.first is not None:
-                    plan.first.what.wait(plan.first.seconds)
-                    instance.settle()
+                first = self._begin(instance)
+                if first is not None:
+                    first.what.wait(first.seconds)
+                    self._check_age(instance)
         except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
             logger.warning("an invocation could not begin as it should", exc_info=True)
         return self
@@ -122,10 +122,10 @@ class Scope:
             if instance is not None:
                 if not instance.started:
                     await instance.start_beside(self._session, self._session.plugins)
-                plan = self._begin(instance)
-                if plan.first is not None:
-                    await plan.first.what.wait_async(plan.first.seconds)
-                    instance.settle()
+                first = self._begin(instance)
+                if first is not None:
+                    await first.what.wait_async(first.seconds)
+                    self._check_age(instance)
         except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
             logger.warning("an invocation could not begin as it should", exc_info=True)
         return self
@@ -162,12 +162,18 @@ class Scope:
             instance.invoke_first(session, plugins)
         return instance
 
-    def _begin(self, instance: Instance) -> Plan:
+    def _begin(self, instance: Instance) -> Wait | None:
+        """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining())
         if self.invocation is not None:
             self._session.plugins.begin_invocation(self.invocation)
-        return self._plan
+        return self._plan.first
+
+    def _check_age(self, instance: Instance) -> None:
+        """Look again after waiting: the flags may be too old even for an error."""
+        if instance.duties is not None:
+            instance.duties.forget_expired()
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
         """Do what is due; say what to wait for, nothing when the process is leaving."""

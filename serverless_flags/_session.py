@@ -298,6 +298,7 @@ class FlagSession:
         """Lead back to NEW: after a fork nothing of the parent's is ours."""
         self._pid = os.getpid()
         self._discovering = threading.Lock()
+        self._instance.abandon()
         self._instance = Instance(self._settings)
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,15 +13,14 @@ if TYPE_CHECKING:
 
     from serverless_flags.cli._demo import Row
 
-WIDTH = 200
+WIDTH = 240
 """Columns where there is no terminal, so that nothing is wrapped in a log."""
 
 
 def report(rows: Sequence[Row]) -> bool:
     """Print the table and the problems; return whether there is none."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    width = None if sys.stdout.isatty() else WIDTH
+    console = Console(highlight=False, width=width)
     console.print(_table(rows))
     for row in rows:
         _print_problems(console, row)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from UnleashClient import UnleashClient
 
+from serverless_flags import testing
 from serverless_flags.exceptions import ConfigurationError
 from serverless_flags.testing import Counts, FlagServer
 
@@ -285,6 +286,17 @@ def test_large_body_is_refused(
     assert answer.headers["Connection"] == "close"
 
 
+def test_no_token(server: FlagServer) -> None:
+    """A request without any token is refused, too."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", FEATURES)
+    answer = Answer(connection.getresponse())
+    connection.close()
+
+    assert answer.status == 401
+    assert "authorization" not in server.requests[0].headers
+
+
 def test_recorded_requests_hide_the_token(
     server: FlagServer, connection: http.client.HTTPConnection
 ) -> None:
@@ -450,16 +462,36 @@ def test_malformed_file_names_the_cure(tmp_path: Path, content: str | None) -> N
     assert str(path) in str(caught.value)
 
 
-def test_import_without_werkzeug_names_the_extra() -> None:
-    """Without the extra, testing can be imported and FlagServer names the cure."""
+def in_a_process_without(module: str) -> str:
+    """Return what becomes of FlagServer in a Python that lacks a module."""
     script = (
-        "import sys; sys.modules['werkzeug'] = None\n"
+        f"import sys; sys.modules[{module!r}] = None\n"
         "import serverless_flags.testing as testing\n"
         "try: testing.FlagServer\n"
-        "except ImportError as error: print(error)\n"
+        "except ImportError as error: print(type(error).__name__, error)\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
+    return run.stdout
 
-    assert "pip install 'serverless-flags[cli]'" in run.stdout
+
+def test_import_without_werkzeug_names_the_extra() -> None:
+    """Without the extra, testing can be imported and FlagServer names the cure."""
+    said = in_a_process_without("werkzeug")
+
+    assert said.startswith("MissingDependencyError ")
+    assert "pip install 'serverless-flags[cli]'" in said
+
+
+def test_import_hides_no_other_error() -> None:
+    """A module that is missing for another reason is not blamed on the extra."""
+    said = in_a_process_without("serverless_flags.testing._serving")
+
+    assert said.startswith("ModuleNotFoundError ")
+
+
+def test_import_of_what_is_not_there() -> None:
+    """The lazy module has no other names."""
+    with pytest.raises(AttributeError, match="no attribute 'FlagService'"):
+        _ = testing.FlagService

@@ -89,11 +89,12 @@ def unleash_server() -> Iterator[UnleashServer]:
         ) as process,
     ):
         try:
-            if not wait_for_health(server.url, process):
+            if wait_for_health(server.url, process):
+                yield server
+            if process.poll() is not None:
                 log.seek(0)
-                message = f"Unleash did not start: {log.read()[-4000:].decode()}"
+                message = f"Unleash did not stay up: {log.read()[-4000:].decode()}"
                 raise RuntimeError(message)
-            yield server
         finally:
             stop(process)
 

@@ -1,25 +1,17 @@
-"""Functions written for one test each, and the emulator that runs them."""
+"""Functions written for one test each, and the flag server that they ask."""
 
 from __future__ import annotations
 
 from textwrap import dedent
-from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-class WriteFunction(Protocol):
-    """Write a module of source text; return the target of its ``handler``."""
-
-    def __call__(self, source: str) -> str: ...
+from serverless_flags.testing import FlagServer
 
 
 @pytest.fixture(name="write_function")
-def _write_function(tmp_path: Path) -> WriteFunction:
-    """Return what writes a module into a directory of this test's own."""
+def _write_function(tmp_path):
+    """Return what writes a module and returns the target of its ``handler``."""
 
     def write(source: str) -> str:
         module = tmp_path / "function.py"
@@ -27,3 +19,10 @@ def _write_function(tmp_path: Path) -> WriteFunction:
         return f"{module}:handler"
 
     return write
+
+
+@pytest.fixture(name="flag_server")
+def _flag_server():
+    """Yield a flag server whose one flag is on."""
+    with FlagServer({"simpleFlag": True}) as server:
+        yield server

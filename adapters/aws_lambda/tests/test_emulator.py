@@ -497,7 +497,6 @@ def test_interpreter_without_runtime(
     write_function: WriteFunction, tmp_path: Path
 ) -> None:
     """The message says how to install what is missing."""
-
     with (
         pytest.raises(EmulatorError, match=r"serverless-flags-aws-lambda\[emulator\]"),
         LambdaEmulator(write_function(""), python=str(tmp_path / "python")),

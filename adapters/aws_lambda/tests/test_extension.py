@@ -19,6 +19,8 @@ from serverless_flags_aws_lambda._runtime_api import RuntimeApi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Self
+
 WAIT = 10.0
 """Seconds; a bound against hanging only."""
 
@@ -36,13 +38,12 @@ def _fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connection.close()
 
 
-@pytest.fixture(name="lifecycle")
-def _lifecycle() -> Iterator[Lifecycle]:
-    """Yield the state of an instance in Init, served at ``lifecycle.address``."""
+@pytest.fixture(name="api")
+def _api() -> Iterator[RuntimeApi]:
+    """Yield the API of an instance in Init."""
     lifecycle = Lifecycle(workers=1, managed=False, on_idle=lambda: None)
     api = RuntimeApi(lifecycle, Function("f", "module.handler"))
-    lifecycle.address = api.address  # type: ignore[attr-defined]  # reason: for tests
-    yield lifecycle
+    yield api
     api.close()
 
 
@@ -60,7 +61,7 @@ class ScriptedServer:
     @property
     def address(self) -> str:
         """Host and port."""
-        return "127.0.0.1:%d" % self.listener.getsockname()[1]
+        return f"127.0.0.1:{self.listener.getsockname()[1]}"
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -71,7 +72,7 @@ class ScriptedServer:
                 connection.sendall(reply)
                 self.served.release()
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -80,28 +81,27 @@ class ScriptedServer:
             connection.close()
 
 
-def test_registers_without_events_and_calls_next(lifecycle: Lifecycle) -> None:
+def test_registers_without_events_and_calls_next(api: RuntimeApi) -> None:
     """After registration the API waits for us no more, so Init can end."""
-    outcome = register(lifecycle.address)  # type: ignore[attr-defined]  # reason: for tests
-    (extension,) = lifecycle.extensions.values()
+    outcome = register(api.address)
+    (extension,) = api.lifecycle.extensions.values()
 
     assert outcome is Registration.ACCEPTED
     assert (extension.name, extension.events) == ("serverless-flags", [])
-    assert lifecycle.wait(lambda: extension.waiting, WAIT)
+    assert api.lifecycle.wait(lambda: extension.waiting, WAIT)
 
 
 def test_registers_once_per_process(
-    lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+    api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two sessions of one process are one extension; a forked child is another."""
-    address = lifecycle.address  # type: ignore[attr-defined]  # reason: for tests
-    outcomes = [register(address), register(address)]
+    outcomes = [register(api.address), register(api.address)]
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    child = register(address)
+    child = register(api.address)
 
     assert outcomes == [Registration.ACCEPTED] * 2
     assert child is Registration.REFUSED
-    assert len(lifecycle.extensions) == 1
+    assert len(api.lifecycle.extensions) == 1
 
 
 def test_next_is_sent_and_never_read() -> None:
@@ -115,7 +115,7 @@ def test_next_is_sent_and_never_read() -> None:
     assert outcome is Registration.ACCEPTED
     assert head.startswith("GET /2020-01-01/extension/event/next HTTP/1.1\r\n")
     assert "Lambda-Extension-Identifier: abc\r\n" in head
-    assert len(_extension._kept) == 1  # noqa: SLF001  reason: that it is kept is the point
+    assert len(_extension._kept) == 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_nobody_listens() -> None:
     [(1, Registration.ACCEPTED), (2, Registration.FAILED)],
 )
 def test_next_is_tried_twice(
-    lifecycle: Lifecycle,
+    api: RuntimeApi,
     monkeypatch: pytest.MonkeyPatch,
     failures: int,
     expected: Registration,
@@ -175,6 +175,5 @@ def test_next_is_tried_twice(
         return connect(*args)  # type: ignore[arg-type]  # reason: passed through
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
-    address = lifecycle.address  # type: ignore[attr-defined]  # reason: for tests
 
-    assert expected is register(address)
+    assert expected is register(api.address)

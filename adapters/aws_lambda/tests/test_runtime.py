@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import pytest
 from serverless_flags.testing import Counts, FlagServer, emulate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from serverless_flags_aws_lambda._emulator import LambdaEmulator
 
@@ -35,13 +34,6 @@ def handler(event, context):
 """
 
 polling = pytest.mark.parametrize("polling", ["true", "false"])
-
-
-@pytest.fixture(name="flag_server")
-def _flag_server() -> Iterator[FlagServer]:
-    """Yield a flag server whose one flag is on."""
-    with FlagServer({"simpleFlag": True}) as server:
-        yield server
 
 
 @pytest.fixture(name="run")
@@ -71,7 +63,7 @@ def test_flip(run: Run, flag_server: FlagServer) -> None:
     }
     with run(FUNCTION + WRAPPED, settings=ages) as instance:
         before = instance.invoke()
-        flag_server.set("simpleFlag", False)
+        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
         after = instance.invoke()
 
         assert (before.json(), after.json()) == (True, False)
@@ -98,7 +90,7 @@ def test_flip_during_a_freeze(run: Run, flag_server: FlagServer) -> None:
         instance.invoke()
         instance.lifecycle.wait(lambda: instance.lifecycle.idle, WAIT)
         instance.freeze()
-        flag_server.set("simpleFlag", False)
+        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
         time.sleep(0.25)  # the instance has its own clock, and it is frozen
 
         assert instance.invoke().json() is False

@@ -45,7 +45,7 @@ class Client:
         return answer, json.loads(answer.read())
 
     def register(self, name: str, body: str = "{}") -> tuple[int, Any]:
-        """Register an extension; return the status, and its identifier or the error."""
+        """Register; return the status, and the identifier or the error."""
         headers = {"Lambda-Extension-Name": name}
         answer, content = self.ask("POST", REGISTER, body=body, headers=headers)
         identifier = answer.headers.get("Lambda-Extension-Identifier")
@@ -59,7 +59,7 @@ class Client:
 
 @pytest.fixture(name="client")
 def _client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    """Yield a client of an API of its own; the parameter says whether it is managed."""
+    """Yield a client of an API of its own; the parameter says if it is managed."""
     managed = getattr(request, "param", False)
     lifecycle = Lifecycle(workers=1, managed=managed, on_idle=lambda: None)
     api = RuntimeApi(lifecycle, Function("f", "module.handler"))
@@ -70,7 +70,7 @@ def _client(request: pytest.FixtureRequest) -> Iterator[Client]:
 
 
 def test_event_reaches_the_runtime(client: Client) -> None:
-    """The runtime's next gets the event, its id, its deadline and the function's ARN."""
+    """The runtime gets the event, its id, its deadline and the function's ARN."""
     pending = client.send("GET", NEXT)
     call = Call(b'{"a": 1}', time.time() + 30)
     client.lifecycle.offer(call)

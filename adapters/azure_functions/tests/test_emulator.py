@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import platform
 import sys
 from importlib.metadata import version
@@ -22,9 +23,9 @@ def test_def_functions_run_in_the_pool_and_coroutines_on_the_loop(start):
 
     pool, loop = instance.request(), instance.request("/api/hello_async")
 
-    assert "MainThread" == pool.json()["imported_by"]
+    assert pool.json()["imported_by"] == "MainThread"
     assert pool.json()["thread"].startswith("ThreadPoolExecutor")
-    assert "MainThread" == loop.json()["thread"]
+    assert loop.json()["thread"] == "MainThread"
     assert 202 == pool.status == loop.status
 
 
@@ -36,9 +37,9 @@ def test_a_request_arrives_as_it_was_sent(start):
         "/?q=1", method="POST", headers={"X-Forwarded-For": "9.9.9.9"}, body=b"text"
     ).json()
 
-    assert "POST" == answer["method"]
-    assert {"q": "1"} == answer["params"]
-    assert "text" == answer["body"]
+    assert answer["method"] == "POST"
+    assert answer["params"] == {"q": "1"}
+    assert answer["body"] == "text"
     assert answer["url"].endswith("/api/hello?q=1")
     assert answer["forwarded"].startswith("9.9.9.9, 127.0.0.1:")
 
@@ -50,7 +51,7 @@ def test_the_context_is_the_workers(start):
     first, second = instance.request().json(), instance.request().json()
 
     assert str(APPS) == first["directory"]
-    assert "hello_async" == first["function"]
+    assert first["function"] == "hello_async"
     assert first["invocation"] != second["invocation"]
 
 
@@ -77,11 +78,11 @@ def test_what_no_route_matches_is_not_found(start, path, method):
     """A wrong path or method calls nothing."""
     instance = start("plain.py:hello")
 
-    assert 404 == instance.request(path, method=method).status
+    assert instance.request(path, method=method).status == 404
 
 
 def test_what_functions_return_becomes_the_answer(start):
-    """Text, a cookie, an exception, and nothing, which HTTP functions may not return."""
+    """Text, a cookie and an exception; nothing is none, as the worker has it."""
     instance = start("plain.py:files")
 
     text = instance.request("/api/files/a/b")
@@ -89,10 +90,10 @@ def test_what_functions_return_becomes_the_answer(start):
     cookie = instance.request("/api/cookie")
     broken = instance.request("/api/broken")
 
-    assert (200, "a/b") == (text.status, text.body)
-    assert (500, True) == (silent.status, silent.body.startswith("TypeError: "))
-    assert (200, "a cookie") == (cookie.status, cookie.body)
-    assert (500, "LookupError: no such thing") == (broken.status, broken.body)
+    assert (text.status, text.body) == (200, "a/b")
+    assert (silent.status, silent.body.startswith("TypeError: ")) == (500, True)
+    assert (cookie.status, cookie.body) == (200, "a cookie")
+    assert (broken.status, broken.body) == (500, "LookupError: no such thing")
     assert "nothing to say" in instance.output
     assert "raise LookupError(message)" in instance.output
 
@@ -105,7 +106,7 @@ def test_invocations_run_side_by_side(start):
         paths = ["/api/meet", "/api/meet?second=1"]
         answers = list(callers.map(instance.request, paths))
 
-    assert ["met", "met"] == [answer.body for answer in answers]
+    assert [answer.body for answer in answers] == ["met", "met"]
 
 
 def test_other_triggers_are_run_by_name(start):
@@ -148,8 +149,8 @@ def test_the_environment_is_azures(start, monkeypatch):
 
     environ = instance.request().json()["environ"]
 
-    assert "python" == environ["FUNCTIONS_WORKER_RUNTIME"]
-    assert "my-app" == environ["WEBSITE_SITE_NAME"]
+    assert environ["FUNCTIONS_WORKER_RUNTIME"] == "python"
+    assert environ["WEBSITE_SITE_NAME"] == "my-app"
     assert not {"AWS_LAMBDA_FUNCTION_NAME", "WEBSITE_AUTH_ENABLED"} & environ.keys()
 
 
@@ -160,7 +161,7 @@ def test_sigterm_ends_the_worker_by_the_signal(start):
 
     end = instance.terminate()
 
-    assert (-15, False) == (end.code, end.killed)
+    assert (end.code, end.killed) == (-15, False)
 
 
 def test_a_handler_of_the_application_runs(start):
@@ -168,7 +169,10 @@ def test_a_handler_of_the_application_runs(start):
     instance = start("plain.py:leave")
     instance.request()
 
-    assert 3 == instance.terminate().code
+    assert instance.terminate().code == 3
+
+
+APP = "import azure.functions as func\napp = func.FunctionApp()\n"
 
 
 @pytest.mark.parametrize(
@@ -176,20 +180,10 @@ def test_a_handler_of_the_application_runs(start):
     [
         ("import no_such_module", "no_such_module"),
         ("", "function app"),
-        (
-            "import azure.functions as func\n"
-            "app = func.FunctionApp()\n"
-            "@app.route()\n"
-            "def handler(req, other): ...\n",
-            "declared in Python",
-        ),
-        (
-            "import azure.functions as func\n"
-            "app = func.FunctionApp()\n"
-            "@app.route()\n"
-            "def other(req): ...\n",
-            "no function 'handler'",
-        ),
+        (f"{APP}@app.route()\ndef handler(req, other): ...", "declared in Python"),
+        (f"{APP}@app.route()\ndef handler(req) -> int: ...", "annotation"),
+        (f"{APP}@app.route()\ndef handler(req: func.QueueMessage): ...", "annotation"),
+        (f"{APP}@app.route()\ndef other(req): ...", "no function 'handler'"),
     ],
 )
 def test_what_cannot_be_indexed_does_not_start(tmp_path, source, complaint):
@@ -215,8 +209,10 @@ def test_an_instance_that_has_ended_does_not_answer(start):
 
 def test_an_instance_that_was_not_started_has_no_runtime():
     """What only the instance knows is asked for too early."""
-    with pytest.raises(EmulatorError, match="call start"):
-        _ = FunctionsHost(f"{APPS}/plain.py:hello").runtime
+    instance = FunctionsHost(f"{APPS}/plain.py:hello")
+
+    with contextlib.closing(instance), pytest.raises(EmulatorError, match="call start"):
+        _ = instance.runtime
 
 
 def test_host_json_changes_the_routes(tmp_path):
@@ -234,4 +230,4 @@ def test_host_json_changes_the_routes(tmp_path):
     with FunctionsHost(f"{script}:handler") as instance:
         bodies = [instance.request(path).body for path in ("/", "/a/b")]
 
-    assert ["path: ", "path: a/b"] == bodies
+    assert bodies == ["path: ", "path: a/b"]

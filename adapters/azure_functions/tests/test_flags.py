@@ -48,20 +48,20 @@ CONTEXT_FLAGS = {
 
 @pytest.mark.parametrize("function", ["hello", "hello_async"])
 def test_the_example_obeys_a_flip_at_once(flag_server, function):
-    """With ages 0 the next invocation has the new state, in the pool and on the loop."""
+    """With ages 0 the next invocation has the new state, in pool and loop alike."""
     environ = {**flag_server.environ, **ALWAYS_REFRESH}
     target = f"{EXAMPLE}:{function}"
     with emulate("azure_functions", target, environ=environ) as instance:
         before = instance.request().json()
-        flag_server.set("simpleFlag", False)
+        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: reads as what it does
         after = instance.request().json()
         end = instance.terminate()
 
-    assert {"message": "Feature flag 'simpleFlag' is enabled"} == before
-    assert {"message": "Feature flag 'simpleFlag' is disabled"} == after
-    assert -15 == end.code
+    assert before == {"message": "Feature flag 'simpleFlag' is enabled"}
+    assert after == {"message": "Feature flag 'simpleFlag' is disabled"}
+    assert end.code == -15
     counts = flag_server.counts("simpleFlag")
-    assert (1, 1) == (counts.yes, counts.no)
+    assert (counts.yes, counts.no) == (1, 1)
 
 
 def test_every_count_arrives_at_the_end(start, flag_server):
@@ -75,9 +75,9 @@ def test_every_count_arrives_at_the_end(start, flag_server):
     end = instance.terminate()
 
     assert {"True"} == {answer.body for answer in answers}
-    assert 0 == sent_before
+    assert sent_before == 0
     assert len(paths) == flag_server.counts("simpleFlag").yes
-    assert (-15, False) == (end.code, end.killed)
+    assert (end.code, end.killed) == (-15, False)
 
 
 def test_the_session_knows_where_it_is(start, flag_server):
@@ -95,7 +95,7 @@ def test_counts_carry_the_apps_name(start, flag_server):
     instance.request()
     instance.terminate()
 
-    assert 1 == flag_server.counts("simpleFlag", app_name="shop").total
+    assert flag_server.counts("simpleFlag", app_name="shop").total == 1
 
 
 def test_a_signal_for_another_thread_is_heard(start, flag_server):
@@ -105,8 +105,9 @@ def test_a_signal_for_another_thread_is_heard(start, flag_server):
     with pytest.raises(EmulatorError, match="does not answer"):
         instance.request()
 
-    assert -signal.SIGTERM == instance.process.wait(10)
-    assert 1 == flag_server.counts("simpleFlag").total
+    assert instance.process.wait(10) == -signal.SIGTERM
+    assert "SIGTERM was not heard" not in instance.output
+    assert flag_server.counts("simpleFlag").total == 1
 
 
 def test_a_handler_of_the_application_has_its_turn(start, flag_server):
@@ -116,8 +117,8 @@ def test_a_handler_of_the_application_has_its_turn(start, flag_server):
 
     end = instance.terminate()
 
-    assert 1 == end.code
-    assert 1 == flag_server.counts("simpleFlag").total
+    assert end.code == 1
+    assert flag_server.counts("simpleFlag").total == 1
     assert "the handler's turn" in instance.output
 
 
@@ -130,7 +131,7 @@ def test_without_a_signal_each_invocation_flushes(start, flag_server):
     instance.kill()
 
     assert status["end"].startswith("not connected")
-    assert 1 == flag_server.counts("simpleFlag").total
+    assert flag_server.counts("simpleFlag").total == 1
 
 
 def test_a_coroutine_on_the_main_thread_connects_late(start, flag_server):
@@ -140,8 +141,8 @@ def test_a_coroutine_on_the_main_thread_connects_late(start, flag_server):
     status = instance.request("/api/status").json()
     instance.terminate()
 
-    assert "connected" == status["end"]
-    assert 1 == flag_server.counts("simpleFlag").total
+    assert status["end"] == "connected"
+    assert flag_server.counts("simpleFlag").total == 1
 
 
 def test_a_start_does_not_block_the_loop(start):
@@ -162,11 +163,11 @@ def test_a_start_does_not_block_the_loop(start):
 
         answer = instance.request("/api/unwrapped")
 
-        assert "here" == answer.body
+        assert answer.body == "here"
         assert not waiting.done()
         connection.close()
         slow.close()
-        assert "False" == waiting.result(10).body
+        assert waiting.result(10).body == "False"
 
 
 def test_without_a_url_flags_take_their_defaults(start):
@@ -176,9 +177,9 @@ def test_without_a_url_flags_take_their_defaults(start):
     answers = [instance.request().body for _ in range(3)]
     end = instance.terminate()
 
-    assert ["False"] * 3 == answers
-    assert 1 == instance.output.count("UNLEASH_URL")
-    assert -15 == end.code
+    assert answers == ["False"] * 3
+    assert instance.output.count("UNLEASH_URL") == 1
+    assert end.code == -15
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_python_worker_is_recognised(value):
     platform = doorbell.detect_platform({"FUNCTIONS_WORKER_RUNTIME": value})
 
     assert isinstance(platform, AzureFunctions)
-    assert "azure_functions" == platform.name
+    assert platform.name == "azure_functions"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_invocation_has_the_contexts_identifier():
     without = platform.read_invocation((), {"req": None})
     bound = platform.read_invocation((), {"context": "a binding of that name"})
 
-    assert "an-id" == with_context.id
+    assert with_context.id == "an-id"
     assert without.id is bound.id is with_context.remaining_time is None
 
 
@@ -117,16 +117,15 @@ def test_a_request_is_found_under_any_name():
     by_name = read_context(platform, blob=b"", anything=request)
     by_position = read_context(platform, request)
 
-    assert by_name == by_position == {
-        "properties": {"method": "GET", "path": "/api/hello"}
-    }
+    expected = {"properties": {"method": "GET", "path": "/api/hello"}}
+    assert expected == by_name == by_position
 
 
 def test_other_triggers_tell_nothing():
     """A message says nothing of who asks."""
     message = func.QueueMessage(id="1", body=b"text")
 
-    assert {} == read_context(AzureFunctions(PYTHON), message=message)
+    assert read_context(AzureFunctions(PYTHON), message=message) == {}
 
 
 def test_the_principal_needs_app_service_authentication():
@@ -134,7 +133,7 @@ def test_the_principal_needs_app_service_authentication():
     request = make_request(PRINCIPAL)
     trusting = AzureFunctions({**PYTHON, "WEBSITE_AUTH_ENABLED": "True"})
 
-    assert "alice" == read_context(trusting, req=request)["userId"]
+    assert read_context(trusting, req=request)["userId"] == "alice"
     assert "userId" not in read_context(AzureFunctions(PYTHON), req=request)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-import azure.functions as func
 import pytest
 
 from serverless_flags_azure_functions._emulator import FunctionsHost
@@ -68,6 +67,6 @@ def test_every_trigger_calls_the_wrapped_function(flag_server, names):
             if not answer.body.startswith(expected):
                 wrong[call] = answer.body
         end = instance.terminate()
-    assert {} == wrong
+    assert wrong == {}
     assert len(calls) == flag_server.counts("simpleFlag").yes
-    assert -15 == end.code
+    assert end.code == -15

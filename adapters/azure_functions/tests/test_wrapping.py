@@ -50,7 +50,7 @@ def test_output_bindings_get_what_the_function_sets(start, flag_server):
     """Output parameters and ``$return`` pass through the wrapper."""
     instance = start("wrapped.py:output", flag_server.environ)
 
-    assert "done" == instance.request().body
+    assert instance.request().body == "done"
     expected = {"result": "a message True", "outputs": {}}
     assert expected == instance.invoke("returned", "a message").json()
 
@@ -69,7 +69,7 @@ def test_the_functions_own_exception_reaches_the_worker(
 
     instance.terminate()
     assert (500, f"LookupError: {expected}") == (answer.status, answer.body)
-    assert 1 == flag_server.counts("simpleFlag").total
+    assert flag_server.counts("simpleFlag").total == 1
     assert f'File "{APPS}/<serverless_flags>", line ' in instance.output
 
 
@@ -87,7 +87,8 @@ def test_the_wrong_order_of_decorators_is_refused(flags, below):
     @decorate
     def hello(req: func.HttpRequest) -> str: ...
 
-    with pytest.raises(TypeError, match=r"(?s)never call.*@app\.route.*\n.*@flags\.wrap"):
+    cure = r"(?s)never call.*@app\.route.*\n.*@flags\.wrap"
+    with pytest.raises(TypeError, match=cure):
         flags.wrap(hello)
 
 

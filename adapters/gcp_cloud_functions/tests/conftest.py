@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
+PATIENCE = {
+    "SERVERLESS_FLAGS_START_TIMEOUT": "20",
+    "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "20",
+    "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "20",
+}
+"""A busy machine must not decide a test."""
+
 
 class Start(Protocol):
     """Start an instance of a function in ``functions/``."""
@@ -36,7 +43,7 @@ def _start() -> Iterator[Start]:
             instance = emulate(
                 "gcp_cloud_functions",
                 f"{FUNCTIONS}/{target}",
-                environ=environ,
+                environ={**PATIENCE, **(environ or {})},
                 **options,
             )
             assert isinstance(instance, FunctionsFramework)

@@ -54,6 +54,7 @@ def _instance(
         port = probe.getsockname()[1]
     environ = {**os.environ, **server.environ, "PYTHONPATH": str(site)}
     environ |= {"K_SERVICE": "hello", "K_REVISION": "hello-00001", "PORT": str(port)}
+    environ["SERVERLESS_FLAGS_START_TIMEOUT"] = "20"
     environ.pop("FUNCTION_TARGET", None)
     process = subprocess.Popen(
         [sys.executable, EXAMPLE / "tests/server.py"], env=environ

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,10 +130,12 @@ class LambdaEmulator(Emulator):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.shutdown_grace)
             phase, error = life.failure
-            raise self._fail(f"{phase} failed: {error.decode(errors='replace')}")
+            what = f"{phase} failed: {error.decode(errors='replace')}"
+            raise self._fail(what)
         if not ready():
             reason = "the runtime exited" if self._ended else self._missing()
-            raise self._fail(f"Init did not end: {reason}")
+            what = f"Init did not end: {reason}"
+            raise self._fail(what)
 
     def _missing(self) -> str:
         """Name who has not called next."""
@@ -161,14 +164,17 @@ class LambdaEmulator(Emulator):
         seconds = time.monotonic() - began
         if not self.cold_start:
             self.cold_start = self.init_duration + seconds
-        return Answer(200 if succeeded else 500, result.decode(), seconds)
+        status = HTTPStatus.OK if succeeded else HTTPStatus.INTERNAL_SERVER_ERROR
+        return Answer(status, result.decode(), seconds)
 
     def _request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str]:
         """Call the function as its Function URL would."""
         answer = self.invoke(build_event(method, path, headers, body))
-        return read_result(answer.body) if answer.status == 200 else (502, answer.body)
+        if answer.status != HTTPStatus.OK:
+            return HTTPStatus.BAD_GATEWAY, answer.body
+        return read_result(answer.body)
 
     def _call(self, event: bytes, limit: float) -> tuple[bool, bytes]:
         """Send one event into the instance; return what came of it."""
@@ -187,7 +193,8 @@ class LambdaEmulator(Emulator):
             code = self.process.returncode
             return _error("Runtime.ExitError", f"Runtime exited with code {code}")
         if self.options.managed:
-            raise self._fail(f"no answer in {limit:g} s")
+            what = f"no answer in {limit:g} s"
+            raise self._fail(what)
         self._shut_down()
         return _error("Sandbox.Timedout", f"Task timed out after {limit:.2f} seconds")
 

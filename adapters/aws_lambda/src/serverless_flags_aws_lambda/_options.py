@@ -64,7 +64,7 @@ def read_options(texts: Mapping[str, str]) -> Options:
     )
 
 
-def _read(name: str, text: str, default: object) -> Any:
+def _read(name: str, text: str, default: Any) -> Any:
     if default is None:
         known = ", ".join(field.name for field in fields(Options))
         message = f"unknown option {name!r}; there are {known}"

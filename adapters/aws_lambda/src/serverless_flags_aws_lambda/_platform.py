@@ -44,7 +44,8 @@ class AwsLambda(Platform):
     @hookimpl
     def connect_instance(self, session: FlagSession, at: str) -> bool | None:
         """Register an extension, so that SIGTERM is sent, and listen for it."""
-        if at != "wrap":  # registration closes when the handler's module is imported
+        if at != "wrap":  # too late to register
+            signals.rearm()  # the rest of Init may have taken the wakeup fd
             return None
         if not signals.watch_sigterm(session, grace=self.shutdown_grace):
             return False
@@ -74,13 +75,8 @@ class AwsLambda(Platform):
         )
 
     @hookimpl
-    def begin_invocation(self) -> None:
-        """Take the wakeup fd back from what ran since Init."""
-        signals.rearm()
-
-    @hookimpl
     def end_invocation(self) -> None:
-        """Take the wakeup fd back from the handler: an event loop may hold it."""
+        """Take the wakeup fd back from the handler, whose event loop may hold it."""
         signals.rearm()
 
 

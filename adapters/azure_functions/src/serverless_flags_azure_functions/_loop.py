@@ -24,7 +24,7 @@ def wake_loop_at_signals() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)  # noqa: FBT003  reason: positional only
+    os.set_blocking(writer, False)
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     if previous != -1:  # asyncio's or ours: either wakes the loop
         signal.set_wakeup_fd(previous, warn_on_full_buffer=False)

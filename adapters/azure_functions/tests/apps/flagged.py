@@ -56,5 +56,6 @@ def interrupt(req: func.HttpRequest) -> str:
     """Be the thread that SIGTERM is delivered to, while the event loop sleeps."""
     flags.is_enabled("simpleFlag")
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-    threading.Event().wait(30)
-    return "SIGTERM was not heard"
+    threading.Event().wait(10)  # the process ends here
+    print("SIGTERM was not heard", flush=True)  # noqa: T201  reason: nobody hears an answer
+    return ""

@@ -73,6 +73,8 @@ def make(name: str, kind: Any, *, is_async: bool) -> Any:
 
 
 for name, (arguments, kind) in TRIGGERS.items():
+    if not hasattr(app, name):  # an older azure-functions
+        continue
     for is_async in (False, True):
         given = dict(arguments)
         if name == "route":

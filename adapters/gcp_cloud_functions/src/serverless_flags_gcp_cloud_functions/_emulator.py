@@ -77,10 +77,10 @@ class FunctionsFramework(Emulator):
         signature_type: str = "http",
         grace: str = "10",
     ) -> None:
-        super().__init__(target, environ=environ, python=python)
         if server not in SERVERS:
             message = f"server={server!r} is none of {', '.join(SERVERS)}"
             raise EmulatorError(message)
+        super().__init__(target, environ=environ, python=python)
         self.server = server
         self.workers = workers
         self.signature_type = signature_type

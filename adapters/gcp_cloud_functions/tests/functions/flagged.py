@@ -26,7 +26,11 @@ others = FlagSession(app_name="others")
 
 
 def _answer() -> dict[str, Any]:
-    return {"enabled": flags.is_enabled("simpleFlag"), "pid": os.getpid()}
+    return {
+        "enabled": flags.is_enabled("simpleFlag"),
+        "flush_interval": flags.status.flush_interval,
+        "pid": os.getpid(),
+    }
 
 
 def _pass(gate: str | None) -> None:

@@ -1,0 +1,65 @@
+"""Every Python block of the documentation runs, as a reader would run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+from sybil import Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
+
+from serverless_flags import FlagSession
+
+if TYPE_CHECKING:
+    from sybil import Example
+
+
+def _copy_and_run(example: Example) -> None:
+    """Run a block; one that begins with ``# name.py`` is a file, a process of its own."""
+    name = re.match(r"# (\w+\.py)\n", example.parsed)
+    if name is None:
+        PythonEvaluator()(example)
+        return
+    Path(name[1]).write_text(example.parsed, encoding="utf-8")
+    with patch.dict(os.environ):
+        PythonEvaluator()(example)
+
+
+SYBIL = Sybil([CodeBlockParser("python", _copy_and_run)])
+
+
+@pytest.fixture(name="namespace")
+def _namespace():
+    """Hold what a page's blocks define, and end what a process would end."""
+    namespace: dict[str, object] = {}
+    yield namespace
+    for value in namespace.values():
+        if isinstance(value, FlagSession):
+            value.close()
+
+
+def test_blocks_run(page, folder, namespace):
+    """Blocks of one page share a namespace; tests that they define pass."""
+    document = SYBIL.parse(page)
+    document.namespace = namespace
+    examples = list(document.examples())
+
+    for example in examples:
+        example.evaluate()
+    tests = sorted(folder.glob("test_*.py"))
+
+    assert page.read_text(encoding="utf-8").count("```python\n") == len(examples)
+    assert not tests or _outcome(tests, folder) == pytest.ExitCode.OK
+
+
+def _outcome(tests: list[Path], folder: Path) -> int:
+    """Run tests as a reader does; what they print is shown when they fail."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
+    return subprocess.run(command, check=False, cwd=folder).returncode

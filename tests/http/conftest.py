@@ -1,0 +1,262 @@
+"""A server on loopback that does, connection by connection, what the test says."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import trustme
+
+from serverless_flags._http import Http
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+PATIENCE = 20.0
+"""Seconds after which a test that hangs is given up; never a measure of anything."""
+
+
+class Request(NamedTuple):
+    """A request as it came in."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+class Conversation:
+    """One connection of a `Peer`: what came in, and what the script sends back."""
+
+    def __init__(self, peer: Peer, sock: socket.socket, number: int) -> None:
+        self.number = number
+        self._peer = peer
+        self._socket = sock
+        self._file = sock.makefile("rb")
+
+    def read(self) -> Request:
+        """Read one whole request and record it; EOFError when there is none."""
+        line = self._file.readline().decode("latin-1").split()
+        if not line:
+            raise EOFError
+        headers = {}
+        while (header := self._file.readline().decode("latin-1").strip()) != "":
+            name, _, value = header.partition(":")
+            headers[name.lower()] = value.strip()
+        body = self._file.read(int(headers.get("content-length", 0)))
+        request = Request(line[0], line[1], headers, body, self.number)
+        self._peer.requests.append(request)
+        return request
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._socket.sendall(data)
+
+    def answer(self, status: int = 200, body: bytes = b"", **headers: str) -> None:
+        """Send a whole response; header names are written with underscores."""
+        self.send(response(status, body, **headers))
+
+    def serve(self, status: int = 200, body: bytes = b"", **headers: str) -> None:
+        """Answer request after request until the client leaves."""
+        while True:
+            self.read()
+            self.answer(status, body, **headers)
+
+    def reset(self) -> None:
+        """Drop the connection with a TCP reset."""
+        linger = struct.pack("ii", 1, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close()
+
+    def shut(self) -> None:
+        """Say that no more will be sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def wait_until_left(self) -> None:
+        """Wait until the client has closed its end."""
+        while self._file.read1(65536):
+            pass
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Start TLS on the connection."""
+        self._socket.settimeout(PATIENCE)
+        self._socket = context.wrap_socket(self._socket, server_side=True)
+        self._file = self._socket.makefile("rb")
+
+    def relay(self, port: int) -> None:
+        """Pass bytes both ways between the client and a port, as a proxy does."""
+        with socket.create_connection(("127.0.0.1", port)) as other:
+            back = threading.Thread(target=_pump, args=(other, self._socket))
+            back.start()
+            _pump(self._socket, other)
+            back.join(PATIENCE)
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+def response(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+    """Return the bytes of a response with a Content-Length."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    if status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        lines.append(f"Content-Length: {len(body)}")
+    lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+class Peer:
+    """
+    A server whose every connection follows a script.
+
+    Args:
+        scripts: one for each connection in order; the last one serves all later ones.
+        tls: what makes it speak TLS.
+    """
+
+    def __init__(
+        self,
+        *scripts: Callable[[Conversation], None],
+        tls: ssl.SSLContext | None = None,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> None:
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.left = threading.Event()
+        """Set whenever a script is over."""
+        self._scripts = scripts
+        self._tls = tls
+        host = "::1" if family is socket.AF_INET6 else "127.0.0.1"
+        self._listener = socket.create_server((host, 0), family=family)
+        self.port: int = self._listener.getsockname()[1]
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._sockets: list[socket.socket] = []
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                self._sockets.append(sock)
+                thread = threading.Thread(
+                    target=self._talk, args=(sock, self.connections), daemon=True
+                )
+                self.connections += 1
+                self._threads.append(thread)
+                thread.start()
+
+    def _talk(self, sock: socket.socket, number: int) -> None:
+        script = self._scripts[min(number, len(self._scripts) - 1)]
+        conversation = Conversation(self, sock, number)
+        with contextlib.suppress(OSError, EOFError):
+            if self._tls is not None:
+                conversation.secure(self._tls)
+            script(conversation)
+        conversation.close()
+        self.left.set()
+
+    def stop(self) -> None:
+        """Refuse new connections, drop those there are, wait for the scripts."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(name="patience")
+def _patience() -> float:
+    return PATIENCE
+
+
+@pytest.fixture(name="response_of")
+def _response_of() -> Callable[..., bytes]:
+    return response
+
+
+@pytest.fixture(name="peer")
+def _peer() -> Iterator[Callable[..., Peer]]:
+    """Return what starts a `Peer`; all are stopped after the test."""
+    started = []
+
+    def start(*scripts, **options):
+        started.append(Peer(*(scripts or (Conversation.serve,)), **options))
+        return started[-1]
+
+    yield start
+    for peer in started:
+        peer.stop()
+
+
+@pytest.fixture(name="http")
+def _http() -> Iterator[Callable[..., Http]]:
+    """Return what makes an `Http`; all are closed after the test."""
+    made = []
+
+    def make(url, environ=None):
+        made.append(Http(url, environ or {}))
+        return made[-1]
+
+    yield make
+    for http in made:
+        http.close()
+
+
+@pytest.fixture(name="get")
+def _get(http: Callable[..., Http]) -> Callable[..., object]:
+    """Return what asks a URL once, over a connection of its own."""
+
+    def ask(url, environ=None, *, timeout=PATIENCE, path="/client/features"):
+        return http(url, environ).request("GET", path, {}, timeout=timeout)
+
+    return ask
+
+
+@pytest.fixture(name="closed_port")
+def _closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(name="authority", scope="session")
+def _authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(name="tls", scope="session")
+def _tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Return the server's side of TLS, with a certificate for loopback."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture(name="bundle", scope="session")
+def _bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a file with the certificate of the authority."""
+    path = tmp_path_factory.mktemp("ca") / "bundle.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)

@@ -1,0 +1,185 @@
+"""How a response's body is read: whole, bounded, decompressed, or not at all."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from serverless_flags import _http
+from serverless_flags._client import Outcome
+
+STATE = b'{"version": 2, "features": []}' * 500
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def chunked(*chunks: bytes) -> bytes:
+    """Return the chunks of a body, without the last one that ends it."""
+    framed = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
+    return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(framed)
+
+
+def once(*pieces: bytes):
+    """Return a script that answers one request in pieces and says no more."""
+
+    def script(conversation):
+        conversation.read()
+        for piece in pieces:
+            conversation.send(piece)
+        conversation.shut()
+        conversation.wait_until_left()
+
+    return script
+
+
+def test_a_body_of_known_length_is_read_whole(peer, get, response_of) -> None:
+    """The body is what the server sent, with lower-case names of headers."""
+    server = peer(once(response_of(200, STATE, ETag='"1"', Content_Type="a/b")))
+    reply = get(server.url)
+
+    assert (Outcome.TAKEN, 200, STATE, None) == (
+        reply.outcome,
+        reply.status,
+        reply.body,
+        reply.error,
+    )
+    assert '"1"' == reply.headers["etag"]
+    assert "a/b" == reply.headers["content-type"]
+
+
+def test_a_chunked_body_is_read_whole(peer, get) -> None:
+    """Chunks are put together, however they are cut."""
+    server = peer(once(chunked(STATE[:7], STATE[7:]), b"0\r\n\r\n"))
+    reply = get(server.url)
+
+    assert STATE == reply.body
+    assert reply.error is None
+
+
+LONG = bytes(range(256)) * 1024
+"""More than one buffer: the end is read after the headers."""
+
+
+def test_a_body_without_length_ends_with_the_connection(peer, get) -> None:
+    """A server of HTTP/1.0 ends its body by closing."""
+    server = peer(once(b"HTTP/1.0 200 OK\r\n\r\n", LONG))
+    reply = get(server.url)
+
+    assert (200, LONG, None) == (reply.status, reply.body, reply.error)
+
+
+def test_a_server_that_will_close_is_read_to_the_end(
+    peer, http, response_of
+) -> None:
+    """``Connection: close`` costs nothing but the connection."""
+    server = peer(once(response_of(200, LONG, Connection="close")))
+    session = http(server.url)
+    for _ in range(2):
+        reply = session.request("GET", "/", {}, timeout=20)
+
+        assert (200, LONG, None) == (reply.status, reply.body, reply.error)
+    assert 2 == server.connections
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_body_is_whole(peer, http, status) -> None:
+    """After a 204 or a 304 nothing is waited for, and the connection is kept."""
+    server = peer(lambda conversation: conversation.serve(status, etag="x"))
+    session = http(server.url)
+    replies = [session.request("GET", "/", {}, timeout=20) for _ in range(2)]
+
+    assert [(status, b"", None)] * 2 == [(r.status, r.body, r.error) for r in replies]
+    assert 1 == server.connections
+
+
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "GZIP"])
+def test_a_compressed_body_is_decompressed(peer, get, response_of, name) -> None:
+    """Gzip is asked for and understood, whatever the spelling."""
+    compressed = gzip.compress(STATE)
+    server = peer(once(response_of(200, compressed, Content_Encoding=name)))
+    reply = get(server.url)
+
+    assert STATE == reply.body
+    assert "gzip" == server.requests[0].headers["accept-encoding"]
+
+
+def test_an_empty_body_needs_no_compression(peer, get, response_of) -> None:
+    """A server that announces gzip and sends nothing sent an empty body."""
+    server = peer(once(response_of(200, b"", Content_Encoding="gzip")))
+    reply = get(server.url)
+
+    assert (200, b"", None) == (reply.status, reply.body, reply.error)
+
+
+CUT = gzip.compress(STATE)[:-9]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "why"),
+    [
+        ([HEAD + b"Content-Length: 100\r\n\r\nshort"], "IncompleteRead"),
+        ([chunked(STATE)], "IncompleteRead"),
+        ([chunked(STATE)[:-100]], "IncompleteRead"),
+        ([chunked(), b"not a length\r\n"], "IncompleteRead"),
+        ([chunked(), b"-5\r\nhello"], "ValueError"),
+        (
+            [HEAD + b"Content-Encoding: gzip\r\nContent-Length: 7\r\n\r\nnotgzip"],
+            "error: Error -3",
+        ),
+        (
+            [
+                HEAD
+                + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(CUT)
+                + CUT
+            ],
+            "cut short",
+        ),
+    ],
+    ids=[
+        "length",
+        "no-last-chunk",
+        "half-a-chunk",
+        "no-chunk",
+        "negative-chunk",
+        "no-gzip",
+        "half-a-gzip",
+    ],
+)
+def test_a_cut_body_is_an_error(peer, http, pieces, why) -> None:
+    """A body that is not whole is never handed on, and the connection not kept."""
+    server = peer(once(*pieces), lambda conversation: conversation.serve())
+    session = http(server.url)
+    reply = session.request("GET", "/", {}, timeout=20)
+
+    assert (200, b"") == (reply.status, reply.body)
+    assert why in reply.error
+    assert session.request("GET", "/", {}, timeout=20).error is None
+    assert 2 == server.connections
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "gzip"])
+def test_a_body_is_bounded(peer, get, response_of, monkeypatch, framing) -> None:
+    """No server fills the memory, not even with zeros that compress well."""
+    monkeypatch.setattr(_http, "MOST_BYTES", 1000)
+    bomb = bytes(100_000)
+    answer = {
+        "length": response_of(200, bomb),
+        "chunks": chunked(bomb),
+        "gzip": response_of(200, gzip.compress(bomb), Content_Encoding="gzip"),
+    }[framing]
+    reply = get(peer(once(answer)).url)
+
+    assert b"" == reply.body
+    assert "the body is larger than 1000 bytes" in reply.error
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_the_largest_body_is_read(
+    peer, get, response_of, monkeypatch, encoding
+) -> None:
+    """The bound itself is allowed."""
+    monkeypatch.setattr(_http, "MOST_BYTES", len(STATE))
+    sent = gzip.compress(STATE) if encoding == "gzip" else STATE
+    reply = get(peer(once(response_of(200, sent, Content_Encoding=encoding))).url)
+
+    assert STATE == reply.body

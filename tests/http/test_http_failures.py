@@ -1,0 +1,301 @@
+"""What a request comes to when the server, the network or the time fails it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from serverless_flags import _route
+from serverless_flags._client import Outcome
+
+SHORT = 0.3
+"""Seconds; a request that ends after far less than the tests' patience was bounded."""
+
+
+def read_and_wait(conversation) -> None:
+    """Read the request and never answer."""
+    conversation.read()
+    conversation.wait_until_left()
+
+
+def bounded(ask):
+    """Call, and assert that it did not hang."""
+    began = time.monotonic()
+    reply = ask()
+
+    assert time.monotonic() - began < SHORT + 5
+    return reply
+
+
+def test_a_refused_connection_sent_nothing(get, closed_port) -> None:
+    """Where nobody listens the request is refused, so counts may be sent again."""
+    reply = get(f"http://127.0.0.1:{closed_port}")
+
+    assert (Outcome.REFUSED, None, b"") == (reply.outcome, reply.status, reply.body)
+    assert reply.error.startswith("ConnectionRefusedError: ")
+
+
+def test_an_unknown_name_sent_nothing(get) -> None:
+    """A name without an address is refused; an impossible one is too."""
+    for host in ("no-such-host.invalid", "a..b"):
+        reply = get(f"http://{host}")
+
+        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+
+
+def test_a_name_that_resolves_to_nothing_sent_nothing(get, monkeypatch) -> None:
+    """An empty answer of the resolver is an error, not a crash."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    reply = get("http://flags.example")
+
+    assert (Outcome.REFUSED, "OSError: the name has no address") == (
+        reply.outcome,
+        reply.error,
+    )
+
+
+def test_a_server_that_never_answers_is_left(peer, get) -> None:
+    """After the timeout the request, which was sent, has an unknown end."""
+    server = peer(read_and_wait)
+    reply = bounded(lambda: get(server.url, timeout=SHORT))
+
+    assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
+    assert server.left.wait(20)  # it saw the client go
+
+
+def test_a_deadline_that_has_passed_sends_nothing(peer, get) -> None:
+    """Without time left no byte is written, so the request is refused."""
+    server = peer()
+    reply = get(server.url, timeout=-1)
+
+    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert "the deadline passed" in reply.error
+    assert [] == server.requests
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"]
+)
+def test_a_dripping_answer_does_not_prolong_the_deadline(peer, get, head) -> None:
+    """The timeout bounds the whole exchange, not each byte of it."""
+    gone = threading.Event()
+
+    def drip(conversation):
+        conversation.read()
+        conversation.send(head)
+        while not gone.wait(SHORT / 10):
+            conversation.send(b"x")
+
+    server = peer(drip)
+    try:
+        reply = bounded(lambda: get(server.url, timeout=SHORT))
+    finally:
+        gone.set()
+
+    assert "the deadline passed" in reply.error or "timed out" in reply.error
+    assert b"" == reply.body
+
+
+def test_a_server_that_does_not_read_is_left(peer, http) -> None:
+    """A body that nobody takes is bounded by the timeout too."""
+    server = peer(lambda conversation: gone.wait(20))
+    gone = threading.Event()
+    body = bytes(32 * 1024 * 1024)
+    try:
+        reply = bounded(
+            lambda: http(server.url).request("POST", "/", {}, body, timeout=SHORT)
+        )
+    finally:
+        gone.set()
+
+    assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTT"])
+@pytest.mark.parametrize("how", ["reset", "shut"])
+def test_a_connection_lost_before_the_answer_is_unknown(
+    peer, http, answer, how
+) -> None:
+    """The server may or may not have taken what it read."""
+
+    def script(conversation):
+        conversation.read()
+        conversation.send(answer)
+        getattr(conversation, how)()
+        if how == "shut":
+            conversation.wait_until_left()
+
+    reply = http(peer(script).url).request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
+    assert reply.error is not None
+
+
+def test_a_connection_lost_in_the_body_keeps_the_servers_word(peer, http) -> None:
+    """The status came, so the counts are taken, whatever became of the body."""
+
+    def script(conversation):
+        conversation.read()
+        conversation.send(b"HTTP/1.1 202 OK\r\nContent-Length: 9\r\n\r\nx")
+        conversation.shut()
+        conversation.wait_until_left()
+
+    reply = http(peer(script).url).request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (Outcome.TAKEN, 202, b"") == (reply.outcome, reply.status, reply.body)
+    assert reply.error is not None
+
+
+def test_an_answer_that_is_not_http_is_unknown(peer, http) -> None:
+    """Another protocol on the port may have eaten the request."""
+
+    def script(conversation):
+        conversation.read()
+        conversation.send(b"220 smtp.example ESMTP\r\n")
+
+    reply = http(peer(script).url).request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
+    assert "BadStatusLine" in reply.error
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/a b", {}), ("/", {"X": "line\nbreak"}), ("/", {"X": "\u20ac"})],
+)
+def test_a_request_that_cannot_be_written_is_refused(
+    peer, http, path, headers
+) -> None:
+    """What HTTP cannot carry never leaves, and no exception escapes."""
+    server = peer()
+    reply = http(server.url).request("GET", path, headers, timeout=20)
+
+    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert [] == server.requests
+
+
+def test_an_error_is_cut_to_a_line_that_can_be_logged(peer, get) -> None:
+    """A server's word in an error is bounded; an error without words says so."""
+    server = peer(
+        lambda conversation: (conversation.read(), conversation.send(b"x" * 5000 + b"\n"))
+    )
+    reply = get(server.url)
+
+    assert len(reply.error) < 300
+
+
+def test_an_error_without_words_says_so(get, monkeypatch) -> None:
+    """The log never shows an error as nothing."""
+
+    def fail(*_args, **_kwargs):
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+    assert "OSError: no further word" == get("http://flags.example").error
+
+
+class TestAddresses:
+    """A name with several addresses, and how they are remembered."""
+
+    @pytest.fixture(name="resolve")
+    def _resolve(self, monkeypatch):
+        """Return the list of what the resolver answers, which the test fills."""
+        ports: list[int] = []
+        asked: list[str] = []
+        real = socket.getaddrinfo
+
+        def getaddrinfo(host, _port, **options):
+            asked.append(host)
+            return [found for p in ports for found in real("127.0.0.1", p, **options)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return ports, asked
+
+    def test_the_next_address_is_tried(self, peer, http, closed_port, resolve) -> None:
+        """One dead address of two costs a try, and only once."""
+        server = peer(lambda conversation: conversation.serve(Connection="close"))
+        ports, asked = resolve
+        ports += [closed_port, server.port]
+        session = http("http://flags.example")
+
+        assert 200 == session.request("GET", "/", {}, timeout=20).status
+        ports.remove(closed_port)
+        assert 200 == session.request("GET", "/", {}, timeout=20).status
+        assert ["flags.example"] == asked
+        assert server.port == session._route._addresses[0][1][1]
+
+    def test_a_kind_of_address_that_the_machine_lacks_is_passed_over(
+        self, peer, http, monkeypatch
+    ) -> None:
+        """A machine without IPv6 cannot even make such a socket; IPv4 will do."""
+        server = peer()
+        real = socket.socket
+
+        def make(family, kind):
+            if family == socket.AF_INET6:
+                raise OSError(97, "Address family not supported by protocol")
+            return real(family, kind)
+
+        found = [
+            (socket.AF_INET6, 1, 6, "", ("::1", server.port, 0, 0)),
+            (socket.AF_INET, 1, 6, "", ("127.0.0.1", server.port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        monkeypatch.setattr(socket, "socket", make)
+
+        assert 200 == http(server.url).request("GET", "/", {}, timeout=20).status
+
+    def test_a_server_that_moved_is_found_again(self, peer, http, resolve) -> None:
+        """When a remembered address fails, the name is asked for anew."""
+        old, new = peer(lambda c: (c.read(), c.answer(Connection="close"))), peer()
+        ports, asked = resolve
+        ports.append(old.port)
+        session = http("http://flags.example")
+        session.request("GET", "/", {}, timeout=20)
+        old.stop()
+        ports[:] = [new.port]
+
+        assert 200 == session.request("GET", "/", {}, timeout=20).status
+        assert 2 == len(asked)
+
+    def test_a_passed_deadline_does_not_ask_the_resolver(
+        self, peer, http, resolve
+    ) -> None:
+        """The resolver has no deadline: at the end of an instance it is not asked."""
+        server = peer(lambda conversation: conversation.serve(Connection="close"))
+        ports, asked = resolve
+        ports.append(server.port)
+        session = http("http://flags.example")
+        session.request("GET", "/", {}, timeout=20)
+        server.stop()
+
+        assert Outcome.REFUSED is session.request("GET", "/", {}, timeout=-1).outcome
+        assert 1 == len(asked)
+
+    def test_an_ipv6_server_is_reached(self, peer, get) -> None:
+        """An address in brackets is a host like any other."""
+        server = peer(family=socket.AF_INET6)
+        reply = get(server.url)
+
+        assert 200 == reply.status
+        assert f"[::1]:{server.port}" == server.requests[0].headers["host"]
+
+    def test_an_interrupted_connect_leaves_no_socket(self, monkeypatch) -> None:
+        """Not even a KeyboardInterrupt leaks a file descriptor."""
+        made = []
+
+        class Interrupted(socket.socket):
+            def connect(self, _address) -> None:
+                made.append(self)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(socket, "socket", Interrupted)
+        route = _route.Route("http://127.0.0.1:9", {})
+        with pytest.raises(KeyboardInterrupt):
+            route.connect(time.monotonic() + 20)
+
+        assert -1 == made[0].fileno()

@@ -1,0 +1,196 @@
+"""A clock that the test moves, and a flag server that does what the test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from serverless_flags import FlagSession, Platform, hookimpl
+from serverless_flags._freshness import Instant
+
+
+class Clock:
+    """Both clocks of a machine, moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> Instant:
+        return Instant(self.seconds, 1_700_000_000 + self.seconds)
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Server:
+    """An Unleash client API whose every answer the test decides."""
+
+    def __init__(self) -> None:
+        self.flags = {"simpleFlag": True}
+        self.status = {"GET": 200, "POST": 202}
+        self.headers: dict[str, str] = {}
+        self.body: bytes | None = None
+        self.answers = threading.Event()
+        self.answers.set()
+        self.arrived = threading.Semaphore(0)
+        self.requests: list[tuple[str, str]] = []
+        self.tokens: list[str | None] = []
+        self.buckets: list[dict[str, Any]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api"
+
+    def state(self) -> bytes:
+        features = [
+            {"name": name, "enabled": on, "strategies": [{"name": "default"}]}
+            for name, on in self.flags.items()
+        ]
+        return json.dumps({"version": 2, "features": features}).encode()
+
+    def asked(self, method: str) -> int:
+        """Return how many requests of a method have arrived."""
+        return sum(1 for seen, _ in self.requests if seen == method)
+
+    def counted(self, name: str = "simpleFlag") -> int:
+        """Return how many evaluations the server has taken."""
+        toggles = [bucket["toggles"].get(name, {}) for bucket in self.buckets]
+        return sum(t.get("yes", 0) + t.get("no", 0) for t in toggles)
+
+    def stop(self) -> None:
+        self.answers.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+        def do_GET(self) -> None:
+            self._answer("GET")
+
+        def do_POST(self) -> None:
+            self._answer("POST")
+
+        def _answer(self, method: str) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            sent = self.rfile.read(length)
+            server.requests.append((method, self.path))
+            server.tokens.append(self.headers.get("Authorization"))
+            server.arrived.release()
+            server.answers.wait(30)
+            status = server.status[method]
+            body = server.state() if server.body is None else server.body
+            etag = f'"{hash(body)}"'
+            known = status == 200 and method == "GET"
+            if known and self.headers.get("If-None-Match") == etag:
+                status, body = 304, b""
+            if method == "POST":
+                body = b""
+                if status < 300:
+                    server.buckets.append(json.loads(sent)["bucket"])
+            try:
+                self.send_response(status)
+                self.send_header("ETag", etag)
+                for name, value in server.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                self.wfile.flush()
+            except OSError:  # the session did not wait
+                self.close_connection = True
+
+    return Handler
+
+
+class Cloud(Platform):
+    """A platform whose facts the test chooses."""
+
+    name = "cloud"
+
+    def __init__(self, **facts: Any) -> None:
+        self.connects: bool | None = facts.pop("connects", True)
+        self.invocations: list[Any] = []
+        self.events: list[Any] = []
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    @hookimpl
+    def detect_platform(self) -> Platform:
+        return self
+
+    @hookimpl
+    def connect_instance(self, at: str) -> bool | None:
+        self.events.append(("connect", at))
+        return self.connects
+
+    @hookimpl
+    def read_invocation(self) -> Any:
+        return self.invocations.pop(0) if self.invocations else None
+
+    @hookimpl
+    def after_refresh(self, outcome: str) -> None:
+        self.events.append(("refresh", outcome))
+
+    @hookimpl
+    def after_flush(self, outcome: str) -> None:
+        self.events.append(("flush", outcome))
+
+    @hookimpl
+    def disconnect_instance(self, reason: str) -> None:
+        self.events.append(("disconnect", reason))
+
+
+@pytest.fixture(name="clock")
+def _clock():
+    return Clock()
+
+
+@pytest.fixture(name="server")
+def _server():
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(name="cloud")
+def _cloud():
+    """Return the class: each test builds the platform it is about."""
+    return Cloud
+
+
+@pytest.fixture(name="make")
+def _make(server, clock):
+    """Make sessions against the server, closed when the test is over."""
+    made = []
+
+    def make(platform: Platform | None = None, **settings: Any) -> FlagSession:
+        defaults: dict[str, Any] = {
+            "url": server.url,
+            "api_token": "default:development.secret",
+            "clock": clock,
+            "start_timeout": 10.0,
+            "refresh_timeout": 10.0,
+            "flush_timeout": 10.0,
+            "request_timeout": 10.0,
+            "plugins": [platform or Cloud()],
+        }
+        session = FlagSession(**{**defaults, **settings})
+        made.append(session)
+        return session
+
+    yield make
+    server.answers.set()
+    for session in made:
+        session.close(1.0)

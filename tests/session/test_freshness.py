@@ -1,0 +1,289 @@
+"""How old the flags may be that an invocation sees, and what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from serverless_flags import Invocation, State
+
+
+def test_fresh_flags_are_served_without_asking(make, server, clock):
+    """Within max_age an invocation asks nothing."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    clock.advance(13)
+
+    assert handler() is True
+    assert 1 == server.asked("GET")
+
+
+def test_stale_flags_are_served_while_a_refresh_runs_beside(make, server, clock):
+    """Past max_age the invocation gets the old answer and the next one the new."""
+    flags = make()
+
+    @flags.wrap
+    def handler() -> bool:
+        answer = flags.is_enabled("simpleFlag")
+        server.answers.set()
+        return answer
+
+    handler()
+    server.flags["simpleFlag"] = False
+    server.answers.clear()
+    clock.advance(16)
+
+    assert handler() is True
+    assert handler() is False
+    assert 2 == server.asked("GET")
+
+
+def test_old_flags_are_refreshed_before_the_function(make, server, clock):
+    """Past stale_while_revalidate the function sees what the server says now."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.flags["simpleFlag"] = False
+    clock.advance(61)
+
+    assert handler() is False
+
+
+def test_a_wall_clock_that_ran_on_counts(make, server, clock, monkeypatch):
+    """After a thaw that stopped the monotonic clock the flags are old all the same."""
+    from serverless_flags._freshness import Instant
+
+    drift = [0.0]
+    flags = make(clock=lambda: Instant(1000.0, 2000.0 + drift[0]))
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.flags["simpleFlag"] = False
+    drift[0] = 3600.0
+
+    assert handler() is False
+
+
+def test_an_unchanged_body_is_asked_for_by_its_etag(make, server, clock, cloud):
+    """A refresh of unchanged flags is a 304 that only makes them fresh again."""
+    platform = cloud()
+    flags = make(platform)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    clock.advance(61)
+
+    assert handler() is True
+    assert ("refresh", "unchanged") in platform.events
+    assert 0 == flags.status.age
+
+
+def test_ages_of_zero_ask_before_every_invocation(make, server):
+    """With both ages 0 a flip is obeyed by the very next invocation."""
+    flags = make(max_age=0, stale_while_revalidate=0, clock=None)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    answers = []
+    for on in (True, False, True, False):
+        server.flags["simpleFlag"] = on
+        answers.append(handler())
+
+    assert [True, False, True, False] == answers
+
+
+def test_a_slow_server_delays_by_refresh_timeout_and_stale_flags_are_served(
+    make, server, clock
+):
+    """The function is not kept waiting: stale flags, and the answer goes to the next."""
+    flags = make(refresh_timeout=0.05)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.flags["simpleFlag"] = False
+    server.answers.clear()
+    clock.advance(61)
+    during = handler()
+    server.answers.set()
+    flags.refresh(10)
+
+    assert during is True
+    assert handler() is False
+
+
+def test_a_failing_server_is_left_alone_for_a_while(make, server, clock):
+    """Between failures invocations ask nothing and serve the last flags."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.status["GET"] = 503
+    server.headers["Retry-After"] = "30"
+    clock.advance(61)
+    answers = [handler() for _ in range(5)]
+    asked = server.asked("GET")
+    clock.advance(31)
+    server.status["GET"] = 200
+    handler()
+
+    assert [True] * 5 == answers
+    assert 2 == asked
+    assert 3 == server.asked("GET")
+
+
+def test_a_refresh_never_waits_past_the_remaining_time(make, server, clock, cloud):
+    """With no time left the function runs at once on what there is."""
+    platform = cloud()
+    flags = make(platform)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.answers.clear()
+    clock.advance(61)
+    platform.invocations.append(Invocation(remaining_time=lambda: 0.01))
+
+    assert handler() is True
+    server.answers.set()
+
+
+def test_a_refresh_from_before_a_freeze_blocks_nothing(make, server, clock):
+    """A request that hung over a freeze is overtaken and its answer is dropped."""
+    flags = make(refresh_timeout=0.05)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    while server.arrived.acquire(blocking=False):
+        pass
+    server.answers.clear()
+    clock.advance(61)
+    handler()
+    server.arrived.acquire(timeout=10)
+    clock.advance(3600)
+    server.flags["simpleFlag"] = False
+    handler()
+
+    assert server.arrived.acquire(timeout=10)  # a second request, beside the first
+    server.answers.set()
+    assert flags.refresh(10)
+    assert handler() is False
+
+
+def test_stale_if_error_ends_in_defaults(make, server, clock, caplog):
+    """Flags older than stale_if_error are no longer served, and a recovery is."""
+    caplog.set_level(logging.INFO)
+    flags = make(stale_if_error=100)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.status["GET"] = 500
+    clock.advance(90)
+    within = handler()
+    clock.advance(400)
+    past = handler()
+    state = flags.status.state
+    server.status["GET"] = 200
+    clock.advance(400)
+
+    assert (True, False) == (within, past)
+    assert State.DEGRADED is state
+    assert "older than stale_if_error" in caplog.text
+    assert handler() is True
+    assert "flags are served again" in caplog.text
+
+
+def test_stale_if_error_holds_while_the_server_is_left_alone(make, server, clock):
+    """Flags that grow too old during a back-off are no longer served either."""
+    flags = make(stale_if_error=100)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    server.status["GET"] = 503
+    server.headers["Retry-After"] = "250"
+    clock.advance(90)
+    handler()
+    clock.advance(100)
+
+    assert handler() is False
+    assert 2 == server.asked("GET")
+
+
+def test_a_snapshot_is_served_first_and_refreshed_beside(make, server, tmp_path):
+    """A start from a snapshot makes no request; the first invocation makes one."""
+    path = tmp_path / "flags.json"
+    path.write_bytes(server.state())
+    server.flags["simpleFlag"] = False
+    flags = make(snapshot=path)
+
+    @flags.wrap
+    def handler() -> bool:
+        answer = flags.is_enabled("simpleFlag")
+        server.answers.set()
+        return answer
+
+    flags.start()
+    before = flags.status
+    server.answers.clear()
+
+    assert (State.READY, "snapshot", 1, None) == (
+        before.state,
+        before.source,
+        before.flags,
+        before.age,
+    )
+    assert 0 == server.asked("GET")
+    assert handler() is True
+    assert handler() is False
+    assert "server" == flags.status.source
+
+
+def test_a_snapshot_alone_works_offline(make, server, tmp_path, caplog):
+    """With no url the session runs from the snapshot and says nothing."""
+    path = tmp_path / "flags.json"
+    path.write_bytes(server.state())
+    flags = make(snapshot=str(path), url=None)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert handler() is True
+    assert State.READY is flags.status.state
+    assert "" == caplog.text
+    assert flags.close()
+
+
+def test_a_broken_snapshot_is_said_and_the_server_asked(make, server, tmp_path, caplog):
+    """A snapshot that cannot be used is one warning; the server's flags serve."""
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps({"flags": []}))
+    flags = make(snapshot=path)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert handler() is True
+    assert "is not the body of /api/client/features" in caplog.text
+    assert "server" == flags.status.source
+
+
+def test_async_invocations_refresh_without_blocking_the_loop(make, server, clock):
+    """While an async invocation waits for its refresh, others on the loop run."""
+    flags = make()
+
+    @flags.wrap
+    async def handler() -> bool:
+        return flags.is_enabled("simpleFlag")
+
+    async def scenario() -> tuple[bool, bool]:
+        first = await handler()
+        server.flags["simpleFlag"] = False
+        server.answers.clear()
+        clock.advance(61)
+        waiting = asyncio.ensure_future(handler())
+        await asyncio.sleep(0)  # the loop is free: this line is reached
+        server.answers.set()
+        return first, await waiting
+
+    assert (True, False) == asyncio.run(scenario())
+
+
+def test_fifty_async_first_invocations_start_once(make, server):
+    """Concurrent first invocations on one loop share one start."""
+    flags = make()
+
+    @flags.wrap
+    async def handler() -> bool:
+        return flags.is_enabled("simpleFlag")
+
+    async def scenario() -> list[bool]:
+        return await asyncio.gather(*[handler() for _ in range(50)])
+
+    assert [True] * 50 == asyncio.run(scenario())
+    assert 1 == server.asked("GET")

@@ -1,0 +1,61 @@
+"""Flags asked for without a wrap."""
+
+from __future__ import annotations
+
+import asyncio
+
+from serverless_flags import State
+
+
+def test_asking_starts_the_session(make, server):
+    """A script needs no wrap: the first question starts the session."""
+    flags = make()
+
+    assert flags.is_enabled("simpleFlag") is True
+    assert flags.get_variant("simpleFlag")["feature_enabled"] is True
+    assert 1 == server.asked("GET")
+
+
+def test_a_process_that_will_fork_answers_the_default(make, server, cloud, caplog):
+    """In functions-framework's master a client would be dead in the worker."""
+    flags = make(cloud(will_fork=True))
+
+    answers = [flags.is_enabled("simpleFlag"), flags.is_enabled("simpleFlag")]
+
+    assert [False, False] == answers
+    assert 1 == caplog.text.count("is going to fork")
+    assert 2 == flags.status.uncounted
+    assert State.NEW is flags.status.state
+
+
+def test_a_process_that_has_forked_starts(make, cloud):
+    """Once an invocation runs there, the process is the worker."""
+    flags = make(cloud(will_fork=True))
+
+    assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
+
+
+def test_a_running_loop_is_not_blocked(make, server, caplog):
+    """A start would block the loop for 200 ms and more: the default, and why."""
+    flags = make()
+
+    async def scenario() -> bool:
+        return flags.is_enabled("simpleFlag")
+
+    assert asyncio.run(scenario()) is False
+    assert "would block the running event loop" in caplog.text
+    assert 0 == server.asked("GET")
+
+
+def test_status_of_a_new_session(make):
+    """A session can be looked at before anything has happened."""
+    status = make().status
+
+    assert (State.NEW, "cloud", "none", None, None) == (
+        status.state,
+        status.platform,
+        status.source,
+        status.age,
+        status.flags,
+    )
+    assert "not connected yet: nothing was wrapped or invoked" == status.termination

@@ -1,0 +1,314 @@
+"""The start: once per process, bounded, never the user's trouble."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from serverless_flags import FlagSession, State
+
+
+def _warnings(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+
+
+def test_the_first_invocation_starts_the_session(make, server):
+    """Nothing is asked before the first invocation; then the flags are there."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    before = server.asked("GET"), flags.status.state
+
+    answer = handler()
+
+    assert (0, State.NEW) == before
+    assert answer is True
+    assert (State.READY, "server", 1) == (
+        flags.status.state,
+        flags.status.source,
+        flags.status.flags,
+    )
+
+
+def test_fifty_first_invocations_start_once(make, server):
+    """Concurrent first invocations share one start, and all get the right answer."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    gate = threading.Barrier(50)
+
+    def call() -> bool:
+        gate.wait()
+        return handler()
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: call(), range(50)))
+
+    assert [True] * 50 == answers
+    assert 1 == server.asked("GET")
+
+
+def test_a_platform_may_start_at_wrap(make, server, cloud):
+    """Where the platform says so, wrapping starts the session: AWS pays it in Init."""
+    flags = make(cloud(starts_client_at_wrap=True))
+
+    flags.wrap(lambda: None)
+
+    assert State.READY is flags.status.state
+    assert 1 == server.asked("GET")
+
+
+def test_an_explicit_start_connects_the_signals(make, cloud):
+    """A session started without wrap still hears of the end."""
+    platform = cloud()
+    flags = make(platform)
+
+    flags.start()
+
+    assert [("connect", "wrap"), ("refresh", "changed")] == platform.events
+    assert "connected" == flags.status.termination
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, None),
+        (403, None),
+        (404, None),
+        (500, None),
+        (302, None),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (200, b'{"features": [{"name": 7}]}'),
+        (200, b"\xff\xfe"),
+    ],
+)
+def test_a_bad_answer_only_means_defaults(make, server, caplog, status, body):
+    """Whatever the server answers, flags take defaults and one warning says why."""
+    server.status["GET"], server.body = status, body
+    flags = make(max_age=0, stale_while_revalidate=0)
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    answers = [handler() for _ in range(5)]
+
+    assert [False] * 5 == answers
+    assert State.DEGRADED is flags.status.state
+    assert 1 == len(_warnings(caplog))
+    assert "secret" not in caplog.text
+    assert flags.status.last_error
+
+
+def test_a_session_recovers_with_the_next_good_answer(make, server, clock, caplog):
+    """After the back-off the server is asked again, and the trouble is over."""
+    caplog.set_level(logging.INFO)
+    server.status["GET"] = 500
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    first = handler()
+    server.status["GET"] = 200
+    clock.advance(400)
+
+    assert first is False
+    assert handler() is True
+    assert State.READY is flags.status.state
+    assert "flags are refreshed again" in caplog.text
+
+
+def test_a_dead_server_only_means_defaults(make, caplog):
+    """A refused connection is one warning and a default."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = make(url=f"http://127.0.0.1:{port}/api")
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert handler() is False
+    assert 1 == len(_warnings(caplog))
+
+
+def test_a_silent_server_delays_the_start_by_start_timeout_only(make, server, caplog):
+    """The start gives up waiting; the answer is taken when it comes all the same."""
+    server.answers.clear()
+    flags = make(start_timeout=0.05)
+    flags.start()
+    waiting = flags.status.state
+    server.answers.set()
+
+    assert State.DEGRADED is waiting
+    assert "no flags within start_timeout" in caplog.text
+    assert flags.refresh(10)
+    assert flags.is_enabled("simpleFlag")
+
+
+def test_no_url_warns_once_and_serves_defaults(caplog):
+    """A function can be imported and called in a unit test without any setting."""
+    flags = FlagSession(plugins=[])
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    answers = [handler(), handler()]
+
+    assert [False, False] == answers
+    assert 1 == len(_warnings(caplog))
+    assert "UNLEASH_URL" in caplog.text
+    assert flags.refresh() is False
+    assert flags.close()
+
+
+def test_plain_http_to_another_host_warns(caplog):
+    """A token that others can read on the way is worth a warning."""
+    flags = FlagSession(url="http://flags.invalid/api", start_timeout=0.001)
+
+    flags.start()
+    flags.close(0.001)
+
+    assert "plain http" in caplog.text
+
+
+def test_https_and_loopback_do_not_warn(make, caplog):
+    """Nothing is said about a server that only this machine or TLS can reach."""
+    make().start()
+    secure = FlagSession(url="https://127.0.0.1:1/api")
+    secure.start()
+    secure.close()
+
+    assert "plain http" not in caplog.text
+
+
+def test_a_client_that_cannot_be_built_means_defaults(make, monkeypatch, caplog):
+    """A fault of the session itself is logged and flags take their defaults."""
+    monkeypatch.setenv("TZ", "UTC")
+
+    def broken(settings: object, app_name: str) -> None:
+        raise RuntimeError("no engine here")
+
+    monkeypatch.setattr("serverless_flags._instance.open_backend", broken)
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert handler() is False
+    assert {"name": "disabled", "enabled": False, "feature_enabled": False} == (
+        flags.get_variant("simpleFlag")
+    )
+    assert "could not start" in caplog.text
+    assert 2 == flags.status.uncounted
+    assert flags.flush()
+    assert flags.close()
+
+
+def test_a_fault_in_a_request_is_a_failed_refresh(make, monkeypatch):
+    """Even a fault inside the client's own request ends as a failed refresh."""
+    from serverless_flags.clients._unleash_api import UnleashApi
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(UnleashApi, "fetch", broken)
+    flags = make()
+    flags.start()
+
+    assert "RuntimeError in the flag client" == flags.status.last_error
+
+
+def test_a_client_object_looks_after_itself(cloud):
+    """A client that the user brings is asked and nothing else is done about it."""
+    from serverless_flags.clients.memory import MemoryClient
+
+    client = MemoryClient({"simpleFlag": True})
+    flags = FlagSession(client=client, plugins=[cloud()])
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert handler() is True
+    assert (State.READY, "client", None) == (
+        flags.status.state,
+        flags.status.source,
+        flags.status.age,
+    )
+    assert flags.flush()
+    assert flags.refresh() is False
+    assert flags.close()
+
+
+def test_a_token_callable_is_asked_again_after_a_401(make, server):
+    """A rotated secret is read again and the request repeated once."""
+    tokens = iter(["old", "new", "newer"])
+    server.status["GET"] = 401
+
+    def rotate() -> str:
+        token = next(tokens)
+        if token == "new":
+            server.status["GET"] = 200
+        return token
+
+    flags = make(api_token=rotate)
+    flags.start()
+
+    assert State.READY is flags.status.state
+    assert ["old", "new"] == server.tokens
+
+
+def test_a_forked_child_starts_anew_with_empty_counts(make, server):
+    """State belongs to a pid: a child asks for itself and counts for itself."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
+        pid = os.fork()
+    if pid == 0:
+        fresh = flags.status.state is State.NEW
+        answer = handler()
+        closed = flags.close(5)
+        os._exit(0 if fresh and answer and closed else 1)
+    _, status = os.waitpid(pid, 0)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
+    assert 1 == server.counted()
+    assert flags.flush()
+    assert 2 == server.counted()
+    assert 2 == server.asked("GET")
+
+
+def test_a_fork_that_python_did_not_see_is_noticed(make, server, monkeypatch):
+    """A process id that changed leads back to NEW at the next invocation."""
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+    handler()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+
+    assert handler() is True
+    assert 2 == server.asked("GET")
+
+
+def test_with_starts_and_closes(make, server):
+    """A session is a context manager: entering starts it, leaving closes it."""
+    with make() as flags:
+        flags.is_enabled("simpleFlag")
+
+    assert State.CLOSED is flags.status.state
+    assert 1 == server.counted()
+
+
+def test_a_session_collected_open_warns(make, cloud):
+    """Forgetting to close a session is a ResourceWarning, as for a file."""
+    from serverless_flags.clients.memory import MemoryClient
+
+    flags = FlagSession(client=MemoryClient(), plugins=[cloud()])
+    flags.start()
+
+    with pytest.warns(ResourceWarning, match="was never closed"):
+        del flags
+        gc.collect()
+
+
+def test_nothing_shows_the_token(make):
+    """Neither the session nor its status shows the token."""
+    flags = make()
+
+    assert "secret" not in repr(flags)
+    assert "secret" not in repr(flags.status)
+    assert "secret" not in repr(flags._settings)

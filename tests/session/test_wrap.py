@@ -1,0 +1,360 @@
+"""The wrapper: the user's function, result, exception and arguments stay the user's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import threading
+import typing
+
+import pytest
+
+from serverless_flags import FlagSession, Platform, hookimpl
+from serverless_flags.clients.memory import MemoryClient
+
+
+@pytest.fixture(name="flags")
+def _flags(cloud):
+    with FlagSession(client=MemoryClient({"on": True}), plugins=[cloud()]) as flags:
+        yield flags
+
+
+@pytest.fixture(name="lambda_like")
+def _lambda_like(cloud):
+    """A platform that cannot await, as AWS Lambda."""
+    platform = cloud(awaits_handlers=False)
+    with FlagSession(client=MemoryClient({"on": True}), plugins=[platform]) as flags:
+        yield flags
+
+
+def test_a_function_keeps_its_name_signature_and_annotations(flags):
+    """Frameworks that look at a function see the user's."""
+
+    def handler(event: dict[str, int], *, context: object = None) -> str:
+        """Answer."""
+        return "answer"
+
+    wrapped = flags.wrap(handler)
+
+    assert inspect.isfunction(wrapped)
+    assert ("handler", "Answer.") == (wrapped.__name__, wrapped.__doc__)
+    assert inspect.signature(handler) == inspect.signature(wrapped)
+    assert typing.get_type_hints(handler) == typing.get_type_hints(wrapped)
+    assert "answer" == wrapped({}, context=1)
+
+
+def test_async_def_stays_async_def(flags):
+    """A coroutine function is wrapped as one, and its result passes."""
+
+    @flags.wrap
+    async def handler(event: str) -> str:
+        return event * 2
+
+    assert inspect.iscoroutinefunction(handler)
+    assert "abab" == asyncio.run(handler("ab"))
+
+
+class _Callable:
+    def __call__(self, event: int) -> int:
+        return event + 1
+
+
+class _AsyncCallable:
+    async def __call__(self, event: int) -> int:
+        return event + 1
+
+
+class _Methods:
+    def method(self, event: int) -> int:
+        return event + 1
+
+
+def _add(one: int, event: int) -> int:
+    return event + one
+
+
+@pytest.mark.parametrize(
+    ("func", "name"),
+    [
+        (_Callable(), "_Callable"),
+        (_Methods().method, "method"),
+        (functools.partial(_add, 1), "_add"),
+        (functools.partial(_Callable()), "partial"),
+    ],
+)
+def test_any_callable_becomes_a_real_function(flags, func, name):
+    """Objects, methods and partials become functions with a name and a signature."""
+    wrapped = flags.wrap(func)
+
+    assert inspect.isfunction(wrapped)
+    assert name == wrapped.__name__
+    assert inspect.signature(func) == inspect.signature(wrapped)
+    assert 3 == wrapped(2)
+
+
+def test_an_async_callable_object_is_awaited(flags):
+    """An object whose __call__ is async def is wrapped as a coroutine function."""
+    wrapped = flags.wrap(_AsyncCallable())
+
+    assert 3 == asyncio.run(wrapped(2))
+
+
+def test_an_object_without_hash_can_be_wrapped(flags):
+    """Nothing is asked of a callable but that it can be called."""
+
+    class Unhashable:
+        __hash__ = None
+
+        def __call__(self) -> int:
+            return 1
+
+    assert 1 == flags.wrap(Unhashable())()
+
+
+def test_what_cannot_be_called_cannot_be_wrapped(flags):
+    """Wrapping something else is a TypeError at once, not at the first event."""
+    with pytest.raises(TypeError, match="wrap takes a callable, not str"):
+        flags.wrap("handler")
+
+
+def test_wrapping_twice_changes_nothing(flags):
+    """What this session wrapped comes back unchanged."""
+    wrapped = flags.wrap(_add)
+
+    assert wrapped is flags.wrap(wrapped)
+
+
+def test_nested_wraps_are_one_invocation(cloud):
+    """A wrapped function that calls a wrapped function is one invocation."""
+    begun = []
+
+    class Counting(cloud):
+        @hookimpl
+        def begin_invocation(self) -> None:
+            begun.append("begin")
+
+        @hookimpl
+        def end_invocation(self) -> None:
+            begun.append("end")
+
+    flags = FlagSession(client=MemoryClient({"on": True}), plugins=[Counting()])
+    inner = flags.wrap(lambda: flags.is_enabled("on"))
+    outer = flags.wrap(lambda: inner() and inner())
+
+    assert outer() is True
+    assert ["begin", "end"] == begun
+    flags.close()
+
+
+def test_two_sessions_may_wrap_one_function(cloud):
+    """Each session does its own work around the same function."""
+    first = FlagSession(client=MemoryClient({"a": True}), plugins=[cloud()])
+    second = FlagSession(client=MemoryClient({"b": True}), plugins=[cloud()])
+
+    @first.wrap
+    @second.wrap
+    def handler() -> tuple[bool, bool]:
+        return first.is_enabled("a"), second.is_enabled("b")
+
+    assert (True, True) == handler()
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("mine"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()]
+)
+def test_the_users_exception_passes_untouched(flags, error):
+    """Whatever the function raises is what the caller gets, the very object."""
+
+    @flags.wrap
+    def handler() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        handler()
+
+    assert error is caught.value
+
+
+def test_the_users_exception_passes_untouched_when_async(flags):
+    """The same holds for a coroutine, cancellation included."""
+
+    @flags.wrap
+    async def handler() -> None:
+        raise asyncio.CancelledError
+
+    async def scenario() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await handler()
+
+    asyncio.run(scenario())
+
+
+def test_a_streamed_body_is_untouched(flags):
+    """A generator comes back as it is; inside it, invocation() gives the context."""
+
+    @flags.wrap
+    def handler() -> typing.Iterator[str]:
+        with flags.invocation():
+            yield str(flags.is_enabled("on"))
+        yield "end"
+
+    assert ["True", "end"] == list(handler())
+
+
+def test_invocation_is_the_same_as_a_context_manager(flags):
+    """with and async with do what wrap does, with a context of the caller's."""
+    client = flags._settings.client
+    with flags.invocation("event", context={"userId": "7"}):
+        flags.is_enabled("on")
+
+    async def scenario() -> None:
+        async with flags.invocation(context={"userId": "8"}):
+            flags.is_enabled("on")
+            async with flags.invocation(context={"sessionId": "s"}):
+                flags.is_enabled("on")
+
+    asyncio.run(scenario())
+
+    assert [
+        {"userId": "7"},
+        {"userId": "8"},
+        {"userId": "8", "sessionId": "s"},
+    ] == client.contexts
+
+
+def test_a_runtime_that_cannot_await_gets_a_plain_function(lambda_like):
+    """async def runs on one kept event loop, in the calling thread."""
+    loops = []
+
+    @lambda_like.wrap
+    async def handler(event: int) -> bool:
+        loops.append(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        return lambda_like.is_enabled("on")
+
+    assert not inspect.iscoroutinefunction(handler)
+    assert (True, True) == (handler(1), handler(2))
+    assert loops[0] is loops[1]
+    assert not loops[0].is_closed()
+    loops[0].close()
+    assert handler(3) is True
+    assert loops[2] is not loops[0]
+    loops[2].close()
+
+
+def test_such_a_function_can_still_be_awaited(lambda_like):
+    """Called on a running loop, as in a test, it is a coroutine like any other."""
+
+    @lambda_like.wrap
+    async def handler() -> bool:
+        return lambda_like.is_enabled("on")
+
+    async def scenario() -> bool:
+        return await handler()
+
+    assert asyncio.run(scenario()) is True
+
+
+def test_a_fault_of_a_hook_never_reaches_the_function(caplog):
+    """Every hook may fail: the function answers, the log names the plugin."""
+
+    class Broken(Platform):
+        name = "broken"
+
+        @hookimpl
+        def detect_platform(self) -> Platform:
+            return self
+
+        @hookimpl
+        def connect_instance(self) -> bool:
+            raise RuntimeError
+
+        @hookimpl
+        def read_invocation(self) -> None:
+            raise RuntimeError
+
+        @hookimpl
+        def begin_invocation(self) -> None:
+            raise RuntimeError
+
+        @hookimpl
+        def end_invocation(self) -> None:
+            raise RuntimeError
+
+    flags = FlagSession(client=MemoryClient({"on": True}), plugins=[Broken()])
+    handler = flags.wrap(lambda: flags.is_enabled("on"))
+
+    assert [True, True] == [handler(), handler()]
+    assert 4 == caplog.text.count("plugin 'broken' failed")
+    flags.close()
+
+
+@pytest.mark.parametrize("part", ["begin", "finish"])
+def test_a_fault_of_the_session_never_reaches_the_function(
+    flags, monkeypatch, caplog, part
+):
+    """Even a bug of ours is logged, and the function has its way, sync and async."""
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(f"serverless_flags._duties.Duties.{part}", broken)
+    handler = flags.wrap(lambda: flags.is_enabled("on"))
+
+    @flags.wrap
+    async def async_handler() -> bool:
+        return flags.is_enabled("on")
+
+    assert handler() is True
+    assert asyncio.run(async_handler()) is True
+    assert 2 == caplog.text.count("as it should")
+
+
+def test_a_scope_left_in_another_context_is_left_all_the_same(flags):
+    """A generator may be closed in another context than it was opened in."""
+    scope = flags.invocation(context={"userId": "7"})
+    contextvars.copy_context().run(scope.__enter__)
+
+    scope.__exit__(None, None, None)
+
+    assert scope.ended
+    assert flags.is_enabled("on") is True
+    assert {} == flags._settings.client.contexts[-1]
+
+
+def test_a_task_that_outlives_its_invocation_starts_its_own(flags):
+    """A wrapped call in a left-over task is an invocation of its own."""
+
+    @flags.wrap
+    async def handler(user: str) -> bool:
+        with flags.invocation(context={"userId": user}):
+            return flags.is_enabled("on")
+
+    async def scenario() -> None:
+        async with flags.invocation(context={"userId": "outer"}):
+            task = asyncio.create_task(handler("inner"))
+        await task
+
+    asyncio.run(scenario())
+
+    assert {"userId": "inner"} == flags._settings.client.contexts[-1]
+
+
+def test_bind_carries_the_context_to_a_thread(flags):
+    """A thread started by the function knows who is asking only when bound."""
+    client = flags._settings.client
+
+    def ask() -> None:
+        flags.is_enabled("on")
+
+    with flags.invocation(context={"userId": "7"}):
+        for work in (flags.bind(ask), ask):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+
+    assert [{"userId": "7"}, {}] == client.contexts
