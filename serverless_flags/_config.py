@@ -94,23 +94,23 @@ def load_settings(
 
 
 def _url(name: str, value: Any) -> str:
-    url = str(value).strip()
     from urllib.parse import urlsplit  # 7 ms, not at import
 
-    if not isinstance(value, str) or _has_control(value):
-        raise _wrong(name, "is not a URL", value, "https://unleash.example.com/api")
+    text = value.strip() if isinstance(value, str) else ""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
         ok = parts.scheme in {"http", "https"} and bool(parts.hostname)
         ok = ok and parts.port != 0 and not (parts.query or parts.fragment)
     except ValueError:
         ok = False
-    if not ok:
-        raise _wrong(name, "is not a URL", value, "https://unleash.example.com/api")
+    if not ok or not _VISIBLE.issuperset(text):
+        # Not quoted: where variables are mixed up, it may be the token.
+        message = f"{name} is not a URL; write for example {_EXAMPLE}"
+        raise ConfigurationError(message)
     if parts.username or parts.password:
         message = f"{name} must not carry credentials; put the token in api_token"
         raise ConfigurationError(message)
-    return url.rstrip("/")
+    return text.rstrip("/")
 
 
 def _token(name: str, value: Any) -> str | Callable[[], str]:
@@ -152,7 +152,7 @@ def _name(name: str, value: Any) -> str:
 def _seconds(name: str, value: Any) -> float:
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise _wrong(name, "must be a number of seconds, 0 or more", value, "0.5")
@@ -190,8 +190,8 @@ def _path(name: str, value: Any) -> str:
     try:
         path = os.fspath(value)
     except TypeError:
-        path = b""
-    if not isinstance(path, str):
+        path = ""
+    if not isinstance(path, str) or not path:
         raise _wrong(name, "must be the path of a JSON file", value, "flags.json")
     if "://" in path:
         raise _wrong(name, "must be a local path", value, "flags.json")
@@ -229,6 +229,10 @@ def _has_control(value: str) -> bool:
 def _wrong(name: str, what: str, value: Any, example: str) -> ConfigurationError:
     return ConfigurationError(f"{name} {what}: {value!r}; write for example {example}")
 
+
+_EXAMPLE = "https://unleash.example.com/api"
+_VISIBLE = frozenset(map(chr, range(33, 127)))
+"""What a URL may be written with; all else is to be percent-encoded."""
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "url": _url,

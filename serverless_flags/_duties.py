@@ -22,12 +22,18 @@ MARGIN = 0.05
 """Seconds of an invocation's remaining time that are never waited away."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Something to wait for, and at most how many seconds."""
 
     what: Waitable
     seconds: float
+    then: Callable[[], None] = _nothing
+    """To be called afterwards, however the waiting ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,11 @@ class Duties:
         if due is Due.BESIDE:
             return Plan(beside=beside)
         seconds = self._settings.refresh_timeout - moment.since(refresh.began)
-        return Plan(Wait(refresh, _within(seconds, remaining)), beside)
+        wait = Wait(refresh, _within(seconds, remaining), self._look_again)
+        return Plan(wait, beside)
 
-    def forget_expired(self) -> None:
-        """Stop serving flags that ``stale_if_error`` no longer allows."""
+    def _look_again(self) -> None:
+        """After waiting in vain the flags may be too old even for an error."""
         self._refresher.forget_expired(self._clock())
 
     def _start(self, refresh: Refresh | None, *, flush: bool = True) -> Errand | None:
@@ -106,11 +113,11 @@ class Duties:
         return Wait(plan.beside, _within(seconds, remaining))
 
     def _start_flush(self) -> Errand | None:
-        bucket = self._flusher.collect()
-        if bucket is None:
+        flight = self._flusher.collect()
+        if flight is None:
             return None
         limit = self._settings.request_timeout
-        return Errand(lambda: self._flusher.send(bucket, limit)).start()
+        return Errand(lambda: self._flusher.send(flight, limit)).start()
 
 
 def _within(seconds: float, remaining: float | None) -> float:

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 TROUBLE = "flush"
 
 
+class Flight:
+    """One bucket on its way."""
+
+    def __init__(self) -> None:
+        self.bucket: Bucket = {}
+        self.landed = threading.Event()
+
+
 class Flusher:
     """The counts of one process on their way to the server."""
 
@@ -41,7 +49,7 @@ class Flusher:
         self._observe = observe
         self._client: StateClient | None = None
         self._last = clock()
-        self._in_flight: set[threading.Event] = set()
+        self._in_flight: set[Flight] = set()
 
     def adopt(self, client: StateClient) -> None:
         """Take the counts of ``client`` from now on."""
@@ -59,30 +67,39 @@ class Flusher:
         """Whether every invocation ends with a flush, and the server may be asked."""
         return self.interval == 0 and not self.backoff.holds(moment)
 
-    def collect(self) -> Bucket | None:
-        """Return what is to be sent now, None when nothing is."""
+    def collect(self) -> Flight | None:
+        """Take what is to be sent now; None when nothing is."""
         if self._client is None or self._upstream is None:
             return None
         self._last = self._clock()
-        return self.counts.take(self._client.take_counts())
+        flight = Flight()
+        self._in_flight.add(flight)  # first: no count may be neither here nor there
+        bucket = self.counts.take(self._client.take_counts())
+        if bucket is None:
+            self._land(flight)
+            return None
+        flight.bucket = bucket
+        return flight
+
+    def _land(self, flight: Flight) -> None:
+        self._in_flight.discard(flight)
+        flight.landed.set()
 
     def flush(self, timeout: float) -> bool:
         """Send what there is, on this thread; True when nothing is left to send."""
-        bucket = self.collect()
-        return bucket is None or self.send(bucket, timeout)
+        flight = self.collect()
+        return flight is None or self.send(flight, timeout)
 
-    def send(self, bucket: Bucket, timeout: float) -> bool:
+    def send(self, flight: Flight, timeout: float) -> bool:
         """Send one bucket, on this thread; return whether the server took it."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
-        began, ended = self._clock(), threading.Event()
-        self._in_flight.add(ended)
+        began = self._clock()
         sent = Sent(Outcome.UNKNOWN, error="the flush was interrupted")
         try:
-            sent = self._upstream.send(bucket, timeout=timeout)
+            sent = self._upstream.send(flight.bucket, timeout=timeout)
         finally:
-            word = self.counts.settle(bucket, sent.outcome, sent.status)
-            self._in_flight.discard(ended)
-            ended.set()
+            word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
+            self._land(flight)
         self._note(sent, word)
         self._observe(word, self._clock().since(began))
         return word == "taken"
@@ -97,7 +114,7 @@ class Flusher:
         others = list(self._in_flight)
         flushed = self.flush(timeout)
         for other in others:
-            other.wait(max(0.0, deadline - time.monotonic()))
+            other.landed.wait(max(0.0, deadline - time.monotonic()))
         left = deadline - time.monotonic()
         if others and self.counts.waiting and left > 0:
             flushed = self.flush(left)

@@ -264,7 +264,6 @@ class Instance:
 
     def abandon(self) -> None:
         """Let go of what a fork copied; the parent goes on with its own."""
-        self._phase = State.CLOSED
         if self._backend is not None and self._backend.upstream is not None:
             self._backend.upstream.close()
 

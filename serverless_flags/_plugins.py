@@ -11,7 +11,7 @@ import pluggy
 from serverless_flags._report import Reporter, logger
 from serverless_flags.exceptions import PluginError
 from serverless_flags.hookspecs import PROJECT, HookSpecs
-from serverless_flags.platform import Invocation, Local, Platform
+from serverless_flags.platform import NOTHING_KNOWN, Invocation, Local, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -84,7 +84,7 @@ class Plugins:
                 continue
             if isinstance(invocation, Invocation):
                 return invocation
-        return _NOTHING_KNOWN
+        return NOTHING_KNOWN
 
     def begin_invocation(self, invocation: Invocation) -> None:
         """Tell all that an invocation begins."""
@@ -285,6 +285,3 @@ def _bound(manager: pluggy.PluginManager, hook: str) -> list[_Bound]:
 
 def _hook_names() -> list[str]:
     return [name for name in vars(HookSpecs) if not name.startswith("_")]
-
-
-_NOTHING_KNOWN = Invocation()

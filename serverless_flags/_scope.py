@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._duties import NOTHING_DUE
-from serverless_flags._report import logger
+from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,8 @@ class Scope:
     passes untouched; a fault of ours is logged and goes no further.
     """
 
+    _token: Token[Scope | None]
+
     __slots__ = (
         "_args", "_base", "_given", "_instance", "_joined", "_kwargs", "_plan",
         "_session", "_token", "ended", "invocation",
@@ -48,9 +50,8 @@ class Scope:
         self._instance: Instance | None = None
         self._plan: Plan = NOTHING_DUE
         self._joined: Scope | None = None
-        self._token: Token[Scope | None] | None = None
         self.ended = False
-        self.invocation: Invocation | None = None
+        self.invocation: Invocation = NOTHING_KNOWN
 
     # -- context -------------------------------------------------------------------
     def merged(self, context: dict[str, Any] | None) -> dict[str, Any]:
@@ -65,13 +66,11 @@ class Scope:
         context: Mapping[str, Any] = {}
         if self._joined is not None:
             context = self._joined.merged(None)
-        elif self.invocation is not None:
+        else:
             try:
                 context = self._read_context(self.invocation)
             except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-                logger.warning(
-                    "no evaluation context for this invocation", exc_info=True
-                )
+                self._fault("no evaluation context for an invocation")
         return _over(context, self._given or {})
 
     def _read_context(self, invocation: Invocation) -> Mapping[str, Any]:
@@ -96,9 +95,9 @@ class Scope:
                 first = self._begin(instance)
                 if first is not None:
                     first.what.wait(first.seconds)
-                    self._check_age(instance)
+                    first.then()
         except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            logger.warning("an invocation could not begin as it should", exc_info=True)
+            self._fault("an invocation could not begin as it should")
         return self
 
     def __exit__(
@@ -112,7 +111,7 @@ class Scope:
             if wait is not None:
                 wait.what.wait(wait.seconds)
         except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            logger.warning("an invocation could not end as it should", exc_info=True)
+            self._fault("an invocation could not end as it should")
         finally:
             self._close()
 
@@ -125,9 +124,9 @@ class Scope:
                 first = self._begin(instance)
                 if first is not None:
                     await first.what.wait_async(first.seconds)
-                    self._check_age(instance)
+                    first.then()
         except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            logger.warning("an invocation could not begin as it should", exc_info=True)
+            self._fault("an invocation could not begin as it should")
         return self
 
     async def __aexit__(
@@ -141,7 +140,7 @@ class Scope:
             if wait is not None:
                 await wait.what.wait_async(wait.seconds)
         except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            logger.warning("an invocation could not end as it should", exc_info=True)
+            self._fault("an invocation could not end as it should")
         finally:
             self._close()
 
@@ -154,9 +153,8 @@ class Scope:
         if outer is not None and not outer.ended:
             self._joined = outer
             return None
-        session = self._session
+        session, plugins = self._session, self._session.plugins
         self._instance = instance = session._current()  # noqa: SLF001  reason: the session's own room
-        plugins = session.plugins
         self.invocation = plugins.read_invocation(self._args, self._kwargs)
         if not instance.invoked:
             instance.invoke_first(session, plugins)
@@ -166,14 +164,8 @@ class Scope:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining())
-        if self.invocation is not None:
-            self._session.plugins.begin_invocation(self.invocation)
+        self._session.plugins.begin_invocation(self.invocation)
         return self._plan.first
-
-    def _check_age(self, instance: Instance) -> None:
-        """Look again after waiting: the flags may be too old even for an error."""
-        if instance.duties is not None:
-            instance.duties.forget_expired()
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
         """Do what is due; say what to wait for, nothing when the process is leaving."""
@@ -189,19 +181,26 @@ class Scope:
     def _close(self) -> None:
         """Restore the context; the last thing, whatever happened."""
         self.ended = True
-        if self._token is not None:
-            try:
-                self._session._scope.reset(self._token)  # noqa: SLF001  reason: the session's own room
-            except ValueError:  # left in another context than entered: a generator's
-                self._session._scope.set(None)  # noqa: SLF001  reason: the session's own room
-            self._token = None
-        if self._instance is not None and self.invocation is not None:
+        try:
+            self._session._scope.reset(self._token)  # noqa: SLF001  reason: the session's own room
+        except ValueError:  # left in another context than entered: a generator's
+            self._session._scope.set(None)  # noqa: SLF001  reason: the session's own room
+        if self._instance is not None:
             self._session.plugins.end_invocation(self.invocation)
 
     def _remaining(self) -> float | None:
-        if self.invocation is None or self.invocation.remaining_time is None:
+        remaining = self.invocation.remaining_time
+        if remaining is None:
             return None
-        return self.invocation.remaining_time()
+        try:
+            return remaining()
+        except Exception:  # noqa: BLE001  reason: a plugin's fault
+            self._fault("the remaining time of an invocation is not known")
+            return None
+
+    def _fault(self, what: str) -> None:
+        """Log a fault that must not be the function's, the first time as a warning."""
+        self._session._instance.reporter.warn(what, what, exc_info=True)  # noqa: SLF001  reason: the session's own room
 
 
 def _over(base: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,3 +85,7 @@ class Invocation:
 
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     """The function's keyword arguments, filled in by the session."""
+
+
+NOTHING_KNOWN = Invocation()
+"""An invocation of which the platform says nothing."""

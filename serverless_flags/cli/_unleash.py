@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from serverless_flags.cli._control import FLAG
+from serverless_flags.clients._unleash_api import CLIENT_SPEC
 from serverless_flags.testing import Counts
 
 if TYPE_CHECKING:
@@ -49,10 +50,24 @@ class Api:
         Raises:
             click.ClickException: when there is no server, or when it refuses.
         """
+        return self._send(purpose, method, path, body)[0]
+
+    def features(self) -> tuple[dict[str, bool], str | None]:
+        """Return the flags as a client is served them, and their ETag."""
+        body, etag = self._send("serve flags", "GET", "/api/client/features", None)
+        return {flag["name"]: flag["enabled"] for flag in body["features"]}, etag
+
+    def _send(
+        self, purpose: str, method: str, path: str, body: Any
+    ) -> tuple[Any, str | None]:
         request = urllib.request.Request(  # noqa: S310  reason: the user's own URL
             self.url + path,
             None if body is None else json.dumps(body).encode(),
-            {"Authorization": self.token, "Content-Type": "application/json"},
+            {
+                "Authorization": self.token,
+                "Content-Type": "application/json",
+                "Unleash-Client-Spec": CLIENT_SPEC,
+            },
             method=method,
         )
         try:
@@ -66,7 +81,7 @@ class Api:
         except OSError as error:
             message = f"no Unleash server answers at {self.url}: {error}"
             raise click.ClickException(message) from error
-        return json.loads(content) if content else None
+        return json.loads(content) if content else None, answer.headers["ETag"]
 
 
 class Unleash:
@@ -85,11 +100,24 @@ class Unleash:
         }
 
     def set_flag(self, *, enabled: bool) -> None:
-        """Flip the flag and wait until clients are served it so."""
+        """
+        Flip the flag and wait until clients are served it so.
+
+        For a second the server answers with what it remembers of its last revision,
+        one memory for each kind of query: only with a new ETag is the flip everywhere.
+        """
+        flags, before = self._client.features()
+        if flags.get(FLAG) is enabled:
+            return
         switch = "on" if enabled else "off"
         path = f"{FEATURES}/{FLAG}/environments/{ENVIRONMENT}/{switch}"
         self._admin.call("flip the flag", "POST", path)
-        if not _wait(lambda: self._served() is enabled):
+
+        def is_served() -> bool:
+            flags, etag = self._client.features()
+            return flags.get(FLAG) is enabled and etag != before
+
+        if not _wait(is_served):
             message = f"the server does not serve {FLAG} {switch} in {TIMEOUT:.0f} s"
             raise click.ClickException(message)
 
@@ -97,11 +125,6 @@ class Unleash:
         """Return the counts; the server stores them every few seconds."""
         _wait(lambda: self._counts(app_name).total >= total)
         return self._counts(app_name)
-
-    def _served(self) -> bool | None:
-        body = self._client.call("serve flags", "GET", "/api/client/features")
-        states = {feature["name"]: feature["enabled"] for feature in body["features"]}
-        return states.get(FLAG)
 
     def _counts(self, app_name: str) -> Counts:
         path = f"/api/admin/client-metrics/features/{FLAG}/raw?hoursBack=2"

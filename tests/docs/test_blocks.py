@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -35,24 +36,26 @@ def _copy_and_run(example: Example) -> None:
 SYBIL = Sybil([CodeBlockParser("python", _copy_and_run)])
 
 
-@pytest.fixture(name="namespace")
-def _namespace():
-    """Hold what a page's blocks define, and end what a process would end."""
-    namespace: dict[str, object] = {}
-    yield namespace
-    for value in namespace.values():
-        if isinstance(value, FlagSession):
-            value.close()
+@pytest.fixture(name="sessions")
+def _sessions():
+    """Keep the sessions of a page as long as a process keeps its own, then end them."""
+    sessions: set[FlagSession] = set()
+    yield sessions
+    for session in sessions:
+        session.close()
+    sessions.clear()
+    gc.collect()  # what a page has left open is this page's fault, not the next one's
 
 
-def test_blocks_run(page, folder, namespace):
+def test_blocks_run(page, folder, sessions):
     """Blocks of one page share a namespace; tests that they define pass."""
     document = SYBIL.parse(page)
-    document.namespace = namespace
     examples = list(document.examples())
 
     for example in examples:
         example.evaluate()
+        values = document.namespace.values()
+        sessions.update(value for value in values if isinstance(value, FlagSession))
     tests = sorted(folder.glob("test_*.py"))
 
     assert page.read_text(encoding="utf-8").count("```python\n") == len(examples)

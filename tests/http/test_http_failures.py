@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -233,19 +234,19 @@ class TestAddresses:
     ) -> None:
         """A machine without IPv6 cannot even make such a socket; IPv4 will do."""
         server = peer()
-        real = socket.socket
 
         def make(family, kind):
             if family == socket.AF_INET6:
                 raise OSError(97, "Address family not supported by protocol")
-            return real(family, kind)
+            return socket.socket(family, kind)
 
         found = [
             (socket.AF_INET6, 1, 6, "", ("::1", server.port, 0, 0)),
             (socket.AF_INET, 1, 6, "", ("127.0.0.1", server.port)),
         ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        monkeypatch.setattr(socket, "socket", make)
+        without_ipv6 = {**vars(socket), "socket": make}
+        without_ipv6["getaddrinfo"] = lambda *_, **__: found
+        monkeypatch.setattr(_route, "socket", SimpleNamespace(**without_ipv6))
 
         assert 200 == http(server.url).request("GET", "/", {}, timeout=20).status
 
@@ -293,7 +294,8 @@ class TestAddresses:
                 made.append(self)
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(socket, "socket", Interrupted)
+        interrupted = SimpleNamespace(**{**vars(socket), "socket": Interrupted})
+        monkeypatch.setattr(_route, "socket", interrupted)
         route = _route.Route("http://127.0.0.1:9", {})
         with pytest.raises(KeyboardInterrupt):
             route.connect(time.monotonic() + 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,13 +24,17 @@ FORBIDDEN = {
     "yggdrasil_engine",
 }
 
-CONSTRUCT = "import serverless_flags as s; s.FlagSession(url='https://u.example/api', api_token='t')"
+CONSTRUCT = (
+    "import serverless_flags as s;"
+    " s.FlagSession(url='https://u.example/api', api_token='t')"
+)
 
 
 def _modules(code: str) -> set[str]:
     program = f"{code}\nimport sys; print(*sys.modules, sep='\\n')"
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    bare = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=bare)
     return set(done.stdout.split())
 
 

@@ -42,7 +42,9 @@ class Server:
         self.buckets: list[dict[str, Any]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        threading.Thread(
+            target=self._http.serve_forever, args=(0.01,), daemon=True
+        ).start()
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api"
 
     def state(self) -> bytes:

@@ -33,7 +33,7 @@ def test_the_adapters_context_reaches_the_client(seen):
 
 
 def test_a_lazy_context_is_built_once_at_the_first_evaluation(cloud, client):
-    """An invocation that asks for no flag pays nothing; one that asks twice pays once."""
+    """Asking for no flag costs nothing; asking twice costs one context."""
     built = []
 
     def build() -> dict[str, str]:
@@ -54,11 +54,15 @@ def test_the_callers_context_wins(cloud, client):
     """The caller's fields are on top; properties are merged one by one."""
     platform = cloud()
     platform.invocations.append(
-        Invocation(context={"userId": "7", "properties": {"path": "/", "method": "GET"}})
+        Invocation(
+            context={"userId": "7", "properties": {"path": "/", "method": "GET"}}
+        )
     )
     with FlagSession(client=client, plugins=[platform]) as flags:
         flags.wrap(
-            lambda: flags.is_enabled("on", {"userId": "8", "properties": {"path": "/x"}})
+            lambda: flags.is_enabled(
+                "on", {"userId": "8", "properties": {"path": "/x"}}
+            )
         )()
 
     assert [
@@ -70,7 +74,9 @@ def test_a_context_callable_replaces_the_adapters(seen):
     """context= sees the whole invocation, its arguments included."""
 
     def choose(invocation: Invocation) -> dict[str, str]:
-        return {"userId": f"{invocation.id}-{invocation.args[0]}-{dict(invocation.kwargs)}"}
+        return {
+            "userId": f"{invocation.id}-{invocation.args[0]}-{dict(invocation.kwargs)}"
+        }
 
     contexts = seen(Invocation(id="i", context={"userId": "7"}), context=choose)
 
@@ -94,3 +100,14 @@ def test_outside_an_invocation_the_callers_context_stands_alone(client):
         flags.is_enabled("on")
 
     assert [{"userId": "9"}, {}] == client.contexts
+
+
+def test_a_fault_in_the_remaining_time_means_no_limit(seen, caplog):
+    """A platform that cannot say how long is left sets no limit."""
+
+    def broken() -> float:
+        raise RuntimeError
+
+    seen(Invocation(remaining_time=broken))
+
+    assert 1 == caplog.text.count("the remaining time of an invocation is not known")

@@ -20,7 +20,7 @@ def _handler_of():
 
 
 def test_counts_are_sent_every_flush_interval(make, server, clock, handler_of):
-    """Within the interval nothing is sent; when it is over, beside the next function."""
+    """Nothing is sent within the interval; then it goes beside the next function."""
     flags = make(max_age=3600)
     handler = handler_of(flags)
     for _ in range(3):
@@ -48,7 +48,9 @@ def test_without_a_signal_every_invocation_ends_with_a_flush(
 
     assert [1, 2, 3] == counted
     assert 0 == flags.status.flush_interval
-    assert "not connected: the platform gives no signal here" == flags.status.termination
+    assert (
+        "not connected: the platform gives no signal here" == flags.status.termination
+    )
 
 
 def test_an_explicit_interval_wins(make, server, cloud, handler_of):
@@ -125,7 +127,9 @@ def test_counts_of_unknown_fate_are_never_sent_again(make, server, status):
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_counts_refused_for_good_are_dropped_with_a_warning(make, server, caplog, status):
+def test_counts_refused_for_good_are_dropped_with_a_warning(
+    make, server, caplog, status
+):
     """A bucket that would never be taken is not carried for ever."""
     server.status["POST"] = status
     flags = make()
@@ -136,7 +140,9 @@ def test_counts_refused_for_good_are_dropped_with_a_warning(make, server, caplog
     assert flags.flush()
     assert 0 == server.counted()
     assert 1 == flags.status.uncounted
-    assert f"counts were not taken (refused): the server answered {status}" in caplog.text
+    assert (
+        f"counts were not taken (refused): the server answered {status}" in caplog.text
+    )
 
 
 def test_a_failing_server_is_left_alone_between_flushes(
@@ -235,7 +241,9 @@ def test_termination_before_the_start_is_nothing(make, server):
     assert [] == server.requests
 
 
-def test_close_is_idempotent_and_tells_the_adapter_once(make, server, cloud, handler_of):
+def test_close_is_idempotent_and_tells_the_adapter_once(
+    make, server, cloud, handler_of
+):
     """The second close does nothing; the platform is disconnected once."""
     platform = cloud()
     flags = make(platform)
@@ -267,7 +275,10 @@ def test_a_closed_session_answers_and_counts_nothing(make, server, handler_of, c
     handler()
     flags.close(5)
 
-    assert [True, True] == [handler(), flags.get_variant("simpleFlag")["feature_enabled"]]
+    assert [True, True] == [
+        handler(),
+        flags.get_variant("simpleFlag")["feature_enabled"],
+    ]
     assert 1 == server.counted()
     assert 2 == flags.status.uncounted
     assert 1 == caplog.text.count("the session is closed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 
 from serverless_flags import Invocation, State
 
@@ -93,7 +94,7 @@ def test_ages_of_zero_ask_before_every_invocation(make, server):
 def test_a_slow_server_delays_by_refresh_timeout_and_stale_flags_are_served(
     make, server, clock
 ):
-    """The function is not kept waiting: stale flags, and the answer goes to the next."""
+    """The function gets stale flags instead of waiting; the answer goes to the next."""
     flags = make(refresh_timeout=0.05)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -251,6 +252,28 @@ def test_a_broken_snapshot_is_said_and_the_server_asked(make, server, tmp_path, 
     assert handler() is True
     assert "is not the body of /api/client/features" in caplog.text
     assert "server" == flags.status.source
+
+
+def test_an_invocation_that_finds_a_refresh_running_begins_none(make, server, clock):
+    """Only the invocation that began the refresh waits for it; others just run."""
+    flags = make()
+    inner = []
+    outer = flags.wrap(lambda: inner.append(beside_another()))
+
+    def beside_another() -> bool:
+        thread = threading.Thread(target=flags.wrap(lambda: None))
+        thread.start()
+        thread.join(10)
+        server.answers.set()
+        return not thread.is_alive()
+
+    flags.start()
+    server.answers.clear()
+    clock.advance(16)
+    outer()
+
+    assert [True] == inner
+    assert 2 == server.asked("GET")
 
 
 def test_async_invocations_refresh_without_blocking_the_loop(make, server, clock):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from serverless_flags import State
 
@@ -45,6 +46,13 @@ def test_a_running_loop_is_not_blocked(make, server, caplog):
     assert asyncio.run(scenario()) is False
     assert "would block the running event loop" in caplog.text
     assert 0 == server.asked("GET")
+
+
+def test_a_process_without_asyncio_has_no_running_loop(make, monkeypatch):
+    """Whether a loop runs is asked without importing asyncio."""
+    monkeypatch.delitem(sys.modules, "asyncio")
+
+    assert make().is_enabled("simpleFlag") is True
 
 
 def test_status_of_a_new_session(make):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serverless_flags import FlagSession, State
+from serverless_flags import FlagSession, State, hookimpl
 
 
 def _warnings(caplog):
@@ -312,3 +312,103 @@ def test_nothing_shows_the_token(make):
     assert "secret" not in repr(flags)
     assert "secret" not in repr(flags.status)
     assert "secret" not in repr(flags._settings)
+
+
+def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
+    """While one first invocation connects the signals, the others wait for it."""
+    connecting, go_on = threading.Event(), threading.Event()
+
+    class Slow(cloud):
+        @hookimpl
+        def connect_instance(self, at: str) -> bool:
+            connecting.set()
+            go_on.wait(10)
+            return super().connect_instance(at)
+
+    platform = Slow()
+    flags = make(platform)
+    go_on.set()
+    handler = flags.wrap(lambda: None)
+    go_on.clear()
+    connecting.clear()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(handler)
+        connecting.wait(10)
+        second = pool.submit(handler)
+        go_on.set()
+        first.result()
+        second.result()
+
+    assert 1 == platform.events.count(("connect", "first_invocation"))
+
+
+def test_the_fork_hook_renews_every_session(make):
+    """What the child runs after a fork: every session is new, nothing is inherited."""
+    from serverless_flags import _session
+
+    flags = make()
+    flags.start()
+
+    _session._after_fork()
+
+    assert State.NEW is flags.status.state
+
+
+def test_a_signal_during_the_start_is_not_forgotten(make, server):
+    """An instance told of its end while it starts is terminating, not ready."""
+    server.answers.clear()
+    flags = make()
+    starting = threading.Thread(target=flags.start)
+    starting.start()
+    server.arrived.acquire(timeout=10)
+    flags.terminate(1)
+    server.answers.set()
+    starting.join(10)
+
+    assert State.TERMINATING is flags.status.state
+
+
+def test_a_session_that_cannot_find_its_plugins_lets_the_function_run(caplog):
+    """A given plugin that breaks after wrap is logged; the function has its way."""
+    flags = FlagSession(client="memory", plugins=[])
+    handler = flags.wrap(lambda: "answer")
+    flags._plugins = None
+    flags._settings = None  # whatever comes then is a fault of the session
+
+    assert "answer" == handler()
+    assert "could not begin as it should" in caplog.text
+    flags._plugins = None
+
+
+def test_plugins_are_found_once_by_many_threads(monkeypatch):
+    """While one thread discovers, the others wait for what it finds."""
+    from serverless_flags import _session
+
+    searching, go_on, found = threading.Event(), threading.Event(), []
+
+    def discover(settings: object) -> object:
+        searching.set()
+        go_on.wait(10)
+        found.append(object())
+        return found[0]
+
+    monkeypatch.setattr(_session, "discover", discover)
+    flags = FlagSession(client="memory")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: flags.plugins)
+        searching.wait(10)
+        second = pool.submit(lambda: flags.plugins)
+        go_on.set()
+
+        assert first.result() is second.result()
+    assert 1 == len(found)
+
+
+def test_a_new_session_survives_a_fork(cloud):
+    """A session that has not started has nothing to let go of."""
+    flags = FlagSession(client="memory", plugins=[cloud()])
+
+    flags._renew()
+
+    assert State.NEW is flags.status.state

@@ -25,7 +25,7 @@ class Admin:
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         """Send a request, whatever it is answered."""
-        headers = {"Authorization": self.token}
+        headers = {"Authorization": self.token, "Unleash-Client-Spec": "6.1.0"}
         return requests.request(
             method, self.url + path, json=body, headers=headers, timeout=30
         )
@@ -59,16 +59,28 @@ class Admin:
         return str(self.done("POST", "/api/admin/api-tokens", wanted)["secret"])
 
     def switch(self, name: str, to: str, *, token: str) -> float:
-        """Turn a flag ``on`` or ``off``; return when clients were served it so."""
-        self.done("POST", f"{FEATURES}/{name}/environments/development/{to}")
+        """
+        Turn a flag ``on`` or ``off``; return when every client was served it so.
+
+        The server remembers its answers by revision and kind of query, and looks for
+        a new revision once a second: the new state must come with a new ETag.
+        """
         client = Admin(self.url, token)
-        wait_for(lambda: client.served(name) is (to == "on"))
+        _, before = client.features()
+        self.done("POST", f"{FEATURES}/{name}/environments/development/{to}")
+
+        def is_served() -> bool:
+            flags, etag = client.features()
+            return flags.get(name) is (to == "on") and etag != before
+
+        wait_for(is_served)
         return time.monotonic()
 
-    def served(self, name: str) -> bool | None:
-        """Return a flag's state as this token's clients are served it."""
-        features = self.done("GET", "/api/client/features")["features"]
-        return {flag["name"]: flag["enabled"] for flag in features}.get(name)
+    def features(self) -> tuple[dict[str, bool], str]:
+        """Return the flags as this token's clients are served them, and their ETag."""
+        answer = self.call("GET", "/api/client/features")
+        flags = answer.json()["features"]
+        return {flag["name"]: flag["enabled"] for flag in flags}, answer.headers["ETag"]
 
     def counts(self, name: str, app_name: str) -> Counts:
         """Return what an application counted for a flag."""

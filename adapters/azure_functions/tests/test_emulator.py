@@ -6,13 +6,14 @@ import concurrent.futures
 import contextlib
 import platform
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
 from serverless_flags.exceptions import EmulatorError
 from serverless_flags_azure_functions._emulator import FunctionsHost
+from serverless_flags_azure_functions._instance import __main__ as instance_program
 
 APPS = Path(__file__).parent / "apps"
 
@@ -213,6 +214,18 @@ def test_an_instance_that_was_not_started_has_no_runtime():
 
     with contextlib.closing(instance), pytest.raises(EmulatorError, match="call start"):
         _ = instance.runtime
+
+
+def test_a_missing_library_names_the_cure(monkeypatch):
+    """An interpreter without azure-functions says what to install."""
+
+    def create_worker():
+        raise PackageNotFoundError("azure-functions")  # noqa: EM101  reason: a name
+
+    monkeypatch.setattr(instance_program, "create_worker", create_worker)
+
+    with pytest.raises(SystemExit, match=r"pip install '.*\[emulator\]'"):
+        instance_program.find_worker()
 
 
 def test_host_json_changes_the_routes(tmp_path):

@@ -27,6 +27,16 @@ def make_request(headers: dict[str, str]) -> func.HttpRequest:
     )
 
 
+class URL:
+    """What Starlette gives for a url."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
 def read_context(platform: AzureFunctions, *args: object, **kwargs: object) -> object:
     """Return the evaluation context of an invocation."""
     context = platform.read_invocation(args, kwargs).context
@@ -119,6 +129,17 @@ def test_a_request_is_found_under_any_name():
 
     expected = {"properties": {"method": "GET", "path": "/api/hello"}}
     assert expected == by_name == by_position
+
+
+def test_a_streamed_request_is_read_too():
+    """With the worker's HTTP streaming it is Starlette's, whose url is an object."""
+    request = SimpleNamespace(
+        method="GET", url=URL("https://shop/api/hello?a=1"), headers={}
+    )
+
+    context = read_context(AzureFunctions(PYTHON), req=request)
+
+    assert context == {"properties": {"method": "GET", "path": "/api/hello"}}
 
 
 def test_other_triggers_tell_nothing():

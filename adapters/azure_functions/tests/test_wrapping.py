@@ -46,6 +46,18 @@ def test_functions_of_blueprints_and_methods_can_be_wrapped(
     assert (200, expected) == (answer.status, answer.body)
 
 
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_a_web_application_can_be_wrapped(start, flag_server, kind):
+    """Where azure-functions makes the function itself, the application is wrapped."""
+    instance = start(f"{kind}.py:http_app_func", flag_server.environ)
+
+    answers = [instance.request("/api/any/path") for _ in range(2)]
+
+    instance.terminate()
+    assert [(answer.status, answer.body) for answer in answers] == [(200, "True")] * 2
+    assert flag_server.counts("simpleFlag").total == 2
+
+
 def test_output_bindings_get_what_the_function_sets(start, flag_server):
     """Output parameters and ``$return`` pass through the wrapper."""
     instance = start("wrapped.py:output", flag_server.environ)

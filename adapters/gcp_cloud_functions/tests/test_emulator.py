@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from serverless_flags.exceptions import EmulatorError, MissingDependencyError
+from serverless_flags import EmulatorError, MissingDependencyError
 from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
 
 PLAIN = Path(__file__).parent / "functions" / "plain.py"

@@ -35,7 +35,7 @@ def test_the_http_functions_answer(run, server, function, runtime):
     """One module holds both kinds, and each gets the server that it needs."""
     with run(function) as instance:
         before = instance.request("/").json()
-        server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
+        server.set("simpleFlag", False)
         after = instance.request("/").json()
         instance.terminate()
 

@@ -83,4 +83,5 @@ class AwsLambda(Platform):
 def _remaining_time(context: Any) -> float:
     """Seconds until the function timeout; no limit where a test has put a mock."""
     milliseconds = context.get_remaining_time_in_millis()
-    return milliseconds / 1000 if isinstance(milliseconds, int) else math.inf
+    known = isinstance(milliseconds, (int, float))
+    return milliseconds / 1000 if known else math.inf

@@ -93,8 +93,9 @@ class AzureFunctions(Platform):
         nobody of the time that is left (``functionTimeout`` is the host's).
         """
         return Invocation(
-            id=getattr(kwargs.get("context"), "invocation_id", None),
-            context=partial(self._evaluation_context, args, kwargs),
+            getattr(kwargs.get("context"), "invocation_id", None),
+            None,
+            partial(self._evaluation_context, args, kwargs),
         )
 
     def _evaluation_context(

@@ -13,7 +13,7 @@ import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags.exceptions import EmulatorError, MissingDependencyError
+from serverless_flags import EmulatorError, MissingDependencyError
 from serverless_flags.testing import Answer, Emulator
 from serverless_flags.testing.emulator import START_TIMEOUT
 
@@ -40,12 +40,22 @@ _SERVER_NAMES: Mapping[str, str] = {
     "debug": "werkzeug",
 }
 
-_FOREIGN = (
-    *("AWS_", "AZURE_", "CLOUD_RUN_", "FUNCTION_", "FUNCTIONS_", "GUNICORN_", "K_"),
-    *("LAMBDA_", "WEBSITE_", "WERKZEUG_"),
-)
-_FOREIGN_NAMES = {"DEBUG", "ENTRY_POINT", "GCP_PROJECT", "HOST", "PORT", "THREADS"}
-_FOREIGN_NAMES |= {"LOG_EXECUTION_ID", "THREADED_TIMEOUT_ENABLED", "WORKERS"}
+_FOREIGN = ("AWS_", "CLOUD_RUN_", "FUNCTION", "GUNICORN_", "K_", "LAMBDA_", "WEBSITE_")
+"""What the variables of clouds and servers start with: an instance has its own."""
+
+_FOREIGN_NAMES = {
+    "DEBUG",
+    "ENTRY_POINT",
+    "GCP_PROJECT",
+    "HOST",
+    "LOG_EXECUTION_ID",
+    "PORT",
+    "THREADED_TIMEOUT_ENABLED",
+    "THREADS",
+    "WERKZEUG_RUN_MAIN",
+    "WERKZEUG_SERVER_FD",
+    "WORKERS",
+}
 
 _VERSIONS = """
 import importlib.metadata, platform

@@ -72,16 +72,23 @@ class Worker(Protocol):
         """Call ``function`` with the trigger's and the input bindings' data."""
 
 
-def encode(value: object) -> dict[str, str]:
-    """Return ``value`` as JSON can carry it: text, bytes, or anything JSON."""
+def typed(value: object) -> Data:
+    """Return text and bytes as they are, everything else as JSON."""
     if isinstance(value, str):
-        return {"string": value}
+        return Data("string", value)
     if isinstance(value, bytes):
-        return {"bytes": base64.b64encode(value).decode()}
-    return {"json": json.dumps(value)}
+        return Data("bytes", value)
+    return Data("json", json.dumps(value))
+
+
+def encode(value: object) -> dict[str, str]:
+    """Return ``value``, typed, as JSON can carry it."""
+    data = typed(value)
+    text = base64.b64encode(data.value).decode() if data.kind == "bytes" else data.value
+    return {data.kind: text}
 
 
 def decode(encoded: Mapping[str, str]) -> Data:
-    """Return what ``encode`` was given, typed."""
-    [(kind, value)] = encoded.items()
-    return Data(kind, base64.b64decode(value) if kind == "bytes" else value)
+    """Return the typed value that ``encode`` was given."""
+    [(kind, text)] = encoded.items()
+    return Data(kind, base64.b64decode(text) if kind == "bytes" else text)

@@ -40,7 +40,7 @@ class Function:
         self, name: str, bindings: Iterable[Mapping[str, Any]], prefix: str
     ) -> None:
         self.name = name
-        trigger = next(b for b in bindings if b["type"].endswith("Trigger"))
+        trigger = next(b for b in bindings if b["type"].lower().endswith("trigger"))
         self.trigger: str = trigger["type"]
         self.parameter: str = trigger["name"]
         route = str(trigger.get("route", name)).strip("/")

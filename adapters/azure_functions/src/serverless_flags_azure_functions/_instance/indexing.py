@@ -139,7 +139,7 @@ def _check_annotations(
             raise FunctionLoadError(name, what)
     if result is None or "return" not in annotations:
         return
-    kind = annotations["return"]
-    if not find_converter(result.type).check_output_type_annotation(kind):
+    kind, converter = annotations["return"], find_converter(result.type)
+    if converter is not None and not converter.check_output_type_annotation(kind):
         what = f"return annotation {kind!r} does not match binding type {result.type!r}"
         raise FunctionLoadError(name, what)

@@ -26,7 +26,7 @@ from serverless_flags_azure_functions._instance.data import (
     HttpCall,
     HttpReply,
     Outcome,
-    encode,
+    typed,
 )
 from serverless_flags_azure_functions._instance.indexing import (
     Indexed,
@@ -165,7 +165,7 @@ class LibraryWorker:
         """Convert what the function returned or set, as the binding wants it."""
         converter = find_converter(binding_type)
         if converter is None:
-            return Data(*encode(value).popitem())
+            return typed(value)
         try:
             datum = converter.encode(value, expected_type=None)
         except NotImplementedError:

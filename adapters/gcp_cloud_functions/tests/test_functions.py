@@ -1,0 +1,104 @@
+"""Every kind of function that functions-framework knows, untouched by its wrapper."""
+
+from __future__ import annotations
+
+import pytest
+
+from serverless_flags.testing import Counts, FlagServer
+
+
+@pytest.mark.parametrize("target", ["http_wrapped_last", "aio_http_wrapped_last"])
+def test_the_decorators_may_change_places(start_flagged, server, target):
+    """functions-framework goes by the function's name, which the wrapper keeps."""
+    instance = start_flagged(target)
+
+    assert instance.request().json()["enabled"]
+
+
+@pytest.mark.parametrize(
+    "target", ["cloud_event", "cloud_event_wrapped_last", "aio_cloud_event"]
+)
+def test_event_functions(start_flagged, server, target):
+    """Either decorator may stand first."""
+    instance = start_flagged(target)
+
+    answer = instance.cloud_event({"a": 1}, id="7")
+
+    assert (answer.status, "event 7 True" in instance.output) == (200, True)
+
+
+def test_background_functions(start_flagged, server):
+    """The older signature has data and context."""
+    instance = start_flagged("background", signature_type="event")
+
+    answer = instance.request(
+        method="POST",
+        headers={"content-type": "application/json"},
+        body=b'{"context": {"eventId": "7", "eventType": "t"}, "data": 1}',
+    )
+
+    assert (answer.status, "event 7 1 True" in instance.output) == (200, True)
+
+
+def test_typed_functions(start_flagged, server):
+    """The framework reads the argument's type through the wrapper."""
+    instance = start_flagged("typed")
+
+    answer = instance.request(
+        method="POST",
+        headers={"content-type": "application/json"},
+        body=b'{"name": "simpleFlag"}',
+    )
+
+    assert answer.json() == {"enabled": True}
+
+
+@pytest.mark.parametrize("target", ["http_streaming", "aio_http_streaming"])
+def test_a_streamed_body_is_untouched(start_flagged, server, target):
+    """It runs after the function has returned, and what it evaluates is counted."""
+    instance = start_flagged(target)
+
+    answer = instance.request()
+    instance.terminate()
+
+    assert (answer.status, answer.body) == (201, "flag: True")
+    assert Counts(yes=1) == server.counts("simpleFlag")
+
+
+@pytest.mark.parametrize("target", ["http_failing", "aio_http_failing"])
+def test_an_exception_is_the_functions_own(start_flagged, server, target):
+    """The framework answers 500 and logs it; the evaluation before it is counted."""
+    instance = start_flagged(target)
+
+    answer = instance.request()
+    instance.terminate()
+
+    assert answer.status == 500
+    assert "LookupError: asked, and failed: True" in instance.output
+    assert Counts(yes=1) == server.counts("simpleFlag")
+
+
+@pytest.mark.parametrize("target", ["http", "aio_http"])
+def test_the_client_address_decides(start, target):
+    """The evaluation context reaches a strategy of the flag."""
+    strategy = {"name": "remoteAddress", "parameters": {"IPs": "203.0.113.7"}}
+    flag = {"name": "simpleFlag", "enabled": True, "strategies": [strategy]}
+    with FlagServer({"version": 2, "features": [flag]}) as own:
+        instance = start(f"flagged.py:{target}", environ=own.environ)
+        allowed = {"x-forwarded-for": "198.51.100.1, 203.0.113.7"}
+        forged = {"x-forwarded-for": "203.0.113.7, 198.51.100.1"}
+
+        assert instance.request(headers=allowed).json()["enabled"]
+        assert not instance.request(headers=forged).json()["enabled"]
+
+
+def test_a_server_that_is_down_leaves_the_defaults(start, server):
+    """The function answers all the same, and the instance ends in time."""
+    server.stop()
+    instance = start("flagged.py:http", environ=server.environ)
+
+    answer = instance.request()
+    end = instance.terminate()
+
+    assert (answer.status, answer.json()["enabled"]) == (200, False)
+    assert (end.code, end.killed) == (0, False)

@@ -1,0 +1,51 @@
+"""Pages hold together: their links lead somewhere, and they keep their bounds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+"""A block of code, which may hold anything."""
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading).lower() for heading in headings]
+    return {word.replace(" ", "-") for word in words}
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Whether a relative link names a file or folder, and a heading if it says one."""
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    if not target.exists():
+        return False
+    return not anchor or anchor in anchors(target)
+
+
+def test_relative_links_resolve(page):
+    """To a file or folder of the repository, and to a heading that is there."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    links = [link for link in LINK.findall(text) if "://" not in link]
+
+    assert [] == [link for link in links if not leads_somewhere(page, link)]
+
+
+def test_each_page_of_the_documentation_is_on_the_map(read):
+    """The map leads to every page below docs/."""
+    linked = {(ROOT / "docs" / link) for link in LINK.findall(read("docs/index.md"))}
+
+    assert set(ROOT.glob("docs/**/*.md")) - linked == {ROOT / "docs/index.md"}
+
+
+@pytest.mark.parametrize(("name", "most"), [("docs/how-to/write-an-adapter.md", 40)])
+def test_short_pages_stay_short(read, name, most):
+    """What is to be read at one glance fits on one."""
+    assert len(read(name).splitlines()) <= most

@@ -1,0 +1,81 @@
+"""Every status is one of three outcomes: taken, refused, unknown."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from serverless_flags._client import Outcome
+from serverless_flags._http import _outcome
+
+UNKNOWN = {501, 502, 504, 505, 506, 507, 508, 510, 511}
+"""What a gateway may say after the server behind it has taken the request."""
+
+
+@pytest.mark.parametrize("status", list(HTTPStatus))
+def test_outcome_of_every_status(status) -> None:
+    """2xx is taken; 5xx is unknown, but for 500 and 503; all else is refused."""
+    expected = Outcome.REFUSED
+    if 200 <= status < 300:
+        expected = Outcome.TAKEN
+    elif status in UNKNOWN:
+        expected = Outcome.UNKNOWN
+
+    assert expected is _outcome(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(202, Outcome.TAKEN), (413, Outcome.REFUSED), (504, Outcome.UNKNOWN)],
+)
+def test_the_reply_carries_the_outcome(peer, http, status, outcome) -> None:
+    """The server's status decides, and it is no error of the connection."""
+    server = peer(lambda conversation: conversation.serve(status))
+    reply = http(server.url).request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (outcome, status, None) == (reply.outcome, reply.status, reply.error)
+
+
+def test_a_redirect_is_not_followed(peer, http) -> None:
+    """The token stays with its host: a redirect is an answer like any other."""
+    elsewhere = peer()
+    server = peer(
+        lambda conversation: conversation.serve(302, Location=elsewhere.url)
+    )
+    secret = {"Authorization": "default:development.secret"}
+    reply = http(server.url).request("GET", "/", secret, timeout=20)
+
+    assert (Outcome.REFUSED, 302) == (reply.outcome, reply.status)
+    assert [] == elsewhere.requests
+    assert 0 == elsewhere.connections
+
+
+def test_an_interim_answer_is_not_the_answer(peer, http) -> None:
+    """``100 Continue`` is passed over."""
+
+    def script(conversation):
+        conversation.read()
+        conversation.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        conversation.answer(202)
+
+    reply = http(peer(script).url).request("POST", "/", {}, b"counts", timeout=20)
+
+    assert 202 == reply.status
+
+
+def test_a_request_is_written_as_asked(peer, http) -> None:
+    """Path, headers and body arrive as given, below the path of the URL."""
+    server = peer()
+    session = http(f"{server.url}/flags/api")
+    session.request("POST", "/client/metrics?a=b", {"X-Y": "z"}, b"{}", timeout=20)
+    request = server.requests[0]
+
+    assert ("POST", "/flags/api/client/metrics?a=b") == (request.method, request.target)
+    assert {
+        "host": f"127.0.0.1:{server.port}",
+        "accept-encoding": "gzip",
+        "x-y": "z",
+        "content-length": "2",
+    } == request.headers
+    assert b"{}" == request.body
