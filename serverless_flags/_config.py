@@ -96,7 +96,7 @@ def load_settings(
 def _url(name: str, value: Any) -> str:
     from urllib.parse import urlsplit  # 7 ms, not at import
 
-    text = value.strip() if isinstance(value, str) else ""
+    text = value.strip(" ") if isinstance(value, str) else ""
     try:
         parts = urlsplit(text)
         ok = parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -74,9 +74,13 @@ class Flusher:
         self._last = self._clock()
         flight = Flight()
         self._in_flight.add(flight)  # first: no count may be neither here nor there
-        bucket = self.counts.take(self._client.take_counts())
+        bucket = None
+        try:
+            bucket = self.counts.take(self._client.take_counts())
+        finally:
+            if bucket is None:
+                self._land(flight)
         if bucket is None:
-            self._land(flight)
             return None
         flight.bucket = bucket
         return flight

@@ -21,7 +21,7 @@ def test_answers_and_flips(flag_server):
     target = f"{EXAMPLE / 'handler.py'}:handler"
     with emulate("aws_lambda", target, environ=environ) as instance:
         before = instance.request("/")
-        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
+        flag_server.set("simpleFlag", False)
         after = instance.request("/")
         instance.terminate()
 

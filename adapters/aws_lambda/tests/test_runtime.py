@@ -20,7 +20,7 @@ def test_flip(run, flag_server):
     """With ages of 0 the next invocation obeys a flip."""
     with run(settings=STALE_AT_ONCE) as instance:
         before = instance.invoke()
-        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
+        flag_server.set("simpleFlag", False)
         after = instance.invoke()
 
         assert (before.json(), after.json()) == (True, False)
@@ -44,7 +44,7 @@ def test_flip_during_a_freeze(run, flag_server):
         instance.invoke()
         instance.lifecycle.wait(lambda: instance.lifecycle.idle, WAIT)
         instance.freeze()
-        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: its signature
+        flag_server.set("simpleFlag", False)
         time.sleep(0.25)  # the instance has its own clock, and it is frozen
 
         assert instance.invoke().json() is False

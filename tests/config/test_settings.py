@@ -1,0 +1,408 @@
+"""Settings: where they come from, what they may be, and what a mistake is told."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serverless_flags import ConfigurationError, FlagSession
+from serverless_flags._config import (
+    CLIENTS,
+    ENVIRONMENT,
+    Settings,
+    check_token,
+    load_settings,
+)
+
+SECONDS = [
+    "max_age",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "flush_interval",
+    "start_timeout",
+    "refresh_timeout",
+    "flush_timeout",
+    "request_timeout",
+]
+TIMEOUTS = SECONDS[4:]
+NAMES = ["app_name", "environment", "project_name", "instance_id", "platform"]
+
+
+class Client:
+    """The least that is a flag client."""
+
+    def is_enabled(self, *_args) -> bool:
+        return False
+
+    def get_variant(self, *_args) -> dict:
+        return {}
+
+
+def raised(name, value, variable=None) -> str:
+    """Return what is said about a value, given or in the environment."""
+    with pytest.raises(ConfigurationError) as caught:
+        if variable is None:
+            load_settings({name: value}, {})
+        else:
+            load_settings({}, {variable: value})
+    return str(caught.value)
+
+
+class TestWhereTheyComeFrom:
+    def test_defaults(self) -> None:
+        """Without a word the settings are those of the documentation."""
+        settings = load_settings({}, {})
+
+        assert Settings() == settings
+        assert (None, None, None, "default", None, None, "unleash", None) == (
+            settings.url,
+            settings.api_token,
+            settings.app_name,
+            settings.environment,
+            settings.project_name,
+            settings.instance_id,
+            settings.client,
+            settings.snapshot,
+        )
+        assert (15.0, 45.0, math.inf, None, 1.0, 0.3, 0.3, 2.0) == tuple(
+            getattr(settings, name) for name in SECONDS
+        )
+        assert (None, (), {}, None, None) == (
+            settings.platform,
+            settings.plugins,
+            settings.strategies,
+            settings.context,
+            settings.clock,
+        )
+
+    @pytest.mark.parametrize("name", ENVIRONMENT)
+    def test_a_keyword_wins_over_the_environment(self, name) -> None:
+        """First what is given, then the variable, then the default."""
+        values = {"url": "http://{}/api", "client": "{}"}
+        first, second = ("unleash", "memory") if name == "client" else ("1", "2")
+        given = values.get(name, "{}").format(first)
+        found = values.get(name, "{}").format(second)
+        environ = {ENVIRONMENT[name]: found}
+        both = getattr(load_settings({name: given}, environ), name)
+        alone = getattr(load_settings({name: None}, environ), name)
+
+        assert getattr(load_settings({name: given}, {}), name) == both
+        assert getattr(load_settings({name: found}, {}), name) == alone
+        assert both != alone
+
+    @pytest.mark.parametrize("name", ENVIRONMENT)
+    def test_an_empty_variable_is_not_set(self, name) -> None:
+        """Deploy tools write empty variables for what is not configured."""
+        assert Settings() == load_settings({}, {ENVIRONMENT[name]: ""})
+
+    @pytest.mark.parametrize("name", ENVIRONMENT)
+    def test_the_environment_of_the_process_is_read(self, name, monkeypatch) -> None:
+        """Without another one given, it is ``os.environ``."""
+        for variable in ENVIRONMENT.values():
+            monkeypatch.delenv(variable, raising=False)
+        value = {"url": "http://x/api", "client": "memory"}.get(name, "7")
+        monkeypatch.setenv(ENVIRONMENT[name], value)
+
+        assert load_settings({}, {ENVIRONMENT[name]: value}) == load_settings({})
+
+    def test_every_setting_is_a_keyword_of_the_session(self) -> None:
+        """Nothing can stand in the environment that cannot be given."""
+        keywords = set(FlagSession.__init__.__annotations__) - {"return"}
+
+        assert set(Settings.__dataclass_fields__) == keywords
+        assert set(ENVIRONMENT) <= keywords
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        ("value", "url"),
+        [
+            ("https://u.example.com/api", "https://u.example.com/api"),
+            ("https://u.example.com/api/", "https://u.example.com/api"),
+            (" http://127.0.0.1:4242/api ", "http://127.0.0.1:4242/api"),
+            ("HTTP://[::1]:4242/api", "HTTP://[::1]:4242/api"),
+            ("https://u.example.com/a%20b/api", "https://u.example.com/a%20b/api"),
+        ],
+    )
+    def test_a_url_is_taken(self, value, url) -> None:
+        """A base URL is taken as it is, without a slash at its end."""
+        assert url == load_settings({"url": value}, {}).url
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "",
+            " ",
+            "unleash.example.com/api",
+            "ftp://unleash.example.com/api",
+            "https://",
+            "https:///api",
+            "https://u.example.com:port/api",
+            "https://u.example.com:0/api",
+            "https://u.example.com:99999/api",
+            "https://u.example.com/api?token=1",
+            "https://u.example.com/api#x",
+            "https://[::1/api",
+            "https://u.example.com/api\n",
+            "https://u.example.com/a b",
+            "https://u.example.com/\xe9",
+            b"https://u.example.com/api",
+            3,
+        ],
+    )
+    def test_what_is_no_url_is_told_so(self, value) -> None:
+        """The message shows how one looks."""
+        assert (
+            "url is not a URL; write for example https://unleash.example.com/api"
+            == raised("url", value)
+        )
+
+    def test_the_variable_is_named(self) -> None:
+        """A mistake in the environment is found by the variable's name."""
+        assert raised("url", "x", "UNLEASH_URL").startswith("UNLEASH_URL is not a URL")
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "default:development.secret",
+            "https://user:secret@u.example.com:port/api",
+            "https://user:secret@u.example.com/api",
+            "https://secret@u.example.com/api",
+        ],
+    )
+    def test_a_secret_in_it_is_not_quoted(self, value) -> None:
+        """Neither a token in the wrong variable nor a password gets into a log."""
+        message = raised("url", value)
+
+        assert "secret" not in message
+        assert "url" in message
+
+    def test_credentials_have_their_place(self) -> None:
+        """The message says where the token goes."""
+        assert "put the token in api_token" in raised("url", "https://t@u.example/api")
+
+
+class TestToken:
+    @pytest.mark.parametrize("value", ["*:*.secret", " default:development.secret "])
+    def test_a_token_is_taken(self, value) -> None:
+        """Spaces around it, as copying leaves them, are no part of it."""
+        assert value.strip() == load_settings({"api_token": value}, {}).api_token
+
+    def test_a_callable_is_asked_when_a_token_is_needed(self) -> None:
+        """It is not called before, and each of its answers is checked."""
+        answers = iter([" one ", "two", "bad\n", None])
+        provide = load_settings({"api_token": lambda: next(answers)}, {}).api_token
+
+        assert callable(provide)
+        assert ["one", "two"] == [provide(), provide()]
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="the result of api_token"):
+                provide()
+
+    @pytest.mark.parametrize("value", [3, b"secret", ["secret"]])
+    def test_what_is_no_text_is_refused(self, value) -> None:
+        """The message says what is accepted and does not quote what was given."""
+        message = raised("api_token", value)
+
+        assert "api_token must be a str or a callable" in message
+        assert "secret" not in message
+
+    @pytest.mark.parametrize(
+        "value", ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret", ""]
+    )
+    def test_what_cannot_be_sent_is_refused(self, value) -> None:
+        """A line break would be another header; the usual cause is named."""
+        message = raised("api_token", value)
+
+        assert message.startswith("api_token holds a line break")
+        assert "newline at the end of a secret's file: strip it" in message
+        assert "secr\x00et" not in message
+        assert "\u2026" not in message
+
+    def test_the_variable_is_named(self) -> None:
+        """A newline in a deployed secret is found by the variable's name."""
+        message = raised("api_token", "s3cr3t\n", "UNLEASH_API_TOKEN")
+
+        assert message.startswith("UNLEASH_API_TOKEN holds a line break")
+        assert "s3cr3t" not in message
+
+    @given(token=st.text(min_size=12))
+    def test_no_token_is_ever_shown(self, token) -> None:
+        """Whatever it is, neither an error nor a repr repeats it."""
+        try:
+            settings = load_settings({"api_token": token}, {})
+        except ConfigurationError as error:
+            said = str(error)
+        else:
+            said = repr(settings)
+            assert token.strip() == settings.api_token
+            assert token.isascii() and token.isprintable()
+
+        assert token not in said
+
+    def test_a_session_does_not_show_it(self) -> None:
+        """Its repr names the URL and nothing secret."""
+        session = FlagSession(url="http://127.0.0.1/api", api_token="s3cr3t")
+
+        assert "s3cr3t" not in repr(session)
+        assert "s3cr3t" not in repr(session._settings)
+
+    def test_a_token_of_an_adapter_is_checked_alike(self) -> None:
+        """The check stands alone, for what provides tokens."""
+        assert "t" == check_token("secret", " t ")
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("value", ["checkout", " checkout ", "Stra\xdfe 1"])
+    def test_a_name_is_taken(self, name, value) -> None:
+        """One line of what a header can carry."""
+        assert value.strip() == getattr(load_settings({name: value}, {}), name)
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("value", ["", "  ", "two\nlines", "tab\t", 3, b"x"])
+    def test_what_is_no_name_is_refused(self, name, value) -> None:
+        """The message names the setting, shows the value and an example."""
+        message = raised(name, value)
+
+        assert message == (
+            f"{name} must be a non-empty text of one line: {value!r};"
+            " write for example checkout"
+        )
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_what_no_header_carries_is_refused(self, name) -> None:
+        """Headers are Latin-1; a name outside would break every request."""
+        message = raised(name, "\u65e5\u672c", ENVIRONMENT[name])
+
+        assert message.startswith(f"{ENVIRONMENT[name]} must be written in Latin-1")
+
+
+class TestSeconds:
+    @pytest.mark.parametrize("name", SECONDS)
+    @given(
+        seconds=st.floats(0.001, 1e9)
+        | st.integers(1, 10**9)
+        | st.decimals(1, 1000, places=2)
+    )
+    def test_a_number_is_taken(self, name, seconds) -> None:
+        """As a number, and as the text of one from the environment."""
+        given_one = getattr(load_settings({name: seconds}, {}), name)
+        variable = {ENVIRONMENT[name]: f" {seconds} "}
+
+        assert float(seconds) == given_one
+        assert type(given_one) is float
+        assert given_one == getattr(load_settings({}, variable), name)
+
+    @pytest.mark.parametrize("name", SECONDS)
+    @pytest.mark.parametrize(
+        "value", ["15s", "", "1,5", "nan", -1, "-0.1", True, [1], 10**400, math.nan]
+    )
+    def test_what_is_no_number_of_seconds_is_refused(self, name, value) -> None:
+        """The message names the setting, what it must be, and an example."""
+        message = raised(name, value)
+
+        assert message.startswith(f"{name} must be a number of seconds, 0 or more: ")
+        assert message.endswith("; write for example 0.5")
+
+    @pytest.mark.parametrize("name", [name for name in SECONDS if name not in TIMEOUTS])
+    def test_nothing_at_all_can_be_asked_for(self, name) -> None:
+        """0 is a number of seconds: never fresh, never stale, flush every time."""
+        assert 0 == getattr(load_settings({name: 0}, {}), name)
+
+    @pytest.mark.parametrize("name", TIMEOUTS)
+    @pytest.mark.parametrize("value", [0, "0", "0.0"])
+    def test_a_timeout_is_more_than_nothing(self, name, value) -> None:
+        """With a timeout of 0 nothing would ever be asked."""
+        message = raised(name, value, ENVIRONMENT[name] if value != 0 else None)
+
+        assert "must be more than 0 seconds" in message
+
+    @pytest.mark.parametrize("value", [math.inf, "inf", " INF "])
+    def test_only_stale_if_error_may_have_no_limit(self, value) -> None:
+        """Any other duration without an end is a mistake."""
+        assert math.inf == load_settings({"stale_if_error": value}, {}).stale_if_error
+        for name in SECONDS:
+            if name != "stale_if_error":
+                assert "must be a number of seconds" in raised(name, value)
+
+
+class TestClient:
+    @pytest.mark.parametrize("value", CLIENTS)
+    def test_a_name_is_taken(self, value) -> None:
+        """Each of the clients has a name."""
+        assert value == load_settings({"client": value}, {}).client
+
+    def test_an_object_is_taken(self) -> None:
+        """Whatever answers both questions is a client."""
+        client = Client()
+
+        assert client is load_settings({"client": client}, {}).client
+
+    def test_another_name_is_refused(self) -> None:
+        """The message lists the names there are."""
+        assert (
+            "SERVERLESS_FLAGS_CLIENT 'lean' is not a flag client;"
+            " use 'unleash' or 'memory', or an object"
+            == raised("client", "lean", "SERVERLESS_FLAGS_CLIENT")
+        )
+
+    def test_an_object_that_cannot_answer_is_refused(self) -> None:
+        """The message says what it lacks."""
+        assert "is_enabled() and get_variant()" in raised("client", object())
+
+
+class TestSnapshot:
+    @pytest.mark.parametrize("value", ["flags.json", Path("flags.json")])
+    def test_a_path_is_taken(self, value) -> None:
+        """As text or as a path."""
+        assert "flags.json" == load_settings({"snapshot": value}, {}).snapshot
+
+    @pytest.mark.parametrize("value", [3, b"flags.json", ""])
+    def test_what_is_no_path_is_refused(self, value) -> None:
+        """The message shows one."""
+        message = raised("snapshot", value)
+
+        assert message.startswith("snapshot must be the path of a JSON file")
+        assert message.endswith("write for example flags.json")
+
+    def test_a_url_is_refused(self) -> None:
+        """Buckets are not read yet; a path that looks like one is no path."""
+        message = raised("snapshot", "s3://bucket/flags.json")
+
+        assert "snapshot must be a local path" in message
+
+
+class TestObjects:
+    def test_plugins_are_a_sequence_or_a_list_of_names(self) -> None:
+        """In the environment they are dotted names between commas."""
+        plugin = object()
+        environ = {"SERVERLESS_FLAGS_PLUGINS": "one, two.three,"}
+
+        assert (plugin, "a.b") == load_settings({"plugins": [plugin, "a.b"]}, {}).plugins
+        assert ("one", "two.three") == load_settings({}, environ).plugins
+
+    @pytest.mark.parametrize(
+        ("name", "value", "what"),
+        [
+            ("plugins", 3, "plugins must be a sequence of objects or dotted"),
+            ("strategies", ["mine"], "strategies must map strategy names"),
+            ("context", {"userId": "7"}, "context must be a callable"),
+            ("clock", 3.0, "clock must be a callable"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, name, value, what) -> None:
+        """The message says what fits."""
+        assert raised(name, value).startswith(what)
+
+    def test_what_fits_is_taken_as_it_is(self) -> None:
+        """Strategies, the context and the clock are the user's own objects."""
+        given_ones = {"strategies": {"mine": object()}, "context": dict, "clock": object}
+        settings = load_settings(given_ones, {})
+
+        for name, value in given_ones.items():
+            assert value is getattr(settings, name)
