@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from serverless_flags._client import Outcome, Sent
 from serverless_flags._counts import Bucket, Counts
-from serverless_flags._freshness import Backoff, Instant
+from serverless_flags._freshness import OVERRUN, Backoff, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,8 @@ TROUBLE = "flush"
 class Flight:
     """One bucket on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: Instant) -> None:
+        self.began = began
         self.bucket: Bucket = {}
         self.landed = threading.Event()
 
@@ -34,6 +35,8 @@ class Flusher:
         self,
         upstream: Upstream | None,
         *,
+        flush_timeout: float,
+        request_timeout: float,
         clock: Callable[[], Instant],
         reporter: Reporter,
         observe: Callable[[str, float], None],
@@ -44,6 +47,8 @@ class Flusher:
         self.last_error: str | None = None
         self.backoff = Backoff()
         self._upstream = upstream
+        self._patience = flush_timeout
+        self._request_timeout = request_timeout
         self._clock = clock
         self._reporter = reporter
         self._observe = observe
@@ -65,14 +70,21 @@ class Flusher:
 
     def due_at_end(self, moment: Instant) -> bool:
         """Whether every invocation ends with a flush, and the server may be asked."""
-        return self.interval == 0 and not self.backoff.holds(moment)
+        if self.interval > 0 or self.backoff.holds(moment):
+            return False
+        return not self._stuck(moment)
+
+    def _stuck(self, moment: Instant) -> bool:
+        """Whether an invocation has waited for the server in vain just now."""
+        ages = [moment.since(flight.began) for flight in list(self._in_flight)]
+        return any(self._patience < age <= self._request_timeout for age in ages)
 
     def collect(self) -> Flight | None:
         """Take what is to be sent now; None when nothing is."""
         if self._client is None or self._upstream is None:
             return None
         self._last = self._clock()
-        flight = Flight()
+        flight = Flight(self._last)
         self._in_flight.add(flight)  # first: no count may be neither here nor there
         bucket = None
         try:
@@ -97,15 +109,15 @@ class Flusher:
     def send(self, flight: Flight, timeout: float) -> bool:
         """Send one bucket, on this thread; return whether the server took it."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
-        began = self._clock()
         sent = Sent(Outcome.UNKNOWN, error="the flush was interrupted")
         try:
             sent = self._upstream.send(flight.bucket, timeout=timeout)
         finally:
             word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
             self._land(flight)
-        self._note(sent, word)
-        self._observe(word, self._clock().since(began))
+        seconds = self._clock().since(flight.began)
+        self._note(sent, word, seconds)
+        self._observe(word, seconds)
         return word == "taken"
 
     def finish(self, timeout: float) -> bool:
@@ -124,7 +136,7 @@ class Flusher:
             flushed = self.flush(left)
         return flushed and not self.counts.waiting
 
-    def _note(self, sent: Sent, word: str) -> None:
+    def _note(self, sent: Sent, word: str, seconds: float) -> None:
         """Back off or forget the trouble; the log comes after the answer."""
         if word == "taken":
             self.last_error = None
@@ -132,5 +144,6 @@ class Flusher:
             self._reporter.passed(TROUBLE, "counts are taken again")
             return
         self.last_error = sent.error
-        self.backoff.fail(self._clock(), sent.retry_after)
+        if seconds <= self._request_timeout + OVERRUN:  # else a freeze cut it off
+            self.backoff.fail(self._clock(), sent.retry_after)
         self._reporter.warn(TROUBLE, "counts were not taken (%s): %s", word, sent.error)

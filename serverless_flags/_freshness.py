@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 300.0
+OVERRUN = 0.1
+"""Seconds past its deadline in which a request that no freeze cut off has ended."""
 JITTER = 0.1
 """The largest part of ``max_age`` that jitter takes away, to spread a fleet."""
 

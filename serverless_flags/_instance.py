@@ -179,6 +179,8 @@ class Instance:
         )
         flusher = self.flusher = Flusher(
             backend.upstream,
+            flush_timeout=self.settings.flush_timeout,
+            request_timeout=self.settings.request_timeout,
             clock=self.clock,
             reporter=self.reporter,
             observe=lambda outcome, s: plugins.after_flush(session, outcome, s),

@@ -50,7 +50,8 @@ class Plugins:
         self._reporter = Reporter()
         manager = _manager()
         for name, plugin in observers:
-            _register(manager, plugin, name)
+            if not manager.is_registered(plugin):  # given, and found again
+                _register(manager, plugin, name)
         _register(manager, platform, platform.name)
         self._hooks = {name: _bound(manager, name) for name in _hook_names()}
         self._read = self._hooks["read_invocation"]
@@ -145,7 +146,7 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
     ]
     if platform is not None or wanted == Local.name:
         return Plugins(platform or Local(), observers)
-    found = _usable(_marked(environ)) or _usable(_entry_points())
+    found = _usable(_marked(environ, wanted)) or _usable(_entry_points())
     platform = _elect(found, environ, wanted)
     observers += [
         (name, plugin) for name, plugin in found if not _detectors(plugin, name)
@@ -156,7 +157,7 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
         return Plugins(platform or Local(), observers)
     except PluginError as error:
         logger.warning("%s; going on without it", error)
-        return Plugins(Local(), [])
+        return Plugins(Local(), observers)
 
 
 def _given(plugin: Any) -> tuple[str, Any]:
@@ -169,17 +170,18 @@ def _given(plugin: Any) -> tuple[str, Any]:
         raise PluginError(message) from error
 
 
-def _marked(environ: Mapping[str, str]) -> list[tuple[str, Any]]:
+def _marked(environ: Mapping[str, str], wanted: str | None) -> list[tuple[str, Any]]:
     """Return the adapter that the environment's markers name, if it is installed."""
     for variables, word in MARKERS:
-        if all(environ.get(variable) for variable in variables):
+        if wanted in {None, word} and all(map(environ.get, variables)):
             package = f"serverless_flags_{word}"
             try:
                 return [(word, importlib.import_module(package))]
-            except ModuleNotFoundError as error:
-                if error.name != package:
-                    raise
-                _warn_missing(word)
+            except Exception as error:  # noqa: BLE001  reason: a plugin's fault stays here
+                if isinstance(error, ModuleNotFoundError) and error.name == package:
+                    _warn_missing(word)
+                else:
+                    _warn_broken(word)
     return []
 
 
@@ -200,7 +202,11 @@ def _entry_points() -> Iterable[tuple[str, Any]]:
         try:
             yield point.name, point.load()
         except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
-            logger.warning("plugin %r cannot be loaded", point.name, exc_info=True)
+            _warn_broken(point.name)
+
+
+def _warn_broken(name: str) -> None:
+    logger.warning("plugin %r cannot be loaded", name, exc_info=True)
 
 
 def _elect(
@@ -263,24 +269,31 @@ def _manager() -> pluggy.PluginManager:
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    while manager.has_plugin(name):
+        name += "+"  # two observers of one class
     try:
         manager.register(plugin, name)
         manager.check_pending()
-    except (pluggy.PluginValidationError, ValueError) as error:
+        for caller in manager.get_hookcallers(plugin) or ():
+            _refuse_wrappers(caller)
+    except Exception as error:
         message = f"plugin {name!r} does not fit the hook specification: {error}"
         raise PluginError(message) from error
+
+
+def _refuse_wrappers(caller: pluggy.HookCaller) -> None:
+    if any(impl.hookwrapper or impl.wrapper for impl in caller.get_hookimpls()):
+        message = f"{caller.name} cannot be a hook wrapper"
+        raise PluginError(message)
 
 
 def _bound(manager: pluggy.PluginManager, hook: str) -> list[_Bound]:
     """Return a hook's implementations in calling order: the last registered first."""
     caller = getattr(manager.hook, hook)
-    found = []
-    for impl in reversed(caller.get_hookimpls()):
-        if impl.hookwrapper or getattr(impl, "wrapper", False):
-            message = f"plugin {impl.plugin_name!r}: {hook} cannot be a hook wrapper"
-            raise PluginError(message)
-        found.append(_Bound(impl.plugin_name, impl.function, tuple(impl.argnames)))
-    return found
+    return [
+        _Bound(impl.plugin_name, impl.function, tuple(impl.argnames))
+        for impl in reversed(caller.get_hookimpls())
+    ]
 
 
 def _hook_names() -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from serverless_flags._client import Fetched
 from serverless_flags._errand import Waitable
-from serverless_flags._freshness import Due, Freshness, Instant
+from serverless_flags._freshness import OVERRUN, Due, Freshness, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ class Refresher:
         self.last_error: str | None = None
         self._upstream = upstream
         self._request_timeout = request_timeout
+        self._longest = request_timeout + OVERRUN
         self._clock = clock
         self._reporter = reporter
         self._observe = observe
@@ -123,7 +124,7 @@ class Refresher:
             error = fetched.error or self._take(fetched)
             seconds = self._clock().since(refresh.began)
             if error is not None:
-                self._fail(error, fetched.retry_after)
+                self._fail(refresh, error, seconds, fetched.retry_after)
             else:
                 self._confirm(fetched, refresh.began)
                 refresh.confirmed = True
@@ -175,8 +176,12 @@ class Refresher:
         self._reporter.passed(TROUBLE, "flags are refreshed again")
         self._reporter.passed("expired", "flags are served again")
 
-    def _fail(self, error: str, retry_after: float | None) -> None:
+    def _fail(
+        self, refresh: Refresh, error: str, seconds: float, retry_after: float | None
+    ) -> None:
         self.last_error = error
+        if self._generation > refresh.generation or seconds > self._longest:
+            return  # a freeze cut it off, which says nothing of the server
         self.freshness.backoff.fail(self._clock(), retry_after)
         served = "defaults are" if self.source == "none" else "the last flags are"
         self._reporter.warn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import typing
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._scope import Scope
@@ -30,11 +31,20 @@ def wrapper(
     else:
         made = _on_kept_loop(session, func, _async(session, func))
     functools.update_wrapper(made, func)
-    if not hasattr(func, "__name__"):  # a partial, or an object with __call__
-        inner = getattr(func, "func", None)
-        made.__name__ = getattr(inner, "__name__", type(func).__name__)
-        made.__qualname__ = made.__name__
+    if not hasattr(func, "__name__"):
+        _describe_object(made, func)
     return made
+
+
+def _describe_object(made: Any, func: Callable[..., Any]) -> None:
+    """Name a partial or an object with ``__call__`` by what it calls."""
+    inner = getattr(func, "func", None)
+    made.__name__ = getattr(inner, "__name__", type(func).__name__)
+    made.__qualname__ = made.__name__
+    try:  # resolved here: an object has no globals in which others could
+        made.__annotations__ = typing.get_type_hints(inner or type(func).__call__)
+    except Exception:  # noqa: BLE001  reason: the user's annotations may be anything
+        made.__annotations__ = {}
 
 
 def _sync(session: FlagSession, func: Callable[..., Any]) -> Callable[..., Any]:

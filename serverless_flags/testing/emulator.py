@@ -137,8 +137,9 @@ class Emulator(ABC):
     @property
     def output(self) -> str:
         """What the instance has printed so far, standard error included."""
-        self._output.seek(0)
-        return self._output.read().decode(errors="replace")
+        handle = self._output.fileno()  # not seek(): the instance shares the offset
+        size = os.fstat(handle).st_size
+        return os.pread(handle, size, 0).decode(errors="replace")
 
     def freeze(self) -> None:
         """Stop every process of the instance, as a platform freezes it."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _copy_and_run(example: Example) -> None:
-    """Run a block; one that begins with ``# name.py`` is a file, a process of its own."""
+    """Run a block; one that begins with ``# name.py`` is a file and a process."""
     name = re.match(r"# (\w+\.py)\n", example.parsed)
     if name is None:
         PythonEvaluator()(example)

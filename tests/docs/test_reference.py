@@ -9,8 +9,8 @@ import inspect
 import itertools
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
 import pytest
 
 import serverless_flags
@@ -19,6 +19,9 @@ from serverless_flags._config import ENVIRONMENT, Settings
 from serverless_flags._instance import FLUSH_INTERVAL
 from serverless_flags.cli._commands import commands
 from serverless_flags.hookspecs import HookSpecs
+
+if TYPE_CHECKING:
+    import click
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = "docs/reference/settings.md"
@@ -190,7 +193,7 @@ def test_each_state_is_described(read):
 
 def test_each_option_of_each_command_is_listed(read):
     """With its default, where it has one."""
-    sections = re.split(r"^## (\w+)$", read("docs/reference/cli.md"), flags=re.M)[1:]
+    sections = re.split(r"(?m)^## (\w+)$", read("docs/reference/cli.md"))[1:]
     listed = {
         name: {words(option)[0]: default for option, default, _ in rows(text, "option")}
         for name, text in zip(*[iter(sections)] * 2, strict=True)

@@ -32,7 +32,7 @@ def _lambda_like(cloud):
 def test_a_function_keeps_its_name_signature_and_annotations(flags):
     """Frameworks that look at a function see the user's."""
 
-    def handler(event: dict[str, int], *, context: object = None) -> str:
+    def handler(event: dict[str, int], *, context: int = 0) -> str:
         """Answer."""
         return "answer"
 
@@ -91,7 +91,21 @@ def test_any_callable_becomes_a_real_function(flags, func, name):
     assert inspect.isfunction(wrapped)
     assert name == wrapped.__name__
     assert inspect.signature(func) == inspect.signature(wrapped)
+    assert int is typing.get_type_hints(wrapped)["event"]
     assert 3 == wrapped(2)
+
+
+def test_annotations_that_cannot_be_resolved_are_left_out(flags):
+    """An object whose annotations name nothing can be wrapped all the same."""
+
+    class Odd:
+        def __call__(self, event: Nowhere) -> int:  # noqa: F821  reason: the point
+            return 1
+
+    wrapped = flags.wrap(Odd())
+
+    assert {} == typing.get_type_hints(wrapped)
+    assert 1 == wrapped(2)
 
 
 def test_an_async_callable_object_is_awaited(flags):

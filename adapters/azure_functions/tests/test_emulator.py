@@ -220,7 +220,7 @@ def test_a_missing_library_names_the_cure(monkeypatch):
     """An interpreter without azure-functions says what to install."""
 
     def create_worker():
-        raise PackageNotFoundError("azure-functions")  # noqa: EM101  reason: a name
+        raise PackageNotFoundError("azure-functions")
 
     monkeypatch.setattr(instance_program, "create_worker", create_worker)
 

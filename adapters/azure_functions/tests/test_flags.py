@@ -53,7 +53,7 @@ def test_the_example_obeys_a_flip_at_once(flag_server, function):
     target = f"{EXAMPLE}:{function}"
     with emulate("azure_functions", target, environ=environ) as instance:
         before = instance.request().json()
-        flag_server.set("simpleFlag", False)  # noqa: FBT003  reason: reads as what it does
+        flag_server.set("simpleFlag", False)
         after = instance.request().json()
         end = instance.terminate()
 

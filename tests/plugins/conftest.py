@@ -1,0 +1,91 @@
+"""Adapters and observers written for one test, installed as a package would be."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serverless_flags import Platform, hookimpl
+from serverless_flags._config import load_settings
+from serverless_flags._plugins import MARKERS, Plugins, discover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+
+class Adapter:
+    """A doorbell that recognises one environment variable."""
+
+    def __init__(
+        self, name: str = "cloud", specificity: int = 0, variable: str = "CLOUD"
+    ) -> None:
+        self.platform = Platform()
+        self.platform.name = name
+        self.platform.specificity = specificity
+        self.variable = variable
+        self.asked: list[Mapping[str, str]] = []
+
+    @hookimpl
+    def detect_platform(self, environ: Mapping[str, str]) -> Platform | None:
+        self.asked.append(environ)
+        return self.platform if self.variable in environ else None
+
+
+@pytest.fixture(name="adapter")
+def _adapter() -> type[Adapter]:
+    return Adapter
+
+
+@pytest.fixture(name="find")
+def _find() -> Callable[..., Plugins]:
+    """Return what finds the plugins of settings in an environment."""
+
+    def find(environ: Mapping[str, str] | None = None, **settings: Any) -> Plugins:
+        return discover(load_settings(settings, {}), environ or {})
+
+    return find
+
+
+@pytest.fixture(name="install")
+def _install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Return what installs a module; a known adapter's word replaces the real one."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed: list[str] = []
+
+    def install(module: str, source: str, *, entry_point: str | None = None) -> None:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        (tmp_path / f"{module}.py").write_text(dedent(source))
+        installed.append(module)
+        if entry_point is not None:
+            metadata = tmp_path / f"{module}-1.0.dist-info"
+            metadata.mkdir()
+            (metadata / "METADATA").write_text(f"Name: {module}\nVersion: 1.0\n")
+            text = f"[serverless_flags]\n{entry_point} = {module}\n"
+            (metadata / "entry_points.txt").write_text(text)
+        importlib.invalidate_caches()
+
+    yield install
+    for module in installed:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture(autouse=True)
+def _no_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the real adapters, wherever they are installed: this is about any."""
+    for _, word in MARKERS:
+        monkeypatch.setitem(sys.modules, f"serverless_flags_{word}", None)
+    scan = importlib.metadata.entry_points
+
+    def others(*, group: str) -> list[importlib.metadata.EntryPoint]:
+        found = scan(group=group)
+        return [p for p in found if not p.value.startswith("serverless_flags_")]
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", others)

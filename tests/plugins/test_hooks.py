@@ -1,0 +1,309 @@
+"""Each hook: who is called, with what, and what comes of the answers."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from serverless_flags import Invocation, Platform, hookimpl
+from serverless_flags._plugins import Plugins
+from serverless_flags.hookspecs import HookSpecs
+from serverless_flags.platform import Local
+from serverless_flags.testing import Emulator, emulate
+
+ROOT = Path(__file__).parents[2]
+HOOKS = {
+    name: list(inspect.signature(hook).parameters)[1:]
+    for name, hook in vars(HookSpecs).items()
+    if not name.startswith("_")
+}
+SESSION = object()
+
+
+def listening(base=object, answers=None, **facts):
+    """Return an object that implements every hook and notes every call of it."""
+    heard: list[tuple[str, tuple]] = []
+
+    def hook(name, arguments):
+        namespace: dict = {}
+        listed = ", ".join(arguments)
+        exec(
+            f"def {name}(self, {listed}): return told({name!r}, ({listed},))",
+            {"told": told},
+            namespace,
+        )
+        return hookimpl(namespace[name])
+
+    def told(name, values):
+        heard.append((name, values))
+        answer = (answers or {}).get(name)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    hooks = {
+        name: hook(name, arguments)
+        for name, arguments in HOOKS.items()
+        if name != "detect_platform"
+    }
+    plugin = type("Listener", (base,), {**hooks, **facts})()
+    plugin.heard = heard
+    return plugin
+
+
+@pytest.fixture(name="calls")
+def _calls():
+    """Return what makes the plugins of a platform and an observer, both listening."""
+
+    def make(platform_answers=None, observer_answers=None):
+        platform = listening(Platform, platform_answers, name="cloud")
+        observer = listening(object, observer_answers)
+        return Plugins(platform, [("observer", observer)]), platform, observer
+
+    return make
+
+
+def test_every_hook_is_tested_and_documented() -> None:
+    """A hook has a test of its name and a heading with its exact arguments."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    page = (ROOT / "docs" / "reference" / "hooks.md").read_text()
+    headings = re.findall(r"^### `?(\w+\(.*\))`?$", page, re.MULTILINE)
+
+    assert [f"{name}({', '.join(listed)})" for name, listed in HOOKS.items()] == headings
+    for name in HOOKS:
+        assert f"def test_hook_{name}(" in tests
+
+
+def test_a_hook_says_how_often_it_is_called() -> None:
+    """An implementer sees from the specification what a call costs."""
+    for name in HOOKS:
+        assert "called" in inspect.getdoc(getattr(HookSpecs, name))
+
+
+def test_hook_detect_platform(find, adapter) -> None:
+    """Each plugin is asked once, with the environment; the answer is the platform."""
+    mine, other = adapter("mine", variable="MINE"), adapter("other", variable="OTHER")
+    environ = {"MINE": "1"}
+    plugins = find(environ, plugins=[mine, other])
+
+    assert mine.platform is plugins.platform
+    assert [environ] == mine.asked == other.asked
+
+
+def test_hook_prepare_function(calls, caplog) -> None:
+    """All see the function and its wrapper; a TypeError is for the user."""
+    plugins, platform, observer = calls({"prepare_function": OSError("no")})
+    plugins.prepare_function(len, print)
+
+    assert [("prepare_function", (len, print))] == platform.heard == observer.heard
+    assert "plugin 'cloud' failed in prepare_function" in caplog.text
+
+    plugins, *_ = calls({"prepare_function": TypeError("turn it round")})
+    with pytest.raises(TypeError, match="turn it round"):
+        plugins.prepare_function(len, print)
+
+
+@pytest.mark.parametrize(
+    ("answers", "connected"),
+    [((None, None), False), ((True, None), True), ((False, True), True)],
+)
+def test_hook_connect_instance(calls, answers, connected) -> None:
+    """All get the session, the platform and the moment; one yes is enough."""
+    plugins, platform, observer = calls(
+        *({"connect_instance": answer} for answer in answers)
+    )
+
+    assert connected is plugins.connect_instance(SESSION, "wrap")
+    assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.heard
+    assert observer.heard == platform.heard
+
+
+def test_hook_read_invocation(calls) -> None:
+    """The platform is asked first; the first description is the invocation."""
+    mine, theirs = Invocation(id="mine"), Invocation(id="theirs")
+    plugins, platform, observer = calls(
+        {"read_invocation": mine}, {"read_invocation": theirs}
+    )
+
+    assert mine is plugins.read_invocation((1,), {"a": 2})
+    assert [("read_invocation", ((1,), {"a": 2}))] == platform.heard
+    assert [] == observer.heard
+
+
+@pytest.mark.parametrize("answer", [None, {"id": "no Invocation"}, OSError("no")])
+def test_hook_read_invocation_without_answer(calls, answer) -> None:
+    """Where the platform knows nothing the next is asked; at last nothing is known."""
+    theirs = Invocation(id="theirs")
+    plugins, *_ = calls({"read_invocation": answer}, {"read_invocation": theirs})
+    assert theirs is plugins.read_invocation((), {})
+
+    plugins, *_ = calls({"read_invocation": answer})
+
+    assert Invocation() == plugins.read_invocation((), {})
+
+
+@pytest.mark.parametrize("hook", ["begin_invocation", "end_invocation"])
+def test_hooks_around_an_invocation(calls, hook) -> None:
+    """All hear of the invocation, the platform first."""
+    invocation = Invocation(id="1")
+    plugins, platform, observer = calls()
+    getattr(plugins, hook)(invocation)
+
+    assert [(hook, (invocation,))] == platform.heard == observer.heard
+
+
+def test_hook_begin_invocation(calls, caplog) -> None:
+    """A fault of the platform does not keep the observers from hearing."""
+    plugins, _, observer = calls({"begin_invocation": OSError("no")})
+    plugins.begin_invocation(Invocation())
+
+    assert 1 == len(observer.heard)
+    assert "plugin 'cloud' failed in begin_invocation" in caplog.text
+
+
+def test_hook_end_invocation(calls, caplog) -> None:
+    """A fault of an observer stays its own."""
+    plugins, platform, _ = calls(None, {"end_invocation": OSError("no")})
+    plugins.end_invocation(Invocation())
+
+    assert 1 == len(platform.heard)
+    assert "plugin 'observer' failed in end_invocation" in caplog.text
+
+
+def test_hook_after_refresh(calls) -> None:
+    """All hear what a refresh came to and how long it took."""
+    plugins, platform, observer = calls()
+    plugins.after_refresh(SESSION, "changed", 0.25)
+
+    assert [("after_refresh", (SESSION, "changed", 0.25))] == observer.heard
+    assert observer.heard == platform.heard
+
+
+def test_hook_after_flush(calls) -> None:
+    """All hear what a flush came to and how long it took."""
+    plugins, platform, observer = calls()
+    plugins.after_flush(SESSION, "taken", 0.25)
+
+    assert [("after_flush", (SESSION, "taken", 0.25))] == observer.heard
+    assert observer.heard == platform.heard
+
+
+def test_hook_disconnect_instance(calls) -> None:
+    """All hear that the session has sent its last, and why."""
+    plugins, platform, observer = calls()
+    plugins.disconnect_instance(SESSION, "signal")
+
+    assert [("disconnect_instance", (SESSION, "signal"))] == observer.heard
+    assert observer.heard == platform.heard
+
+
+def test_hook_emulate(install, tmp_path) -> None:
+    """The adapter of the platform returns its emulator, with what was asked for."""
+    (tmp_path / "main.py").write_text("def handler(): ...")
+    install(
+        "fake_emulation",
+        """
+        from serverless_flags import hookimpl
+        from serverless_flags.testing import Emulator
+
+        class Fake(Emulator):
+            runtime = "fake 1.0"
+            output = ""
+
+            def start(self): ...
+
+            def terminate(self): ...
+
+            def _request(self, *_request): ...
+
+        @hookimpl
+        def emulate(platform_name, target, environ, python, options):
+            if platform_name == "cloud":
+                return Fake(target, environ=environ, python=python, **options)
+        """,
+        entry_point="cloud",
+    )
+    target = f"{tmp_path / 'main.py'}:handler"
+    with emulate("cloud", target, environ={"A": "1"}, python="python3") as emulator:
+        assert isinstance(emulator, Emulator)
+        assert ("handler", {"A": "1"}, "python3") == (
+            emulator.function,
+            emulator.environ,
+            emulator.python,
+        )
+
+
+def test_an_implementation_may_take_fewer_arguments() -> None:
+    """That is how arguments can be added for ever; defaults are left alone."""
+    heard = []
+
+    class Cloud(Platform):
+        @hookimpl
+        def after_flush(self, seconds, mine="default"):
+            heard.append((seconds, mine))
+
+        @hookimpl
+        def connect_instance(self):
+            return True
+
+    plugins = Plugins(Cloud(), [])
+    plugins.after_flush(SESSION, "taken", 0.5)
+
+    assert plugins.connect_instance(SESSION, "wrap")
+    assert [(0.5, "default")] == heard
+
+
+def test_a_platform_without_hooks_costs_nothing() -> None:
+    """What nobody implements is answered with the default."""
+    plugins = Plugins(Local(), [])
+    plugins.prepare_function(len, print)
+    plugins.begin_invocation(Invocation())
+    plugins.end_invocation(Invocation())
+    plugins.after_refresh(SESSION, "failed", 0.0)
+    plugins.after_flush(SESSION, "kept", 0.0)
+    plugins.disconnect_instance(SESSION, "close")
+
+    assert plugins.connect_instance(SESSION, "wrap") is False
+    assert Invocation() == plugins.read_invocation((), {})
+
+
+def test_a_fault_is_told_once(calls, caplog) -> None:
+    """The first time with its traceback, then only to who debugs."""
+    caplog.set_level(logging.DEBUG)
+    plugins, *_ = calls({"begin_invocation": OSError("the disk")})
+    for _ in range(3):
+        plugins.begin_invocation(Invocation())
+    levels = [record.levelno for record in caplog.records]
+
+    assert [logging.WARNING, logging.DEBUG, logging.DEBUG] == levels
+    assert "OSError: the disk" in caplog.text
+    assert {"serverless_flags"} == {record.name for record in caplog.records}
+
+
+def test_a_base_exception_is_no_fault(calls) -> None:
+    """What ends the process is not swallowed."""
+
+    class Stop(Platform):
+        @hookimpl
+        def begin_invocation(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Plugins(Stop(), []).begin_invocation(Invocation())
+
+
+def test_an_observer_of_any_kind_is_heard_of() -> None:
+    """An object, a class or a module's namespace: whatever has marked functions."""
+    heard = []
+    namespace = SimpleNamespace(
+        after_refresh=hookimpl(lambda outcome: heard.append(outcome))
+    )
+    plugins = Plugins(Local(), [("log", namespace)])
+    plugins.after_refresh(SESSION, "changed", 0.0)
+
+    assert ["changed"] == heard
