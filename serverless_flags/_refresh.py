@@ -118,7 +118,7 @@ class Refresher:
         if fetched is None:
             return
         with self._applying:
-            if refresh.generation <= self._applied:
+            if refresh.generation <= self._applied or self._misses(refresh, fetched):
                 return
             self._applied = refresh.generation
             error = fetched.error or self._take(fetched)
@@ -130,6 +130,10 @@ class Refresher:
                 refresh.confirmed = True
         outcome = "unchanged" if fetched.unchanged else "changed"
         self._observe("failed" if error else outcome, seconds)
+
+    def _misses(self, refresh: Refresh, fetched: Fetched) -> bool:
+        """Whether the answer is that other flags than ours are unchanged."""
+        return fetched.unchanged and refresh.etag != self._etag
 
     def take_snapshot(self, fetched: Fetched) -> bool:
         """Serve a snapshot; return whether it could be."""

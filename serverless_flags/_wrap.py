@@ -38,11 +38,14 @@ def wrapper(
 
 def _describe_object(made: Any, func: Callable[..., Any]) -> None:
     """Name a partial or an object with ``__call__`` by what it calls."""
-    inner = getattr(func, "func", None)
-    made.__name__ = getattr(inner, "__name__", type(func).__name__)
+    inner: Any = func
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    made.__name__ = getattr(inner, "__name__", type(inner).__name__)
     made.__qualname__ = made.__name__
+    called = inner if hasattr(inner, "__name__") else type(inner).__call__
     try:  # resolved here: an object has no globals in which others could
-        made.__annotations__ = typing.get_type_hints(inner or type(func).__call__)
+        made.__annotations__ = typing.get_type_hints(called)
     except Exception:  # noqa: BLE001  reason: the user's annotations may be anything
         made.__annotations__ = {}
 

@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 
@@ -41,7 +42,6 @@ class _Hub:
         self.installed = False
         self.previous: Any = None
         self.sockets: tuple[socket.socket, socket.socket] | None = None
-        self._terminated = _thread.allocate_lock()
 
     def install(self) -> bool:
         """Take SIGTERM, keeping what was there; False off the main thread."""
@@ -85,12 +85,17 @@ class _Hub:
             self.previous(signum, frame)
 
     def terminate(self) -> None:
-        """Flush all sessions side by side inside the longest grace; once."""
-        if not self._terminated.acquire(blocking=False):
-            return
+        """Flush all sessions side by side inside the longest grace."""
+        self._side_by_side("terminate")
+
+    def close(self) -> None:
+        """Close all sessions side by side inside the longest grace."""
+        self._side_by_side("close")
+
+    def _side_by_side(self, what: str) -> None:
         graces = list(self.graces.items())
         deadline = time.monotonic() + max((grace for _, grace in graces), default=0.0)
-        ended = [_in_thread(session, grace) for session, grace in graces]
+        ended = [_in_thread(getattr(s, what), grace) for s, grace in graces]
         for lock in ended:
             lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
@@ -129,9 +134,9 @@ class _Hub:
             signal.signal(signal.SIGTERM, self.previous)
 
 
-def _in_thread(session: Terminable, grace: float) -> _thread.LockType:
+def _in_thread(end: Callable[[float], object], grace: float) -> _thread.LockType:
     """
-    Run ``session.terminate`` on a bare thread; the lock is free when it returned.
+    Run ``end(grace)`` on a bare thread; the lock is free when it returned.
 
     ``threading.Thread`` would take a lock that the interrupted main thread may hold.
     """
@@ -140,7 +145,7 @@ def _in_thread(session: Terminable, grace: float) -> _thread.LockType:
 
     def run() -> None:
         try:
-            session.terminate(grace)
+            end(grace)
         finally:
             ended.release()
 
@@ -224,5 +229,10 @@ def rearm() -> None:
 
 
 def terminate() -> None:
-    """Flush every connected session side by side; a second call does nothing."""
+    """Flush every connected session side by side; invocations may follow."""
     _hub.terminate()
+
+
+def close() -> None:
+    """Close every connected session side by side: no invocation will follow."""
+    _hub.close()

@@ -48,6 +48,7 @@ class Row:
     after: str = ""
     """The answer after it was turned off."""
     evaluations: int = 0
+    """One for each answer."""
     received: Counts | None = None
     """What the server was told of the evaluations."""
     output: str = ""
@@ -131,17 +132,17 @@ def run_example(control: Control, platform: str, directory: Path) -> Row:
 
 
 def _call_and_flip(control: Control, row: Row, instance: Emulator) -> Row:
-    before = instance.request()
+    answers = [instance.request()]
     control.set_flag(enabled=False)
-    after = instance.request()
+    answers.append(instance.request())
     instance.terminate()
     return replace(
         row,
         runtime=instance.runtime,
         cold_start=instance.cold_start,
-        before=_message(before),
-        after=_message(after),
-        evaluations=2,
+        before=_message(answers[0]),
+        after=_message(answers[1]),
+        evaluations=len(answers),
         output=instance.output,
     )
 

@@ -183,6 +183,16 @@ def test_flip_that_is_never_served(
     assert fake.is_empty
 
 
+def test_flip_to_what_it_is(fake: FakeUnleash) -> None:
+    """A flag that is already as wanted is not flipped, nor waited for."""
+    with unleash(fake.url, ADMIN_TOKEN) as control:
+        control.set_flag(enabled=True)
+        fake.flips_are_served = False
+        control.set_flag(enabled=True)
+
+    assert fake.is_empty
+
+
 @pytest.mark.parametrize("place", ["flags", "archive"])
 def test_flag_of_others(fake: FakeUnleash, place: str) -> None:
     """A flag that is there already is refused and not touched."""

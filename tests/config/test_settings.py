@@ -212,7 +212,8 @@ class TestToken:
         assert "secret" not in message
 
     @pytest.mark.parametrize(
-        "value", ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret", ""]
+        "value",
+        ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret", ""],
     )
     def test_what_cannot_be_sent_is_refused(self, value) -> None:
         """A line break would be another header; the usual cause is named."""
@@ -383,7 +384,9 @@ class TestObjects:
         plugin = object()
         environ = {"SERVERLESS_FLAGS_PLUGINS": "one, two.three,"}
 
-        assert (plugin, "a.b") == load_settings({"plugins": [plugin, "a.b"]}, {}).plugins
+        assert (plugin, "a.b") == load_settings(
+            {"plugins": [plugin, "a.b"]}, {}
+        ).plugins
         assert ("one", "two.three") == load_settings({}, environ).plugins
 
     @pytest.mark.parametrize(
@@ -401,7 +404,11 @@ class TestObjects:
 
     def test_what_fits_is_taken_as_it_is(self) -> None:
         """Strategies, the context and the clock are the user's own objects."""
-        given_ones = {"strategies": {"mine": object()}, "context": dict, "clock": object}
+        given_ones = {
+            "strategies": {"mine": object()},
+            "context": dict,
+            "clock": object,
+        }
         settings = load_settings(given_ones, {})
 
         for name, value in given_ones.items():

@@ -68,9 +68,7 @@ def test_a_body_without_length_ends_with_the_connection(peer, get) -> None:
     assert (200, LONG, None) == (reply.status, reply.body, reply.error)
 
 
-def test_a_server_that_will_close_is_read_to_the_end(
-    peer, http, response_of
-) -> None:
+def test_a_server_that_will_close_is_read_to_the_end(peer, http, response_of) -> None:
     """``Connection: close`` costs nothing but the connection."""
     server = peer(once(response_of(200, LONG, Connection="close")))
     session = http(server.url)

@@ -78,7 +78,8 @@ def test_a_deadline_that_has_passed_sends_nothing(peer, get) -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"]
+    "head",
+    [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"],
 )
 def test_a_dripping_answer_does_not_prolong_the_deadline(peer, get, head) -> None:
     """The timeout bounds the whole exchange, not each byte of it."""
@@ -167,9 +168,7 @@ def test_an_answer_that_is_not_http_is_unknown(peer, http) -> None:
     ("path", "headers"),
     [("/a b", {}), ("/", {"X": "line\nbreak"}), ("/", {"X": "\u20ac"})],
 )
-def test_a_request_that_cannot_be_written_is_refused(
-    peer, http, path, headers
-) -> None:
+def test_a_request_that_cannot_be_written_is_refused(peer, http, path, headers) -> None:
     """What HTTP cannot carry never leaves, and no exception escapes."""
     server = peer()
     reply = http(server.url).request("GET", path, headers, timeout=20)
@@ -181,7 +180,10 @@ def test_a_request_that_cannot_be_written_is_refused(
 def test_an_error_is_cut_to_a_line_that_can_be_logged(peer, get) -> None:
     """A server's word in an error is bounded; an error without words says so."""
     server = peer(
-        lambda conversation: (conversation.read(), conversation.send(b"x" * 5000 + b"\n"))
+        lambda conversation: (
+            conversation.read(),
+            conversation.send(b"x" * 5000 + b"\n"),
+        )
     )
     reply = get(server.url)
 

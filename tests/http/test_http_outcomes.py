@@ -40,9 +40,7 @@ def test_the_reply_carries_the_outcome(peer, http, status, outcome) -> None:
 def test_a_redirect_is_not_followed(peer, http) -> None:
     """The token stays with its host: a redirect is an answer like any other."""
     elsewhere = peer()
-    server = peer(
-        lambda conversation: conversation.serve(302, Location=elsewhere.url)
-    )
+    server = peer(lambda conversation: conversation.serve(302, Location=elsewhere.url))
     secret = {"Authorization": "default:development.secret"}
     reply = http(server.url).request("GET", "/", secret, timeout=20)
 

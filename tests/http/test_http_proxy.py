@@ -141,7 +141,9 @@ class TestTunnel:
 
     def test_the_default_port_is_named(self, peer, ask) -> None:
         """A ``CONNECT`` always names a port, and brackets an IPv6 address."""
-        proxy = peer(lambda conversation: (conversation.read(), conversation.answer(403)))
+        proxy = peer(
+            lambda conversation: (conversation.read(), conversation.answer(403))
+        )
         for url in ("https://flags.example", "https://[2001:db8::1]"):
             ask(url, {"https_proxy": proxy.url})
 

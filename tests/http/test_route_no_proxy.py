@@ -84,7 +84,9 @@ def test_half_a_label_is_no_domain() -> None:
 labels = st.sampled_from(["a", "b", "flags", "example", "com", "internal"])
 names = st.lists(labels, min_size=1, max_size=4).map(".".join)
 addresses = st.ip_addresses(v=4).map(str)
-networks = st.tuples(addresses, st.integers(1, 32)).map(lambda net: f"{net[0]}/{net[1]}")
+networks = st.tuples(addresses, st.integers(1, 32)).map(
+    lambda net: f"{net[0]}/{net[1]}"
+)
 ports = st.sampled_from(["", ":80", ":4242"])
 
 

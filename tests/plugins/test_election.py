@@ -219,7 +219,10 @@ class TestEntryPoints:
 class TestSeveral:
     def test_the_most_specific_platform_wins(self, find, adapter, caplog) -> None:
         """Knative runs on Kubernetes: both are right, one is more so."""
-        base, special = adapter("base", specificity=1), adapter("special", specificity=2)
+        base, special = (
+            adapter("base", specificity=1),
+            adapter("special", specificity=2),
+        )
         plugins = find(CLOUD, plugins=[special, base])
 
         assert special.platform is plugins.platform
@@ -304,7 +307,9 @@ class TestGiven:
         with pytest.raises(PluginError) as caught:
             find(plugins=["no_such_plugin"])
 
-        assert str(caught.value).startswith("plugin 'no_such_plugin' cannot be imported")
+        assert str(caught.value).startswith(
+            "plugin 'no_such_plugin' cannot be imported"
+        )
         assert str(caught.value).endswith("is it installed?")
         assert caught.value.__cause__ is not None
 
@@ -325,7 +330,7 @@ class TestGiven:
             @hookimpl
             def after_flush(self, outcom) -> None: ...
 
-        with pytest.raises(PluginError, match="plugin 'Wrong' does not fit.*outcom"):
+        with pytest.raises(PluginError, match="(?s)'Wrong' does not fit.*outcom"):
             find(plugins=[Wrong()])
 
     @pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
@@ -359,16 +364,15 @@ class TestGiven:
         with pytest.raises(PluginError, match="plugin 'cloud' does not fit"):
             find(CLOUD, plugins=[mine])
 
-    def test_a_plugin_whose_attributes_fail_is_an_error(self, find) -> None:
-        """Registering reads every attribute; whatever happens is the plugin's."""
+    def test_a_plugin_that_cannot_be_looked_at_is_an_error(self, find) -> None:
+        """Registering reads attributes; whatever happens then is the plugin's fault."""
 
         class Failing:
-            @property
-            def connection(self):
+            def __dir__(self):
                 message = "not connected"
                 raise OSError(message)
 
-        with pytest.raises(PluginError, match="not connected"):
+        with pytest.raises(PluginError, match="'Failing' does not fit.*not connected"):
             find(plugins=[Failing()])
 
     def test_an_answer_that_is_no_platform_is_none(self, find) -> None:
@@ -385,7 +389,10 @@ class TestGiven:
 class TestPlatformSetting:
     def test_it_decides_between_several(self, find, adapter, caplog) -> None:
         """The named one wins over a more specific one, without a warning."""
-        base, special = adapter("base", specificity=1), adapter("special", specificity=2)
+        base, special = (
+            adapter("base", specificity=1),
+            adapter("special", specificity=2),
+        )
         plugins = find(CLOUD, plugins=[special, base], platform="base")
 
         assert base.platform is plugins.platform

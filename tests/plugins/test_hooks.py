@@ -74,7 +74,9 @@ def test_every_hook_is_tested_and_documented() -> None:
     page = (ROOT / "docs" / "reference" / "hooks.md").read_text()
     headings = re.findall(r"^### `?(\w+\(.*\))`?$", page, re.MULTILINE)
 
-    assert [f"{name}({', '.join(listed)})" for name, listed in HOOKS.items()] == headings
+    assert [
+        f"{name}({', '.join(listed)})" for name, listed in HOOKS.items()
+    ] == headings
     for name in HOOKS:
         assert f"def test_hook_{name}(" in tests
 

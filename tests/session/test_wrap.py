@@ -81,7 +81,7 @@ def _add(one: int, event: int) -> int:
         (_Callable(), "_Callable"),
         (_Methods().method, "method"),
         (functools.partial(_add, 1), "_add"),
-        (functools.partial(_Callable()), "partial"),
+        (functools.partial(_Callable()), "_Callable"),
     ],
 )
 def test_any_callable_becomes_a_real_function(flags, func, name):

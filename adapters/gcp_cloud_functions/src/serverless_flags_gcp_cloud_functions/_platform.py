@@ -63,7 +63,7 @@ class GcpCloudFunctions(Platform):
             return False
         grace = self.shutdown_grace
         signals.connect_exit(session, grace=grace)
-        drains = connect_shutdown(session, grace=grace)
+        drains = connect_shutdown()
         handles = signals.connect_sigterm(session, grace=grace)
         return self._hears_end and (drains or handles or _runs_atexit())
 

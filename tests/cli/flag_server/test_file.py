@@ -1,0 +1,84 @@
+"""Flags from a file, read again when it changes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from serverless_flags.exceptions import ConfigurationError
+from serverless_flags.testing import FlagServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Client
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path) -> Path:
+    path = tmp_path / "flags.json"
+    path.write_text('{"simpleFlag": true}')
+    return path
+
+
+@pytest.fixture(name="server")
+def _server(path: Path) -> Iterator[FlagServer]:
+    with FlagServer(flags=path) as server:
+        yield server
+
+
+def test_change_is_served(path: Path, client: Client) -> None:
+    """A changed file is served from the next fetch on."""
+    before = client.fetch().enabled
+    path.write_text('{"simpleFlag": false}')
+    after = client.fetch().enabled
+
+    assert before == {"simpleFlag": True}
+    assert after == {"simpleFlag": False}
+
+
+def test_change_of_the_same_size_is_served(path: Path, client: Client) -> None:
+    """A change that keeps the size is told by the modification time."""
+    path.write_text('{"simpleFlax": true}')
+    os.utime(path, ns=(1, 1))
+
+    assert client.fetch().enabled == {"simpleFlax": True}
+
+
+@pytest.mark.parametrize("edit", ["{", '{"simpleFlag": "yes, please"}', None])
+def test_malformed_edit_keeps_the_last_good_flags(
+    path: Path, client: Client, caplog: pytest.LogCaptureFixture, edit: str | None
+) -> None:
+    """A malformed edit, or a file that is gone, warns and changes nothing."""
+    path.unlink() if edit is None else path.write_text(edit)
+
+    assert client.fetch().enabled == {"simpleFlag": True}
+    assert "The last good flags stay in force" in caplog.text
+
+
+def test_set_holds_until_the_file_changes(
+    path: Path, server: FlagServer, client: Client
+) -> None:
+    """A flag that was set in memory gives way to a newer file."""
+    server.set("simpleFlag", enabled=False)
+    set_in_memory = client.fetch().enabled
+    path.write_text('{"simpleFlag": true, "b": true}')
+
+    assert set_in_memory == {"simpleFlag": False}
+    assert client.fetch().enabled == {"simpleFlag": True, "b": True}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"a": 1}', '{"features": [{"name": "a"}]}', None]
+)
+def test_malformed_file_names_the_cure(path: Path, content: str | None) -> None:
+    """A server does not start over a file that cannot be meant."""
+    path.unlink() if content is None else path.write_text(content)
+
+    with pytest.raises(ConfigurationError) as caught:
+        FlagServer(path)
+    assert '{"simpleFlag": true}' in str(caught.value)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,183 @@
+"""The book of counts: every evaluation is somewhere, and nothing is sent twice."""
+
+from __future__ import annotations
+
+import copy
+from unittest import mock
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from serverless_flags import _counts
+from serverless_flags._client import Outcome
+from serverless_flags._counts import REFUSED_FOR_GOOD, Counts, evaluations
+
+counted = st.integers(0, 50)
+toggles = st.dictionaries(
+    st.sampled_from("abcdef"),
+    st.fixed_dictionaries(
+        {"yes": counted, "no": counted},
+        optional={"variants": st.dictionaries(st.sampled_from("xyz"), counted)},
+    ),
+    max_size=5,
+)
+
+
+class Book(RuleBasedStateMachine):
+    """Any sequence of evaluations, flushes and answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bound = mock.patch.object(_counts, "MOST_TOGGLES", 4)
+        self.bound.start()
+        self.counts = Counts()
+        self.evaluated = self.taken = 0
+        self.under_way: list = []
+        self.seen: set[int] = set()
+
+    def teardown(self) -> None:
+        self.bound.stop()
+
+    @rule(found=st.none() | toggles)
+    def collect(self, found) -> None:
+        """A flush takes what the client has counted and what waits."""
+        fresh = None
+        if found is not None:
+            fresh = {"start": "1", "stop": "2", "toggles": copy.deepcopy(found)}
+            self.evaluated += evaluations(fresh)
+        bucket = self.counts.take(fresh)
+
+        assert not self.counts.waiting
+        if bucket is not None:
+            assert len(bucket["toggles"]) <= 4
+            self.under_way.append(bucket)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), outcome=st.sampled_from(Outcome))
+    def answer(self, data, outcome) -> None:
+        """A bucket that is under way comes to an end, in any order."""
+        position = data.draw(st.integers(0, len(self.under_way) - 1))
+        status = data.draw(st.sampled_from([None, 400, 413, 422, 401, 429, 500, 503]))
+        bucket = self.under_way.pop(position)
+        if self.counts.settle(bucket, outcome, status) == "taken":
+            self.taken += evaluations(bucket)
+
+    @invariant()
+    def nothing_is_lost_or_doubled(self) -> None:
+        """Every evaluation is taken, under way, waiting, unknown or uncounted."""
+        waiting = sum(map(evaluations, self.counts._kept))
+        under_way = sum(map(evaluations, self.under_way))
+
+        assert self.evaluated == (
+            self.taken
+            + under_way
+            + waiting
+            + self.counts.unknown
+            + self.counts.uncounted
+        )
+
+
+TestBook = Book.TestCase
+TestBook.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, derandomize=True
+)
+
+
+def test_nothing_counted_is_nothing_to_send() -> None:
+    """Without counts there is no bucket and nobody waits."""
+    counts = Counts()
+
+    assert counts.take(None) is None
+    assert not counts.waiting
+
+
+def test_what_was_refused_goes_with_the_next(bucket) -> None:
+    """Flag by flag, yes by yes, variant by variant; the period spans both."""
+    counts = Counts()
+    first = bucket("3", "4", both=1, old=5)
+    first["toggles"]["both"]["variants"] = {"red": 1}
+    second = bucket("1", "6", both=2, new=7)
+    second["toggles"]["both"] |= {"no": 3, "variants": {"red": 2, "blue": 4}}
+    counts.settle(counts.take(first), Outcome.REFUSED, 503)
+    assert counts.waiting
+    merged = counts.take(second)
+
+    assert {
+        "start": "1",
+        "stop": "6",
+        "toggles": {
+            "both": {"yes": 3, "no": 3, "variants": {"red": 3, "blue": 4}},
+            "old": {"yes": 5, "no": 0, "variants": {}},
+            "new": {"yes": 7, "no": 0, "variants": {}},
+        },
+    } == merged
+    assert not counts.waiting
+
+
+def test_what_waits_is_sent_without_anything_new(bucket) -> None:
+    """A quiet function sends its refused counts all the same."""
+    counts = Counts()
+    refused = bucket(a=1)
+    counts.settle(refused, Outcome.REFUSED, None)
+
+    assert refused == counts.take(None)
+    assert counts.take(None) is None
+
+
+def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
+    """A send that hangs in another thread sends what it was given."""
+    counts = Counts()
+    for _ in range(2):
+        counts.settle(bucket(a=1), Outcome.REFUSED, None)
+    under_way = counts.take(None)
+    sent = copy.deepcopy(under_way)
+    counts.settle(bucket(a=1), Outcome.REFUSED, None)
+    counts.take(bucket(a=1))
+
+    assert sent == under_way
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "word", "unknown", "uncounted", "waiting"),
+    [
+        (Outcome.TAKEN, 202, "taken", 0, 0, False),
+        (Outcome.UNKNOWN, 504, "unknown", 3, 0, False),
+        (Outcome.UNKNOWN, None, "unknown", 3, 0, False),
+        (Outcome.REFUSED, None, "kept", 0, 0, True),
+        *[
+            (Outcome.REFUSED, status, "kept", 0, 0, True)
+            for status in (401, 403, 404, 408, 429, 500, 503)
+        ],
+        *[
+            (Outcome.REFUSED, status, "refused", 0, 3, False)
+            for status in sorted(REFUSED_FOR_GOOD)
+        ],
+    ],
+)
+def test_what_becomes_of_a_bucket(
+    bucket, outcome, status, word, unknown, uncounted, waiting
+) -> None:
+    """Kept where it was surely not taken, booked as lost where it may have been."""
+    counts = Counts()
+
+    assert word == counts.settle(bucket(a=1, b=2), outcome, status)
+    assert (unknown, uncounted, waiting) == (
+        counts.unknown,
+        counts.uncounted,
+        counts.waiting,
+    )
+
+
+def test_invented_names_do_not_fill_the_memory(bucket, monkeypatch) -> None:
+    """Beyond the bound evaluations are dropped, the newest names first, and booked."""
+    monkeypatch.setattr(_counts, "MOST_TOGGLES", 2)
+    counts = Counts()
+    counts.settle(bucket(a=1, b=2), Outcome.REFUSED, None)
+    merged = counts.take(bucket(b=10, c=4, d=5))
+
+    assert {"a": 1, "b": 12} == {
+        name: toggle["yes"] for name, toggle in merged["toggles"].items()
+    }
+    assert 9 == counts.uncounted

@@ -1,0 +1,152 @@
+"""Work on a thread of its own, and waiting for it from threads and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from serverless_flags._errand import Errand, Waitable
+
+PATIENCE = 20
+
+
+def test_waiting_ends_with_the_work() -> None:
+    """Whoever waits is told that it ended; whoever comes later, at once."""
+    free = threading.Event()
+    errand = Errand(lambda: free.wait(PATIENCE)).start()
+    assert not errand.ended
+    assert not errand.wait(0)
+    assert not errand.wait(-5)
+    free.set()
+
+    assert errand.wait(PATIENCE)
+    assert errand.ended
+    assert errand.wait(0)
+
+
+def test_an_errand_runs_beside_the_caller() -> None:
+    """On a daemon thread of its own, which no exit waits for."""
+    threads = []
+    errand = Errand(lambda: threads.append(threading.current_thread())).start()
+    assert errand.wait(PATIENCE)
+
+    assert threads[0] is not threading.current_thread()
+    assert threads[0].daemon
+    assert "serverless-flags" == threads[0].name
+
+
+def test_an_errand_without_a_thread_runs_at_once(monkeypatch) -> None:
+    """When the interpreter exits no thread can be started: late is not lost."""
+
+    def start(_thread):
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    threads = []
+    errand = Errand(lambda: threads.append(threading.current_thread())).start()
+
+    assert [threading.current_thread()] == threads
+    assert errand.ended
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_work_that_fails_has_ended_too() -> None:
+    """Nobody waits for what will not come."""
+    errand = Errand(lambda: 1 / 0).start()
+
+    assert errand.wait(PATIENCE)
+
+
+class TestOnALoop:
+    def test_the_loop_goes_on_while_one_waits(self) -> None:
+        """Other tasks run; the end wakes the waiting one."""
+        waitable = Waitable()
+
+        async def main():
+            waiting = asyncio.ensure_future(waitable.wait_async(PATIENCE))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            threading.Thread(target=waitable.end).start()
+            return await waiting
+
+        assert asyncio.run(main()) is True
+
+    def test_what_has_ended_is_not_waited_for(self) -> None:
+        """Not even one turn of the loop."""
+        waitable = Waitable()
+        waitable.end()
+        coroutine = waitable.wait_async(PATIENCE)
+
+        async def main():
+            return await coroutine
+
+        assert asyncio.run(main()) is True
+
+    @pytest.mark.parametrize("timeout", [0.01, 0, -1])
+    def test_a_timeout_ends_the_waiting(self, timeout) -> None:
+        """The work goes on; its end, later, disturbs nobody."""
+        waitable = Waitable()
+
+        async def main():
+            ended = await waitable.wait_async(timeout)
+            waitable.end()
+            await asyncio.sleep(0)
+            return ended
+
+        assert asyncio.run(main()) is False
+
+    def test_the_end_may_come_with_the_timeout(self) -> None:
+        """Both wake the same waiting once."""
+        waitable = Waitable()
+
+        async def main():
+            waiting = asyncio.ensure_future(waitable.wait_async(0))
+            await asyncio.sleep(0)
+            waitable.end()
+            return await waiting
+
+        assert asyncio.run(main()) is True
+
+    def test_a_cancelled_waiting_leaves_nothing(self) -> None:
+        """A cancelled task is gone; the end wakes nobody."""
+        waitable = Waitable()
+
+        async def main():
+            waiting = asyncio.ensure_future(waitable.wait_async(PATIENCE))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            waitable.end()
+            await asyncio.sleep(0)
+
+        asyncio.run(main())
+
+    def test_a_loop_that_is_closed_is_not_woken(self) -> None:
+        """The work of one invocation may outlive the loop of it."""
+        waitable = Waitable()
+        asyncio.run(waitable.wait_async(0))
+        waitable.end()
+
+        assert waitable.ended
+
+    def test_threads_and_loops_wait_together(self) -> None:
+        """One end wakes them all."""
+        waitable = Waitable()
+        ended = []
+        threads = [
+            threading.Thread(
+                target=lambda: ended.append(asyncio.run(waitable.wait_async(PATIENCE)))
+            ),
+            threading.Thread(target=lambda: ended.append(waitable.wait(PATIENCE))),
+        ]
+        for thread in threads:
+            thread.start()
+        waitable.end()
+        for thread in threads:
+            thread.join(PATIENCE)
+
+        assert [True, True] == ended
