@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from serverless_flags.exceptions import EmulatorError
 
@@ -24,6 +24,29 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 30.0
 """Seconds an instance may take until it can be invoked, on a slow laptop."""
+
+_FOREIGN = (
+    *("AWS_", "AZURE_", "AzureWebJobs", "CLOUD_RUN_", "CONTAINER_APP_", "FUNCTION"),
+    *("GCF_", "GUNICORN_", "K_", "LAMBDA_", "PYTHON_", "WEBSITE_"),
+)
+"""What the variables of clouds and servers start with: an instance has its own."""
+
+_FOREIGN_NAMES = frozenset(
+    {
+        "DEBUG",
+        "ENTRY_POINT",
+        "GCP_PROJECT",
+        "HOST",
+        "LOG_EXECUTION_ID",
+        "PORT",
+        "THREADED_TIMEOUT_ENABLED",
+        "THREADS",
+        "WORKERS",
+        "_HANDLER",
+    }
+)
+_WAKE_LOOKS = 3
+_WAKE_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +109,9 @@ class Emulator(ABC):
         self.cold_start = 0.0
         """Seconds from the start of the process to its first answer; 0 before."""
         self._process: subprocess.Popen[bytes] | None = None
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  reason: lives as long as the instance
+        self._output: IO[bytes] | None = None
         self._started = 0.0
+        self._frozen = False
 
     # -- what each platform adds ---------------------------------------------------
     @property
@@ -138,6 +162,8 @@ class Emulator(ABC):
     @property
     def output(self) -> str:
         """What the instance has printed so far, standard error included."""
+        if self._output is None:
+            return ""
         handle = self._output.fileno()  # not seek(): the instance shares the offset
         size = os.fstat(handle).st_size
         return os.pread(handle, size, 0).decode(errors="replace")
@@ -145,20 +171,24 @@ class Emulator(ABC):
     def freeze(self) -> None:
         """Stop every process of the instance, as a platform freezes it."""
         os.killpg(self.process.pid, signal.SIGSTOP)
+        self._frozen = True
 
     def thaw(self) -> None:
         """Let the instance run again."""
         os.killpg(self.process.pid, signal.SIGCONT)
+        self._frozen = False
 
     def kill(self) -> None:
         """End the instance without a signal it could hear."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def terminate(self) -> Exit:
         """End the instance as the platform does: SIGTERM, the grace, SIGKILL."""
+        if self._frozen:
+            self._wake()
         process, began = self.process, time.monotonic()
         self._send_sigterm()
         try:
@@ -173,10 +203,46 @@ class Emulator(ABC):
         """Signal the first process; a platform that signals the group overrides it."""
         self.process.send_signal(signal.SIGTERM)
 
+    def _wake(self) -> None:
+        """
+        Thaw, and wait until every process has slept for a few milliseconds.
+
+        Before that Linux may hand SIGTERM to another thread, or CPython be about to
+        block, and a handler in Python would not run: a SIGSTOP's doing, no platform's.
+        """
+        self.thaw()
+        deadline = time.monotonic() + _WAKE_TIMEOUT
+        asleep = 0
+        while asleep < _WAKE_LOOKS and time.monotonic() < deadline:
+            time.sleep(0.001)
+            asleep = asleep + 1 if self._states() <= {"S", "Z"} else 0
+
+    def _states(self) -> set[str]:
+        """Return the states of the instance's processes; a dead one is a ``Z``."""
+        states = set()
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = path.read_text().rpartition(")")[2].split()
+                if int(fields[2]) == self.process.pid:
+                    states.add(fields[0])
+        return states
+
+    @staticmethod
+    def machine_environ() -> dict[str, str]:
+        """Return this process's environment without any platform's own variables."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_FOREIGN) and name not in _FOREIGN_NAMES
+        }
+
     def _spawn(
         self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path
     ) -> None:
         """Start ``argv`` in a process group of its own, its output collected."""
+        if self._output is None:
+            self._output = tempfile.TemporaryFile()
+        self._frozen = False
         self._started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603  reason: the caller's own program
             argv,
@@ -209,4 +275,6 @@ class Emulator(ABC):
     def close(self) -> None:
         """Kill what is left of the instance and let go of its resources."""
         self.kill()
-        self._output.close()
+        if self._output is not None:
+            self._output.close()
+            self._output = None

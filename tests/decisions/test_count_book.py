@@ -80,9 +80,7 @@ class Book(RuleBasedStateMachine):
 
 
 TestBook = Book.TestCase
-TestBook.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, derandomize=True
-)
+TestBook.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_nothing_counted_is_nothing_to_send() -> None:

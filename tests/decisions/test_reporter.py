@@ -28,7 +28,11 @@ def test_a_trouble_is_told_once(said) -> None:
     for number in range(3):
         reporter.warn("disk", "full: %s", number)
 
-    assert [("WARNING", "full: 0"), ("DEBUG", "full: 1"), ("DEBUG", "full: 2")] == said()
+    assert [
+        ("WARNING", "full: 0"),
+        ("DEBUG", "full: 1"),
+        ("DEBUG", "full: 2"),
+    ] == said()
 
 
 def test_the_end_of_a_trouble_is_told_once(said) -> None:
@@ -40,7 +44,11 @@ def test_the_end_of_a_trouble_is_told_once(said) -> None:
     reporter.passed("disk", "free again: %s", 8)
     reporter.warn("disk", "full")
 
-    assert [("WARNING", "full"), ("INFO", "free again: 7"), ("WARNING", "full")] == said()
+    assert [
+        ("WARNING", "full"),
+        ("INFO", "free again: 7"),
+        ("WARNING", "full"),
+    ] == said()
 
 
 def test_troubles_are_told_apart(said) -> None:
@@ -56,7 +64,7 @@ def test_troubles_are_told_apart(said) -> None:
 def test_a_trouble_may_bring_its_traceback(caplog) -> None:
     """Where an exception is handled, the log may show it."""
     try:
-        raise OSError("no")  # noqa: EM101, TRY301  reason: any exception will do
+        raise OSError("no")  # noqa: TRY301  reason: any exception will do
     except OSError:
         Reporter().warn("disk", "full", exc_info=True)
 

@@ -302,9 +302,7 @@ def test_a_base_exception_is_no_fault(calls) -> None:
 def test_an_observer_of_any_kind_is_heard_of() -> None:
     """An object, a class or a module's namespace: whatever has marked functions."""
     heard = []
-    namespace = SimpleNamespace(
-        after_refresh=hookimpl(lambda outcome: heard.append(outcome))
-    )
+    namespace = SimpleNamespace(after_refresh=hookimpl(heard.append))
     plugins = Plugins(Local(), [("log", namespace)])
     plugins.after_refresh(SESSION, "changed", 0.0)
 

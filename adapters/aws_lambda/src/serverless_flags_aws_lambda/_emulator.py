@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serverless_flags import EmulatorError
@@ -28,11 +27,6 @@ from serverless_flags_aws_lambda._runtime_api import RuntimeApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-_WAKE_TIMEOUT = 0.1
-"""Seconds; a busy main thread never sleeps, and needs no waking."""
-_WAKE_LOOKS = 5
-"""How often in a row, a millisecond apart, the main thread must be asleep."""
 
 
 class LambdaEmulator(Emulator):
@@ -221,20 +215,6 @@ class LambdaEmulator(Emulator):
         with contextlib.suppress(ProcessLookupError):
             self.thaw()
 
-    def _wake(self) -> None:
-        """
-        Thaw, and wait until the main thread has slept for a few milliseconds.
-
-        Before that Linux may hand SIGTERM to another thread, or CPython be about to
-        block, and a handler in Python would not run: a SIGSTOP's doing, not Lambda's.
-        """
-        self._thaw_if_alive()
-        deadline = time.monotonic() + _WAKE_TIMEOUT
-        asleep = 0
-        while asleep < _WAKE_LOOKS and time.monotonic() < deadline:
-            time.sleep(0.001)
-            asleep = asleep + 1 if _read_stat(self.process.pid)[0] == "S" else 0
-
     # -- the end -------------------------------------------------------------------
     def terminate(self) -> Exit:
         """End the idle instance: SIGTERM only if an extension is registered."""
@@ -246,25 +226,20 @@ class LambdaEmulator(Emulator):
             began = time.monotonic()
             self.kill()
             return Exit(self.process.returncode, time.monotonic() - began, killed=True)
-        self._wake()
         ended = super().terminate()
         if not self.options.managed:
             return ended
         # The parent of the workers dies at once; what counts is when they are gone.
         began = time.monotonic() - ended.seconds
         limit = self.shutdown_grace - ended.seconds
-        gone = self.lifecycle.wait(lambda: not _count_members(self.process.pid), limit)
-        self._kill_group()
+        gone = self.lifecycle.wait(lambda: self._states() <= {"Z"}, limit)
+        self.kill()
         return Exit(ended.code, time.monotonic() - began, killed=not gone)
 
     def _send_sigterm(self) -> None:
         """Signal the whole group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
-
-    def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill what is left of the instance and let go of its resources."""
@@ -274,28 +249,9 @@ class LambdaEmulator(Emulator):
     def _release(self) -> None:
         """Kill what is left of the last instance, workers included."""
         self.kill()
-        if self._process is not None and self.options.managed:
-            self._kill_group()
         if self._api is not None:
             self._api.close()
             self._api = None
-
-
-def _read_stat(pid: int) -> tuple[str, int]:
-    """Return the state and the process group of ``pid``; a zombie's when it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return "Z", 0
-    state, _, group = stat.rpartition(")")[2].split()[:3]
-    return state, int(group)
-
-
-def _count_members(group: int) -> int:
-    """Count the living processes of ``group``; one not yet reaped is dead."""
-    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-    stats = [_read_stat(pid) for pid in pids]
-    return sum(state != "Z" and each == group for state, each in stats)
 
 
 def _error(kind: str, message: str) -> tuple[bool, bytes]:

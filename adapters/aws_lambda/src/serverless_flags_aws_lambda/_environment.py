@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from serverless_flags import EmulatorError
+from serverless_flags.testing import Emulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from serverless_flags_aws_lambda._options import Options
 
 REGION = "eu-west-1"
-_FOREIGN = ("AWS_", "LAMBDA_", "FUNCTION_", "FUNCTIONS_", "K_", "WEBSITE_")
-"""Prefixes of variables by which this machine could pass for a platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,7 @@ def build_environ(
         options: the emulator's.
         version: of the instance's Python.
     """
-    machine = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(_FOREIGN)
-    }
+    machine = Emulator.machine_environ()
     path = [str(task_root), *filter(None, [machine.get("PYTHONPATH")])]
     return {
         **machine,

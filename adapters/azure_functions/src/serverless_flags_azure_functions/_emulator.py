@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,6 @@ HOST = "127.0.0.1"
 
 REQUEST_TIMEOUT = 60.0
 """Seconds until a request without an answer is given up."""
-
-_FOREIGN = (
-    *("AWS_", "AZURE_", "AzureWebJobs", "CLOUD_RUN_", "CONTAINER_APP_", "FUNCTION_"),
-    *("FUNCTIONS_", "K_", "LAMBDA_", "PYTHON_", "WEBSITE_"),
-)
 
 _METADATA: Mapping[str, Mapping[str, object]] = {
     "queueTrigger": {"Id": "1", "DequeueCount": 1, "PopReceipt": "1"},
@@ -98,14 +92,9 @@ class FunctionsHost(Emulator):
 
     def _instance_environ(self) -> dict[str, str]:
         """Return this process's environment with Azure's in place of any cloud's."""
-        environ = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_FOREIGN)
-        }
         directory = self.module_path.parent
         return {
-            **environ,
+            **self.machine_environ(),
             "AzureWebJobsScriptRoot": str(directory),
             "FUNCTIONS_APPLICATION_DIRECTORY": str(directory),
             "FUNCTIONS_EXTENSION_VERSION": "~4",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -38,23 +37,6 @@ _SERVER_NAMES: Mapping[str, str] = {
     "sync": "gunicorn sync",
     "uvicorn": "uvicorn",
     "debug": "werkzeug",
-}
-
-_FOREIGN = ("AWS_", "CLOUD_RUN_", "FUNCTION", "GUNICORN_", "K_", "LAMBDA_", "WEBSITE_")
-"""What the variables of clouds and servers start with: an instance has its own."""
-
-_FOREIGN_NAMES = {
-    "DEBUG",
-    "ENTRY_POINT",
-    "GCP_PROJECT",
-    "HOST",
-    "LOG_EXECUTION_ID",
-    "PORT",
-    "THREADED_TIMEOUT_ENABLED",
-    "THREADS",
-    "WERKZEUG_RUN_MAIN",
-    "WERKZEUG_SERVER_FD",
-    "WORKERS",
 }
 
 _VERSIONS = """
@@ -140,13 +122,8 @@ class FunctionsFramework(Emulator):
 
     def _instance_environ(self) -> dict[str, str]:
         """Return this process's environment with Google's in place of any cloud's."""
-        environ = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_FOREIGN) and name not in _FOREIGN_NAMES
-        }
         return {
-            **environ,
+            **self.machine_environ(),
             "FUNCTION_TARGET": self.function,
             "FUNCTION_SIGNATURE_TYPE": self.signature_type,
             "K_SERVICE": self.function,
