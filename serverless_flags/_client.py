@@ -71,7 +71,7 @@ class StateClient(FlagClient, Protocol):
     """A client whose state the session brings and whose counts the session takes."""
 
     def take_state(self, body: str) -> None:
-        """Evaluate from ``body`` from now on."""
+        """Evaluate from ``body`` from now on; a ValueError says why it cannot be."""
 
     def take_counts(self) -> dict[str, Any] | None:
         """Return what was counted since the last call, None when nothing was."""

@@ -77,7 +77,7 @@ class Duties:
         if due is Due.BESIDE:
             return Plan(beside=beside)
         seconds = self._settings.refresh_timeout - moment.since(refresh.began)
-        wait = Wait(refresh, _within(seconds, remaining), self._look_again)
+        wait = Wait(refresh, within(seconds, remaining), self._look_again)
         return Plan(wait, beside)
 
     def _look_again(self) -> None:
@@ -104,13 +104,13 @@ class Duties:
         if terminating or self._flusher.due_at_end(self._clock()):
             flush = self._start_flush()
             if flush is not None:
-                return Wait(flush, _within(self._settings.flush_timeout, remaining))
+                return Wait(flush, within(self._settings.flush_timeout, remaining))
         if plan.beside is None or plan.beside.ended:
             return None
         if plan.first is not None and not plan.first.what.ended:
             return None  # the function has waited for it already
         seconds = min(WAIT_AT_END, self._settings.refresh_timeout)
-        return Wait(plan.beside, _within(seconds, remaining))
+        return Wait(plan.beside, within(seconds, remaining))
 
     def _start_flush(self) -> Errand | None:
         flight = self._flusher.collect()
@@ -120,7 +120,8 @@ class Duties:
         return Errand(lambda: self._flusher.send(flight, limit)).start()
 
 
-def _within(seconds: float, remaining: float | None) -> float:
+def within(seconds: float, remaining: float | None) -> float:
+    """Return ``seconds``, or what is left of an invocation's time if that is less."""
     if remaining is None:
         return seconds
     return min(seconds, max(0.0, remaining - MARGIN))

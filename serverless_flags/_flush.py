@@ -130,7 +130,8 @@ class Flusher:
         others = list(self._in_flight)
         flushed = self.flush(timeout)
         for other in others:
-            other.landed.wait(max(0.0, deadline - time.monotonic()))
+            landed = other.landed.wait(max(0.0, deadline - time.monotonic()))
+            flushed = flushed and landed
         left = deadline - time.monotonic()
         if others and self.counts.waiting and left > 0:
             flushed = self.flush(left)

@@ -57,6 +57,7 @@ class Instance:
         self._lock = threading.Lock()
         self._started = Waitable()
         self._connected: set[str] = set()
+        self._why_deaf = "the platform gives no signal here"
         self._connecting = threading.Lock()
         self._backend: Backend | None = None
 
@@ -84,8 +85,9 @@ class Instance:
                 return
             platform = plugins.platform
             signals.connect_exit(session, grace=platform.shutdown_grace)
-            heard = plugins.connect_instance(session, at)
+            heard, why = plugins.connect_instance(session, at)
             self.signal = self.signal or heard or platform.ends_in_order
+            self._why_deaf = why or self._why_deaf
             self._connected.add(at)
         if self.flusher is not None:
             self.flusher.interval = self.flush_interval
@@ -102,7 +104,7 @@ class Instance:
             return "connected"
         if not self._connected:
             return "not connected yet: nothing was wrapped or invoked"
-        return "not connected: the platform gives no signal here"
+        return f"not connected: {self._why_deaf}"
 
     @property
     def flush_interval(self) -> float:
@@ -142,10 +144,12 @@ class Instance:
         """Whether the start is over, well or not."""
         return self._started.ended
 
-    async def start_beside(self, session: FlagSession, plugins: Plugins) -> None:
+    async def start_beside(
+        self, session: FlagSession, plugins: Plugins, timeout: float
+    ) -> None:
         """Start without blocking the running loop: the imports take 200 ms."""
         if self._phase is State.NEW:
-            Errand(lambda: self.start(session, plugins)).start()
+            Errand(lambda: self.start(session, plugins, timeout)).start()
         await self._started.wait_async(STUCK)
 
     def _start(

@@ -54,9 +54,9 @@ class Plugins:
                 _register(manager, plugin, name)
         _register(manager, platform, platform.name)
         self._hooks = {name: _bound(manager, name) for name in _hook_names()}
-        self._read = self._hooks["read_invocation"]
-        self._begin = self._hooks["begin_invocation"]
-        self._end = self._hooks["end_invocation"]
+        self._read = _quick(self._hooks["read_invocation"], "args", "kwargs")
+        self._begin = _quick(self._hooks["begin_invocation"], "invocation")
+        self._end = _quick(self._hooks["end_invocation"], "invocation")
 
     def prepare_function(self, func: object, wrapper: Callable[..., Any]) -> None:
         """Let the platform see what is wrapped; its TypeError is for the user."""
@@ -68,18 +68,20 @@ class Plugins:
             except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
                 self._fault(hook, "prepare_function")
 
-    def connect_instance(self, session: FlagSession, at: str) -> bool:
-        """Connect the platform's signals; whether the session will hear of its end."""
+    def connect_instance(self, session: FlagSession, at: str) -> tuple[bool, str]:
+        """Connect the platform's signals; will the end be heard, and why not?"""
         given = {"session": session, "platform": self.platform, "at": at}
-        return any(self._call_all("connect_instance", **given))
+        answers = self._call_all("connect_instance", **given)
+        whys = [answer for answer in answers if isinstance(answer, str)]
+        return any(answer is True for answer in answers), "; ".join(whys)
 
     def read_invocation(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Invocation:
         """Return what the platform knows of an invocation, or an empty one."""
-        for hook in self._read:
+        for read, hook in self._read:
             try:
-                invocation = hook(args=args, kwargs=kwargs)
+                invocation = read(args, kwargs)
             except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
                 self._fault(hook, "read_invocation")
                 continue
@@ -89,13 +91,19 @@ class Plugins:
 
     def begin_invocation(self, invocation: Invocation) -> None:
         """Tell all that an invocation begins."""
-        if self._begin:
-            self._call_all("begin_invocation", invocation=invocation)
+        for begin, hook in self._begin:
+            try:
+                begin(invocation)
+            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+                self._fault(hook, "begin_invocation")
 
     def end_invocation(self, invocation: Invocation) -> None:
         """Tell all that an invocation ends."""
-        if self._end:
-            self._call_all("end_invocation", invocation=invocation)
+        for end, hook in self._end:
+            try:
+                end(invocation)
+            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+                self._fault(hook, "end_invocation")
 
     def after_refresh(self, session: FlagSession, outcome: str, seconds: float) -> None:
         """Tell the observers what a refresh came to."""
@@ -294,6 +302,27 @@ def _bound(manager: pluggy.PluginManager, hook: str) -> list[_Bound]:
         _Bound(impl.plugin_name, impl.function, tuple(impl.argnames))
         for impl in reversed(caller.get_hookimpls())
     ]
+
+
+def _quick(
+    hooks: Sequence[_Bound], *arguments: str
+) -> list[tuple[Callable[..., Any], _Bound]]:
+    """Bind hooks of the hot path so that they can be called by position."""
+    return [
+        (
+            hook.call
+            if hook.arguments == arguments
+            else _by_position(hook, [arguments.index(name) for name in hook.arguments]),
+            hook,
+        )
+        for hook in hooks
+    ]
+
+
+def _by_position(hook: _Bound, positions: Sequence[int]) -> Callable[..., Any]:
+    if not positions:
+        return lambda *_given: hook.call()
+    return lambda *given: hook.call(*[given[position] for position in positions])
 
 
 def _hook_names() -> list[str]:

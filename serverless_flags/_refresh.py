@@ -167,6 +167,8 @@ class Refresher:
             return None
         try:
             self._client.take_state(fetched.body)
+        except ValueError as error:
+            return f"the flags could not be taken: {str(error)[:200]}"
         except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
             return f"the flags could not be taken: {type(error).__name__}"
         return None

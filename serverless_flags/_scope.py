@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._duties import NOTHING_DUE
+from serverless_flags._duties import NOTHING_DUE, within
 from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Scope:
             instance = self._open()
             if instance is not None:
                 if not instance.started:
-                    self._session.start()
+                    self._session.start(self._start_timeout(instance))
                 first = self._begin(instance)
                 if first is not None:
                     first.what.wait(first.seconds)
@@ -120,7 +120,11 @@ class Scope:
             instance = self._open()
             if instance is not None:
                 if not instance.started:
-                    await instance.start_beside(self._session, self._session.plugins)
+                    await instance.start_beside(
+                        self._session,
+                        self._session.plugins,
+                        self._start_timeout(instance),
+                    )
                 first = self._begin(instance)
                 if first is not None:
                     await first.what.wait_async(first.seconds)
@@ -187,6 +191,10 @@ class Scope:
             self._session._scope.set(None)  # noqa: SLF001  reason: the session's own room
         if self._instance is not None:
             self._session.plugins.end_invocation(self.invocation)
+
+    def _start_timeout(self, instance: Instance) -> float:
+        """Return ``start_timeout``, or what the invocation has left of its time."""
+        return within(instance.settings.start_timeout, self._remaining())
 
     def _remaining(self) -> float | None:
         remaining = self.invocation.remaining_time

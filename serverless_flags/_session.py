@@ -230,6 +230,18 @@ class FlagSession:
             self._plugins.disconnect_instance(self, reason)
         return flushed
 
+    def renew(self) -> None:
+        """
+        Lead back to NEW, for adapters whose platform copies a running process.
+
+        A copy must not send the original's counts, use its connections or carry its
+        identity. A fork needs no call: it is noticed.
+        """
+        self._pid = os.getpid()
+        self._discovering = threading.Lock()
+        self._instance.abandon()
+        self._instance = Instance(self._settings)
+
     def _grace(self, timeout: float | None) -> float:
         return self.plugins.platform.shutdown_grace if timeout is None else timeout
 
@@ -291,15 +303,8 @@ class FlagSession:
     def _current(self) -> Instance:
         """Return this process's instance, a new one after a fork Python did not see."""
         if os.getpid() != self._pid:
-            self._renew()
+            self.renew()
         return self._instance
-
-    def _renew(self) -> None:
-        """Lead back to NEW: after a fork nothing of the parent's is ours."""
-        self._pid = os.getpid()
-        self._discovering = threading.Lock()
-        self._instance.abandon()
-        self._instance = Instance(self._settings)
 
     def __enter__(self) -> Self:
         self.start()
@@ -345,4 +350,4 @@ def _hook_fork() -> None:
 
 def _after_fork() -> None:
     for session in list(_sessions):
-        session._renew()  # noqa: SLF001  reason: this module's own
+        session.renew()

@@ -51,13 +51,14 @@ class HookSpecs:
     @hookspec
     def connect_instance(
         self, session: FlagSession, platform: Platform, at: str
-    ) -> bool | None:
+    ) -> bool | str | None:
         """
         Connect the platform's signals; called once per process for each ``at``.
 
         ``at`` is ``"wrap"`` (while the user's module is imported) or
         ``"first_invocation"``. Return True when the session will be told of the
-        instance's end; as long as no call has, every invocation ends with a flush.
+        instance's end, or a text that says why not. As long as no call has returned
+        True, every invocation ends with a flush.
         """
 
     @hookspec

@@ -40,6 +40,7 @@ class _Hub:
             weakref.WeakKeyDictionary()
         )
         self.installed = False
+        self.main_thread = threading.main_thread().ident
         self.previous: Any = None
         self.sockets: tuple[socket.socket, socket.socket] | None = None
 
@@ -67,10 +68,7 @@ class _Hub:
 
     def rearm(self) -> None:
         """Point the wakeup fd at the watcher again."""
-        if (
-            self.sockets is not None
-            and threading.current_thread() is threading.main_thread()
-        ):
+        if self.sockets is not None and threading.get_ident() == self.main_thread:
             signal.set_wakeup_fd(self.sockets[1].fileno(), warn_on_full_buffer=False)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:

@@ -152,15 +152,16 @@ class UnleashApi:
 def check_state(body: bytes) -> Fetched:
     """Check that a body is the state of flags, so that no other reaches an engine."""
     try:
-        state = json.loads(body)
-    except ValueError:
+        text = body.decode("utf-8-sig")
+        state = json.loads(text)
+    except (ValueError, RecursionError):
         return Fetched(error="the answer is not JSON; is the url the one of the API?")
     features = state.get("features") if isinstance(state, dict) else None
     if isinstance(features, list) and all(map(_is_feature, features)):
-        return Fetched(body=body.decode(), flags=len(features))
+        return Fetched(body=text, flags=len(features))
     events = state.get("events") if isinstance(state, dict) else None
     if isinstance(events, list) and all(isinstance(event, dict) for event in events):
-        return Fetched(body=body.decode())
+        return Fetched(body=text)
     return Fetched(error="the answer holds no features; is the url the one of the API?")
 
 
@@ -169,7 +170,7 @@ def read_snapshot(path: str) -> Fetched:
     try:
         with open(path, "rb") as file:
             body = file.read(MOST_SNAPSHOT + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return Fetched(error=f"the snapshot cannot be read: {error}")
     if len(body) > MOST_SNAPSHOT:
         return Fetched(error=f"the snapshot is larger than {MOST_SNAPSHOT} bytes")
@@ -188,7 +189,7 @@ def _is_feature(feature: Any) -> bool:
         isinstance(feature, dict)
         and isinstance(feature.get("name"), str)
         and isinstance(feature.get("enabled"), bool)
-        and isinstance(feature.get("strategies", []), list)
+        and isinstance(feature.get("strategies"), list)
     )
 
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._client import Backend
+from serverless_flags._report import logger
 from serverless_flags._version import __version__
 from serverless_flags.clients._unleash_api import Identity, UnleashApi, read_snapshot
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 FEATURES = "/client/features"
 """UnleashClient's cache key of the state (``UnleashClient.constants.FEATURES_URL``)."""
+
+
+PARTLY = "Engine state was updated"
+"""How the engine begins when it took a state of which it cannot evaluate all."""
 
 
 def unleash_backend(settings: Settings, app_name: str) -> Backend:
@@ -71,14 +76,32 @@ class UnleashFlagClient:
         self.get_variant: Callable[..., dict[str, Any]] = self._client.get_variant
         # Public API would send; see tests/clients/test_unleash_contract.py
         self._engine = self._client._engine  # noqa: SLF001  reason: above
+        self._engine.take_state = self._hand_over  # its own drops the answer
+        self._refusal: str | None = None
 
     def take_state(self, body: str) -> None:
         """Hand the state to the engine, exactly once."""
+        self._refusal = "the engine was not asked"
         self._cache.set(FEATURES, body)
         if self._scheduler.jobs:
             self._scheduler.jobs[0].run()
         else:
             self._client.initialize_client(fetch_toggles=False)
+        if self._refusal is not None:
+            raise ValueError(self._refusal)
+
+    def _hand_over(self, body: str) -> None:
+        """Do as the engine's own ``take_state`` does, and keep what it answers."""
+        engine = self._engine
+        pointer = engine.lib.take_state(engine.state, body.encode())
+        with engine.materialize_pointer(pointer, list) as response:
+            complaint = response.error_message
+        if complaint is None or complaint.startswith(PARTLY):
+            engine.custom_strategy_handler.update_strategies(body)
+            if complaint is not None:
+                logger.warning("%s", complaint[:500])
+            complaint = None
+        self._refusal = complaint
 
     def take_counts(self) -> dict[str, Any] | None:
         """Drain the engine's counts."""

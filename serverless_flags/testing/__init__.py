@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._freshness import Instant
+from serverless_flags.clients.memory import MemoryClient
 from serverless_flags.exceptions import MissingDependencyError
 from serverless_flags.testing._adapters import emulate
 from serverless_flags.testing.emulator import Answer, Emulator, Exit
@@ -18,6 +20,8 @@ __all__ = [
     "Emulator",
     "Exit",
     "FlagServer",
+    "Instant",
+    "MemoryClient",
     "Recorded",
     "emulate",
 ]

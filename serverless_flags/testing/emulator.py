@@ -27,7 +27,7 @@ START_TIMEOUT = 30.0
 
 _FOREIGN = (
     *("AWS_", "AZURE_", "AzureWebJobs", "CLOUD_RUN_", "CONTAINER_APP_", "FUNCTION"),
-    *("GCF_", "GUNICORN_", "K_", "LAMBDA_", "PYTHON_", "WEBSITE_"),
+    *("GCF_", "GUNICORN_", "K_", "LAMBDA_", "PYTHON_", "WEBSITE_", "WERKZEUG_"),
 )
 """What the variables of clouds and servers start with: an instance has its own."""
 
@@ -241,7 +241,7 @@ class Emulator(ABC):
     ) -> None:
         """Start ``argv`` in a process group of its own, its output collected."""
         if self._output is None:
-            self._output = tempfile.TemporaryFile()
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115  reason: lives as long as the instance
         self._frozen = False
         self._started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603  reason: the caller's own program

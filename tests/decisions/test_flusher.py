@@ -25,6 +25,8 @@ class Flushing:
         self.observed: list[tuple[str, float]] = []
         self.flusher = Flusher(
             upstream,
+            flush_timeout=0.3,
+            request_timeout=2.0,
             clock=clock,
             reporter=Reporter(),
             observe=lambda *observed: self.observed.append(observed),
@@ -79,13 +81,36 @@ class TestWhen:
         it = flushing(DOWN, counts=[bucket(a=1)])
         it.flusher.flush(1.0)
         it.flusher.interval = 10.0
-
         assert not it.flusher.due(clock.advance(59))
-        assert it.flusher.due(clock.advance(1))
-        it.flusher.flush  # noqa: B018
         it.flusher.interval = 0.0
-        it.flusher.backoff.fail(clock())
         assert not it.flusher.due_at_end(clock())
+
+        assert it.flusher.due_at_end(clock.advance(1))
+        it.flusher.interval = 10.0
+        assert it.flusher.due(clock())
+
+    def test_a_failure_that_a_freeze_cut_off_says_nothing(
+        self, flushing, clock, bucket
+    ) -> None:
+        """The server could not answer an instance that did not run."""
+        it = flushing(lambda: (clock.advance(600), DOWN)[1], counts=[bucket(a=1)])
+        it.flusher.flush(1.0)
+
+        assert it.flusher.due_at_end(clock())
+        assert it.flusher.last_error == DOWN.error
+        assert it.flusher.counts.waiting
+
+    @pytest.mark.parametrize(
+        ("age", "due"), [(0.3, True), (0.31, False), (2.0, False), (2.1, True)]
+    )
+    def test_a_slow_server_is_waited_for_once(
+        self, flushing, clock, bucket, age, due
+    ) -> None:
+        """While one flush hangs, invocations do not wait for another; nor for ever."""
+        it = flushing(counts=[bucket(a=1)])
+        assert it.flusher.collect() is not None
+
+        assert due is it.flusher.due_at_end(clock.advance(age))
 
     def test_without_client_or_server_nothing_is_due(
         self, server, client, clock
@@ -150,6 +175,20 @@ class TestWhat:
         assert word == it.observed[0][0]
         counts = it.flusher.counts
         assert 2 == counts.unknown + counts.uncounted
+
+    def test_a_fault_while_collecting_sends_nothing(self, flushing, client) -> None:
+        """Whoever waits for the end does not wait for a flush that never left."""
+
+        def fail():
+            raise KeyError
+
+        it = flushing()
+        client.take_counts = fail
+        with pytest.raises(KeyError):
+            it.flusher.flush(1.0)
+        client.take_counts = lambda: None
+
+        assert it.flusher.finish(0.0)
 
     def test_a_fault_while_sending_books_the_counts(self, flushing, bucket) -> None:
         """Nobody knows whether they were taken, so they are not sent again."""
@@ -243,7 +282,7 @@ class TestTheEnd:
         """The grace is a bound; what has no answer by then is not called sent."""
         it, _ = under_way(DOWN)
 
-        assert it.flusher.finish(0.05)  # nothing of its own was left to send
+        assert not it.flusher.finish(0.05)
         assert [{"a": 1}] == it.sent()
 
     def test_after_the_grace_nothing_is_sent(self, under_way, monkeypatch) -> None:

@@ -146,12 +146,17 @@ class TestAnswers:
         assert refresh.ended
         assert not refresh.confirmed
 
-    def test_a_state_that_cannot_be_taken_is_a_failure(self, refreshing) -> None:
+    @pytest.mark.parametrize(
+        ("error", "why"), [(ValueError("no JSON"), "no JSON"), (KeyError("x"), "KeyError")]
+    )
+    def test_a_state_that_cannot_be_taken_is_a_failure(
+        self, refreshing, error, why
+    ) -> None:
         """Its ETag is not kept, so the whole state is asked for again."""
         it = refreshing(ONE, ONE)
-        it.client.error = ValueError("no JSON")
+        it.client.error = error
         it.refresh()
-        assert ("none", None, "the flags could not be taken: ValueError") == it.sees()
+        assert ("none", None, f"the flags could not be taken: {why}") == it.sees()
         it.client.error = None
         it.refresh()
 
@@ -226,6 +231,22 @@ class TestOneAtATime:
 
         assert ("server", 2, None) == it.sees()
         assert not it.refresher.freshness.backoff.holds(clock())
+
+    @pytest.mark.parametrize("seconds", [0, 600])
+    def test_a_failure_that_a_freeze_cut_off_says_nothing(
+        self, refreshing, clock, caplog, seconds
+    ) -> None:
+        """An instance that did not run, or has asked again, blames no server."""
+        it = refreshing(lambda: (clock.advance(seconds), DOWN)[1])
+        frozen, _ = it.refresher.claim(clock())
+        if not seconds:
+            it.refresher.claim(clock.advance(600))
+        it.refresher.run(frozen)
+
+        assert ("none", None, "the server answered 503") == it.sees()
+        assert not it.refresher.freshness.backoff.holds(clock())
+        assert [] == caplog.messages
+        assert ["failed"] == [outcome for outcome, _ in it.observed]
 
     def test_unchanged_says_nothing_of_other_flags(self, refreshing, clock) -> None:
         """A 304 confirms the flags it was asked about, not those taken meanwhile."""

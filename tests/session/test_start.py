@@ -409,6 +409,6 @@ def test_a_new_session_survives_a_fork(cloud):
     """A session that has not started has nothing to let go of."""
     flags = FlagSession(client="memory", plugins=[cloud()])
 
-    flags._renew()
+    flags.renew()
 
     assert State.NEW is flags.status.state
