@@ -162,7 +162,7 @@ def check_state(body: bytes) -> Fetched:
     events = state.get("events") if isinstance(state, dict) else None
     if isinstance(events, list) and all(isinstance(event, dict) for event in events):
         return Fetched(body=text)
-    return Fetched(error="the answer holds no features; is the url the one of the API?")
+    return Fetched(error="the answer is no state of flags; is the url the one of the API?")
 
 
 def read_snapshot(path: str) -> Fetched:

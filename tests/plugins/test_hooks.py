@@ -112,15 +112,20 @@ def test_hook_prepare_function(calls, caplog) -> None:
 
 @pytest.mark.parametrize(
     ("answers", "connected"),
-    [((None, None), False), ((True, None), True), ((False, True), True)],
+    [
+        ((None, None), (False, "")),
+        ((True, None), (True, "")),
+        ((False, True), (True, "")),
+        (("too late", None), (False, "too late")),
+    ],
 )
 def test_hook_connect_instance(calls, answers, connected) -> None:
-    """All get the session, the platform and the moment; one yes is enough."""
+    """All get the session, the platform and the moment; one True is enough."""
     plugins, platform, observer = calls(
         *({"connect_instance": answer} for answer in answers)
     )
 
-    assert connected is plugins.connect_instance(SESSION, "wrap")
+    assert connected == plugins.connect_instance(SESSION, "wrap")
     assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.heard
     assert observer.heard == platform.heard
 
@@ -270,7 +275,7 @@ def test_a_platform_without_hooks_costs_nothing() -> None:
     plugins.after_flush(SESSION, "kept", 0.0)
     plugins.disconnect_instance(SESSION, "close")
 
-    assert plugins.connect_instance(SESSION, "wrap") is False
+    assert (False, "") == plugins.connect_instance(SESSION, "wrap")
     assert Invocation() == plugins.read_invocation((), {})
 
 
@@ -302,7 +307,11 @@ def test_a_base_exception_is_no_fault(calls) -> None:
 def test_an_observer_of_any_kind_is_heard_of() -> None:
     """An object, a class or a module's namespace: whatever has marked functions."""
     heard = []
-    namespace = SimpleNamespace(after_refresh=hookimpl(heard.append))
+
+    def after_refresh(outcome: str) -> None:
+        heard.append(outcome)
+
+    namespace = SimpleNamespace(after_refresh=hookimpl(after_refresh))
     plugins = Plugins(Local(), [("log", namespace)])
     plugins.after_refresh(SESSION, "changed", 0.0)
 

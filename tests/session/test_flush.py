@@ -53,6 +53,16 @@ def test_without_a_signal_every_invocation_ends_with_a_flush(
     )
 
 
+def test_a_platform_may_say_why_its_end_is_not_heard(make, cloud, handler_of):
+    """The status repeats the adapter's own reason."""
+    flags = make(cloud(connects="the worker imports off the main thread"))
+    handler_of(flags)()
+
+    expected = "not connected: the worker imports off the main thread"
+    assert expected == flags.status.termination
+    assert 0 == flags.status.flush_interval
+
+
 def test_an_explicit_interval_wins(make, server, cloud, handler_of):
     """A user who sets flush_interval has it, signal or not."""
     flags = make(cloud(connects=None), flush_interval=30)
