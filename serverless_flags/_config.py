@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from serverless_flags._freshness import Instant
     from serverless_flags.platform import Invocation
 
-CLIENTS = ("unleash", "memory")
+UNLEASH = ("unleash", "lean")
+"""Names of flag clients that ask an Unleash server."""
+
+CLIENTS = (*UNLEASH, "memory")
 """Names of flag clients; an object with ``is_enabled`` and ``get_variant`` does too."""
 
 ENVIRONMENT = {

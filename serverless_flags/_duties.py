@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from serverless_flags._flush import Flusher
     from serverless_flags._refresh import Refresh, Refresher
 
+    Remaining = Callable[[], float | None]
+    """Seconds that are left of an invocation; asked only where something waits."""
+
 WAIT_AT_END = 0.25
 """Seconds an invocation waits at its end for what it began in parallel."""
 
@@ -65,7 +68,7 @@ class Duties:
         self._settings = settings
         self._clock = clock
 
-    def begin(self, remaining: float | None) -> Plan:
+    def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
         moment = self._clock()
         due, flush = self._refresher.due(moment), self._flusher.due(moment)
@@ -98,10 +101,10 @@ class Duties:
         return Errand(work).start()
 
     def finish(
-        self, plan: Plan, remaining: float | None, *, terminating: bool
+        self, plan: Plan, remaining: Remaining, *, terminating: bool
     ) -> Wait | None:
         """Say what an invocation has to wait for at its end."""
-        if terminating or self._flusher.due_at_end(self._clock()):
+        if terminating or self._flusher.due_at_end():
             flush = self._start_flush()
             if flush is not None:
                 return Wait(flush, within(self._settings.flush_timeout, remaining))
@@ -120,8 +123,7 @@ class Duties:
         return Errand(lambda: self._flusher.send(flight, limit)).start()
 
 
-def within(seconds: float, remaining: float | None) -> float:
+def within(seconds: float, remaining: Remaining) -> float:
     """Return ``seconds``, or what is left of an invocation's time if that is less."""
-    if remaining is None:
-        return seconds
-    return min(seconds, max(0.0, remaining - MARGIN))
+    left = remaining()
+    return seconds if left is None else min(seconds, max(0.0, left - MARGIN))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Waitable:
@@ -60,6 +61,14 @@ class Waitable:
         finally:
             timer.cancel()
         return self.ended
+
+
+def wait_for_all(parts: Sequence[Waitable], timeout: float) -> bool:
+    """Wait at most ``timeout`` seconds in all; return whether each has ended."""
+    deadline = time.monotonic() + timeout
+    for part in parts:
+        part.wait(deadline - time.monotonic())
+    return all(part.ended for part in parts)
 
 
 class Errand(Waitable):

@@ -68,11 +68,12 @@ class Flusher:
             return False
         return moment.since(self._last) >= self.interval
 
-    def due_at_end(self, moment: Instant) -> bool:
+    def due_at_end(self) -> bool:
         """Whether every invocation ends with a flush, and the server may be asked."""
-        if self.interval > 0 or self.backoff.holds(moment):
+        if self.interval > 0:
             return False
-        return not self._stuck(moment)
+        moment = self._clock()
+        return not self.backoff.holds(moment) and not self._stuck(moment)
 
     def _stuck(self, moment: Instant) -> bool:
         """Whether an invocation has waited for the server in vain just now."""

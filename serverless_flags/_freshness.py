@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import random
+import os
 import time
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,6 +39,11 @@ def now() -> Instant:
     return Instant(time.monotonic(), time.time())
 
 
+def _uniform() -> float:
+    """Return a number in [0, 1) from the kernel: copies of a process must differ."""
+    return int.from_bytes(os.urandom(7), "big") / 2**56
+
+
 class Due(Enum):
     """What an invocation that starts now does about the flags."""
 
@@ -50,7 +55,7 @@ class Due(Enum):
 class Backoff:
     """How long to leave a failing server alone: full jitter, doubling to 5 minutes."""
 
-    def __init__(self, uniform: Callable[[], float] = random.random) -> None:
+    def __init__(self, uniform: Callable[[], float] = _uniform) -> None:
         self._uniform = uniform
         self._failures = 0
         self._since: Instant | None = None
@@ -83,7 +88,7 @@ class Freshness:
         max_age: float,
         stale_while_revalidate: float,
         stale_if_error: float,
-        uniform: Callable[[], float] = random.random,
+        uniform: Callable[[], float] = _uniform,
     ) -> None:
         self._max_age = max_age
         self._uniform = uniform
@@ -93,21 +98,32 @@ class Freshness:
         self.expires = stale_if_error < math.inf
         """Whether flags may grow too old to be served at all."""
         self._kept_for = max_age + max(stale_while_revalidate, stale_if_error)
-        self._confirmed: Instant | None = None
+        self.confirmed: Instant | None = None
+        """When the request was sent whose answer last confirmed the flags."""
         self.from_snapshot = False
         """Whether the flags are a snapshot's, which is served at any age."""
         self.backoff = Backoff(uniform)
 
     def confirm(self, sent: Instant) -> None:
         """Note that the answer to a request sent at ``sent`` confirmed the flags."""
-        self._confirmed = sent
+        self.confirmed = sent
         self.from_snapshot = False
         self._fresh_for = self._max_age * (1.0 - JITTER * self._uniform())
         self.backoff.succeed()
 
+    def inherit(self, confirmed: Instant | None) -> None:
+        """Begin with flags that were confirmed then; a snapshot's never were."""
+        self.confirmed = confirmed
+        self.from_snapshot = confirmed is None
+
+    def forget(self) -> None:
+        """Note that there are no flags any more."""
+        self.confirmed = None
+        self.from_snapshot = False
+
     def age(self, moment: Instant) -> float | None:
         """Return the seconds since the server confirmed the flags, if it ever did."""
-        return None if self._confirmed is None else moment.since(self._confirmed)
+        return None if self.confirmed is None else moment.since(self.confirmed)
 
     def due(self, moment: Instant) -> Due:
         """Decide for an invocation that starts at ``moment``."""

@@ -11,7 +11,7 @@ from serverless_flags._duties import Duties
 from serverless_flags._errand import Errand, Waitable
 from serverless_flags._flush import Flusher
 from serverless_flags._freshness import Freshness
-from serverless_flags._refresh import Refresh, Refresher
+from serverless_flags._refresh import Heritage, Refresh, Refresher
 from serverless_flags._report import Reporter, logger
 from serverless_flags._state import State
 from serverless_flags.clients import open_backend
@@ -37,8 +37,9 @@ class Instance:
     Nothing here raises for a bad server.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, heritage: Heritage | None = None) -> None:
         self.settings = settings
+        self._heritage = heritage
         self.clock: Callable[[], Instant] = settings.clock or _freshness.now
         self.client: FlagClient | None = None
         """What evaluates; None until the start is over."""
@@ -190,6 +191,8 @@ class Instance:
             observe=lambda outcome, s: plugins.after_flush(session, outcome, s),
         )
         flusher.interval = self.flush_interval
+        if self._heritage is not None:
+            refresher.inherit(self._heritage)
         return refresher, flusher
 
     @property
@@ -223,6 +226,8 @@ class Instance:
     def _take_snapshot(self, backend: Backend, refresher: Refresher) -> bool:
         if self.settings.snapshot is None or backend.read_snapshot is None:
             return False
+        if refresher.source != "none":
+            return True  # inherited flags are no older
         return refresher.take_snapshot(backend.read_snapshot(self.settings.snapshot))
 
     def _await_flags(
@@ -236,8 +241,9 @@ class Instance:
             return
         self.reporter.warn(
             "refresh",
-            "no flags within start_timeout (%s s): defaults until they come",
+            "no flags within start_timeout (%s s): %s until they come",
             limit,
+            "defaults" if refresher.source == "none" else "the last ones",
         )
 
     def refresh(self, timeout: float | None) -> bool:
@@ -268,10 +274,11 @@ class Instance:
         if self.flusher is not None:
             self.flusher.finish(timeout)
 
-    def abandon(self) -> None:
-        """Let go of what a fork copied; the parent goes on with its own."""
+    def abandon(self) -> Heritage | None:
+        """Let go of what was copied; the flags are all that a copy may go on with."""
         if self._backend is not None and self._backend.upstream is not None:
             self._backend.upstream.close()
+        return self._heritage if self.refresher is None else self.refresher.heritage
 
     def close(self, timeout: float) -> bool:
         """Flush on this thread for the last time; True when nothing was lost."""

@@ -97,6 +97,13 @@ class Plugins:
             except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
                 self._fault(hook, "begin_invocation")
 
+    def wait_after_response(
+        self, invocation: Invocation, wait: Callable[[float], bool]
+    ) -> bool:
+        """Whether the platform takes over the waiting."""
+        given = {"invocation": invocation, "wait": wait}
+        return any(a is True for a in self._call_all("wait_after_response", **given))
+
     def end_invocation(self, invocation: Invocation) -> None:
         """Tell all that an invocation ends."""
         for end, hook in self._end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from serverless_flags._client import Fetched
 from serverless_flags._errand import Waitable
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 TROUBLE = "refresh"
 NO_FLAGS = '{"version": 2, "features": []}'
+
+
+class Heritage(NamedTuple):
+    """What a copy of a process begins with: the flags, as old as they are."""
+
+    body: str
+    etag: str | None
+    flags: int
+    source: str
+    confirmed: Instant | None
 
 
 class Refresh(Waitable):
@@ -62,6 +72,7 @@ class Refresher:
         self._reporter = reporter
         self._observe = observe
         self._client: StateClient | None = None
+        self._body: str | None = None
         self._etag: str | None = None
         self._lock = threading.Lock()
         self._flight: Refresh | None = None
@@ -108,8 +119,24 @@ class Refresher:
         except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
             return Fetched(error=f"{type(error).__name__} in the flag client")
 
+    @property
+    def heritage(self) -> Heritage | None:
+        """The flags as they are known now; read without a lock, after a fork."""
+        body, flags = self._body, self.flags
+        if body is None or flags is None:
+            return None
+        confirmed = self.freshness.confirmed
+        return Heritage(body, self._etag, flags, self.source, confirmed)
+
+    def inherit(self, heritage: Heritage) -> None:
+        """Begin with these flags; the first request asks whether they have changed."""
+        self._body, self._etag, self.flags, self.source, confirmed = heritage
+        self.freshness.inherit(confirmed)
+
     def adopt(self, client: StateClient) -> None:
         """Use ``client`` from now on; a refresh begun before may be waiting for it."""
+        if self._body is not None and _hand_over(client, self._body) is not None:
+            self._forget()
         self._client = client
 
     def apply(self, refresh: Refresh) -> None:
@@ -155,23 +182,24 @@ class Refresher:
         with self._applying:
             if self._client is not None:
                 self._client.take_state(NO_FLAGS)
-            self.source, self.flags, self._etag = "none", None, None
+            self._forget()
         self._reporter.warn(
             "expired",
             "the flags are older than stale_if_error allows: defaults from now on",
         )
 
+    def _forget(self) -> None:
+        self.source, self.flags, self._body, self._etag = "none", None, None, None
+        self.freshness.forget()
+
     def _take(self, fetched: Fetched) -> str | None:
         """Give the client a changed body, exactly once; return what went wrong."""
         if fetched.body is None or self._client is None:
             return None
-        try:
-            self._client.take_state(fetched.body)
-        except ValueError as error:
-            return f"the flags could not be taken: {str(error)[:200]}"
-        except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
-            return f"the flags could not be taken: {type(error).__name__}"
-        return None
+        error = _hand_over(self._client, fetched.body)
+        if error is None:
+            self._body = fetched.body
+        return error
 
     def _confirm(self, fetched: Fetched, sent: Instant) -> None:
         self._etag = fetched.etag
@@ -193,3 +221,14 @@ class Refresher:
         self._reporter.warn(
             TROUBLE, "flags could not be refreshed, %s served: %s", served, error
         )
+
+
+def _hand_over(client: StateClient, body: str) -> str | None:
+    """Let the client evaluate from ``body``; return what went wrong."""
+    try:
+        client.take_state(body)
+    except ValueError as error:
+        return f"the flags could not be taken: {str(error)[:200]}"
+    except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
+        return f"the flags could not be taken: {type(error).__name__}"
+    return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._duties import NOTHING_DUE, within
+from serverless_flags._errand import wait_for_all
 from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ class Scope:
     _token: Token[Scope | None]
 
     __slots__ = (
-        "_args", "_base", "_given", "_instance", "_joined", "_kwargs", "_plan",
-        "_session", "_token", "ended", "invocation",
+        "_args", "_base", "_given", "_home", "_instance", "_joined", "_kwargs",
+        "_plan", "_session", "_token", "ended", "invocation",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +49,7 @@ class Scope:
         self._kwargs = kwargs
         self._given = context
         self._base: dict[str, Any] | None = None
+        self._home: Instance | None = None
         self._instance: Instance | None = None
         self._plan: Plan = NOTHING_DUE
         self._joined: Scope | None = None
@@ -76,12 +79,7 @@ class Scope:
     def _read_context(self, invocation: Invocation) -> Mapping[str, Any]:
         choose = self._session._settings.context  # noqa: SLF001  reason: the session's own room
         if choose is not None:
-            import dataclasses  # only with a context callable
-
-            whole = dataclasses.replace(
-                invocation, args=self._args, kwargs=self._kwargs
-            )
-            return choose(whole)
+            return choose(invocation._replace(args=self._args, kwargs=self._kwargs))
         context = invocation.context
         return context() if callable(context) else context
 
@@ -151,23 +149,29 @@ class Scope:
     # -- what both share -----------------------------------------------------------
     def _open(self) -> Instance | None:
         """Enter the context variable; None when an outer invocation does the work."""
-        variable = self._session._scope  # noqa: SLF001  reason: the session's own room
+        session = self._session
+        variable = session._scope  # noqa: SLF001  reason: the session's own room
         outer = variable.get()
         self._token = variable.set(self)
-        if outer is not None and not outer.ended:
+        self._home = instance = session._current()  # noqa: SLF001  reason: the session's own room
+        if outer is not None and outer.goes_on_in(instance):
             self._joined = outer
             return None
-        session, plugins = self._session, self._session.plugins
-        self._instance = instance = session._current()  # noqa: SLF001  reason: the session's own room
+        plugins = session.plugins
+        self._instance = instance
         self.invocation = plugins.read_invocation(self._args, self._kwargs)
         if not instance.invoked:
             instance.invoke_first(session, plugins)
         return instance
 
+    def goes_on_in(self, instance: Instance) -> bool:
+        """Whether another invocation may join: a forked child's may not."""
+        return not self.ended and self._home is instance
+
     def _begin(self, instance: Instance) -> Wait | None:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
-            self._plan = instance.duties.begin(self._remaining())
+            self._plan = instance.duties.begin(self._remaining)
         self._session.plugins.begin_invocation(self.invocation)
         return self._plan.first
 
@@ -177,10 +181,22 @@ class Scope:
         if instance is None or instance.duties is None:
             return None
         wait = instance.duties.finish(
-            self._plan, self._remaining(), terminating=instance.terminating
+            self._plan, self._remaining, terminating=instance.terminating
         )
+        if wait is None and self._plan is NOTHING_DUE:
+            return None
         leaving = kind is not None and not issubclass(kind, Exception)
-        return None if leaving else wait
+        return None if leaving or self._hand_over(wait) else wait
+
+    def _hand_over(self, wait: Wait | None) -> bool:
+        """Whether the platform waits in our place, after the response."""
+        parts = (self._plan.beside, None if wait is None else wait.what)
+        under_way = [part for part in parts if part is not None and not part.ended]
+        if not under_way:
+            return False
+        return self._session.plugins.wait_after_response(
+            self.invocation, partial(wait_for_all, under_way)
+        )
 
     def _close(self) -> None:
         """Restore the context; the last thing, whatever happened."""
@@ -194,7 +210,7 @@ class Scope:
 
     def _start_timeout(self, instance: Instance) -> float:
         """Return ``start_timeout``, or what the invocation has left of its time."""
-        return within(instance.settings.start_timeout, self._remaining())
+        return within(instance.settings.start_timeout, self._remaining)
 
     def _remaining(self) -> float | None:
         remaining = self.invocation.remaining_time

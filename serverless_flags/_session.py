@@ -114,6 +114,7 @@ class FlagSession:
         )
         self._wrapped: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
         self._pid = os.getpid()
+        self._serves = False
         self._instance = Instance(self._settings)
         _sessions.add(self)
         _hook_fork()
@@ -168,7 +169,7 @@ class FlagSession:
         instance = self._instance
         if instance.state is State.CLOSED:
             return "the session was closed before it was started"
-        if self.plugins.platform.will_fork and not instance.invoked:
+        if self.plugins.platform.will_fork and not (self._serves or instance.invoked):
             return "this process is going to fork; ask inside an invocation"
         if _on_running_loop():
             return "a start would block the running event loop; wrap the function"
@@ -235,12 +236,13 @@ class FlagSession:
         Lead back to NEW, for adapters whose platform copies a running process.
 
         A copy must not send the original's counts, use its connections or carry its
-        identity. A fork needs no call: it is noticed.
+        identity. It keeps the flags, as old as they are, and the next start asks
+        whether they have changed. A fork needs no call: it is noticed.
         """
         self._pid = os.getpid()
         self._discovering = threading.Lock()
-        self._instance.abandon()
-        self._instance = Instance(self._settings)
+        self._serves = self._serves or self._instance.invoked
+        self._instance = Instance(self._settings, self._instance.abandon())
 
     def _grace(self, timeout: float | None) -> float:
         return self.plugins.platform.shutdown_grace if timeout is None else timeout

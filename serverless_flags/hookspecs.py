@@ -72,6 +72,18 @@ class HookSpecs:
         """Prepare the process; called once per invocation, on the handler's thread."""
 
     @hookspec
+    def wait_after_response(
+        self, invocation: Invocation, wait: Callable[[float], bool]
+    ) -> bool | None:
+        """
+        Take over the waiting; called once per invocation that has requests under way.
+
+        Return True only if this process certainly goes on after the response until
+        ``wait(timeout)`` has returned: True when all is done, False after ``timeout``
+        seconds. Otherwise the invocation waits before its response.
+        """
+
+    @hookspec
     def end_invocation(self, invocation: Invocation) -> None:
         """Repair the process; called once per invocation, on the handler's thread."""
 

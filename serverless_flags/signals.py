@@ -45,12 +45,14 @@ class _Hub:
         self.sockets: tuple[socket.socket, socket.socket] | None = None
 
     def install(self) -> bool:
-        """Take SIGTERM, keeping what was there; False off the main thread."""
+        """Take SIGTERM, keeping what was there; False where that cannot be done."""
         if self.installed:
             return True
         if threading.current_thread() is not threading.main_thread():
             return False
         self.previous = signal.getsignal(signal.SIGTERM)
+        if self.previous is None:  # the embedding program's, not to be called from here
+            return False
         signal.signal(signal.SIGTERM, self.on_sigterm)
         self.installed = True
         return True
@@ -113,8 +115,11 @@ class _Hub:
 
     def _watch(self) -> None:
         assert self.sockets is not None  # noqa: S101  reason: narrows the type
-        while signal.SIGTERM not in self.sockets[0].recv(64):
-            pass
+        heard = self.sockets[0].recv(64)
+        while heard and signal.SIGTERM not in heard:
+            heard = self.sockets[0].recv(64)
+        if not heard:  # somebody closed the other end
+            return
         self.terminate()
         ours = signal.getsignal(signal.SIGTERM) == self.on_sigterm
         if ours and self.previous == signal.SIG_DFL:
@@ -197,7 +202,8 @@ def connect_sigterm(session: Terminable, *, grace: float) -> bool:
     process with the signal, as before. For runtimes whose main thread runs Python.
 
     Returns:
-        False off the main thread, where Python lets nobody install a handler.
+        False off the main thread, where Python lets nobody install a handler, and
+        where one stands that is not Python's, for it could not be called afterwards.
     """
     connect_exit(session, grace=grace)
     return _hub.install()
@@ -212,7 +218,8 @@ def watch_sigterm(session: Terminable, *, grace: float) -> bool:
     else handles SIGTERM, ends the process after the flush.
 
     Returns:
-        False off the main thread, where Python lets nobody install a handler.
+        False off the main thread, where Python lets nobody install a handler, and
+        where one stands that is not Python's, for it could not be called afterwards.
     """
     connect_exit(session, grace=grace)
     if not _hub.install():

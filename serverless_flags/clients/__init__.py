@@ -17,6 +17,10 @@ def open_backend(settings: Settings, app_name: str) -> Backend:
         from serverless_flags.clients.unleash import unleash_backend
 
         return unleash_backend(settings, app_name)
+    if settings.client == "lean":
+        from serverless_flags.clients.lean import lean_backend  # likewise
+
+        return lean_backend(settings, app_name)
     if settings.client == "memory":
         from serverless_flags.clients.memory import MemoryClient  # for tests only
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._freshness import Instant
@@ -12,9 +13,11 @@ from serverless_flags.testing.emulator import Answer, Emulator, Exit
 from serverless_flags.testing.flag_counts import Counts
 
 if TYPE_CHECKING:
+    from serverless_flags.testing.contract import AdapterContract
     from serverless_flags.testing.flag_server import FlagServer, Recorded
 
 __all__ = [
+    "AdapterContract",
     "Answer",
     "Counts",
     "Emulator",
@@ -27,16 +30,23 @@ __all__ = [
 ]
 
 
+_LAZY = {
+    "AdapterContract": "contract",
+    "FlagServer": "flag_server",
+    "Recorded": "flag_server",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import the flag server when it is asked for: werkzeug is an extra."""
-    if name not in {"FlagServer", "Recorded"}:
+    """Import what needs the flag server when it is asked for: werkzeug is an extra."""
+    if name not in _LAZY:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     try:
-        from serverless_flags.testing import flag_server
+        module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
         message = "the flag server needs werkzeug: pip install 'serverless-flags[cli]'"
         raise MissingDependencyError(message, name=error.name) from error
-    return getattr(flag_server, name)
+    return getattr(module, name)

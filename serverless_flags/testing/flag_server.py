@@ -97,7 +97,7 @@ class FlagServer:
             raise ConfigurationError(message) from error
         with listener:  # the server keeps a duplicate
             self.port = listener.getsockname()[1]
-            self._server = LoopbackServer(listener, self._api)
+            self._server = self._open(listener)
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -105,6 +105,10 @@ class FlagServer:
             daemon=True,
         )
         self._thread.start()
+
+    def _open(self, listener: socket.socket) -> LoopbackServer:
+        """Return the server of one listening socket."""
+        return LoopbackServer(listener, self._api)
 
     def stop(self) -> None:
         """Refuse new connections and drop the kept ones; idempotent."""

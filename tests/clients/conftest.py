@@ -174,7 +174,8 @@ class Server:
                 self.wfile.write(body)
                 self.wfile.flush()
 
-            do_POST = do_GET
+            def do_POST(self) -> None:
+                self.do_GET()
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True

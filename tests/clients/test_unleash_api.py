@@ -410,6 +410,7 @@ class TestSnapshot:
         assert 1 == read_snapshot(str(path)).flags
         monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size - 1)
 
-        assert f"the snapshot is larger than {size - 1} bytes" == read_snapshot(
-            str(path)
-        ).error
+        assert (
+            f"the snapshot is larger than {size - 1} bytes"
+            == read_snapshot(str(path)).error
+        )

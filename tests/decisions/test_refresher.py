@@ -147,7 +147,8 @@ class TestAnswers:
         assert not refresh.confirmed
 
     @pytest.mark.parametrize(
-        ("error", "why"), [(ValueError("no JSON"), "no JSON"), (KeyError("x"), "KeyError")]
+        ("error", "why"),
+        [(ValueError("no JSON"), "no JSON"), (KeyError("x"), "KeyError")],
     )
     def test_a_state_that_cannot_be_taken_is_a_failure(
         self, refreshing, error, why

@@ -320,7 +320,7 @@ class TestGiven:
             @hookimpl
             def after_flsh(self) -> None: ...
 
-        with pytest.raises(PluginError, match="plugin 'Misspelt' does not fit.*flsh"):
+        with pytest.raises(PluginError, match=r"plugin 'Misspelt' does not fit.*flsh"):
             find(plugins=[Misspelt()])
 
     def test_a_wrong_argument_is_an_error(self, find) -> None:
@@ -330,7 +330,7 @@ class TestGiven:
             @hookimpl
             def after_flush(self, outcom) -> None: ...
 
-        with pytest.raises(PluginError, match="(?s)'Wrong' does not fit.*outcom"):
+        with pytest.raises(PluginError, match=r"(?s)'Wrong' does not fit.*outcom"):
             find(plugins=[Wrong()])
 
     @pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
@@ -372,7 +372,7 @@ class TestGiven:
                 message = "not connected"
                 raise OSError(message)
 
-        with pytest.raises(PluginError, match="'Failing' does not fit.*not connected"):
+        with pytest.raises(PluginError, match=r"'Failing' does not fit.*not connected"):
             find(plugins=[Failing()])
 
     def test_an_answer_that_is_no_platform_is_none(self, find) -> None:

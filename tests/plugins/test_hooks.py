@@ -173,6 +173,29 @@ def test_hook_begin_invocation(calls, caplog) -> None:
     assert "plugin 'cloud' failed in begin_invocation" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs", "taken"),
+    [
+        (True, None, True),
+        (None, True, True),
+        (False, None, False),
+        (OSError("no"), None, False),
+    ],
+)
+def test_hook_wait_after_response(calls, mine, theirs, taken) -> None:
+    """One that takes over the waiting is enough; a fault takes over nothing."""
+
+    def wait(timeout: float) -> bool:
+        return timeout > 0
+
+    answers = [{"wait_after_response": answer} for answer in (mine, theirs)]
+    plugins, platform, observer = calls(*answers)
+
+    assert taken is plugins.wait_after_response(Invocation(), wait)
+    assert [("wait_after_response", (Invocation(), wait))] == platform.heard
+    assert platform.heard == observer.heard
+
+
 def test_hook_end_invocation(calls, caplog) -> None:
     """A fault of an observer stays its own."""
     plugins, platform, _ = calls(None, {"end_invocation": OSError("no")})
@@ -191,13 +214,14 @@ def test_hook_after_refresh(calls) -> None:
     assert observer.heard == platform.heard
 
 
-def test_hook_after_flush(calls) -> None:
-    """All hear what a flush came to and how long it took."""
-    plugins, platform, observer = calls()
+def test_hook_after_flush(calls, caplog) -> None:
+    """All hear what a flush came to and how long it took, whoever fails at it."""
+    plugins, platform, observer = calls({"after_flush": OSError("no")})
     plugins.after_flush(SESSION, "taken", 0.25)
 
     assert [("after_flush", (SESSION, "taken", 0.25))] == observer.heard
     assert observer.heard == platform.heard
+    assert "plugin 'cloud' failed in after_flush" in caplog.text
 
 
 def test_hook_disconnect_instance(calls) -> None:
@@ -263,6 +287,36 @@ def test_an_implementation_may_take_fewer_arguments() -> None:
 
     assert plugins.connect_instance(SESSION, "wrap")
     assert [(0.5, "default")] == heard
+
+
+def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
+    """All, some in any order, or none: each gets what it named."""
+    heard = []
+
+    class Cloud(Platform):
+        @hookimpl
+        def read_invocation(self, kwargs, args):
+            heard.append((args, kwargs))
+
+        @hookimpl
+        def begin_invocation(self):
+            heard.append("begin")
+
+        @hookimpl
+        def end_invocation(self, invocation):
+            heard.append(invocation.id)
+
+    class Observer:
+        @hookimpl
+        def read_invocation(self, args):
+            heard.append(args)
+
+    plugins = Plugins(Cloud(), [("observer", Observer())])
+    plugins.read_invocation((1,), {"a": 2})
+    plugins.begin_invocation(Invocation(id="7"))
+    plugins.end_invocation(Invocation(id="7"))
+
+    assert [((1,), {"a": 2}), (1,), "begin", "7"] == heard
 
 
 def test_a_platform_without_hooks_costs_nothing() -> None:

@@ -100,14 +100,3 @@ def test_outside_an_invocation_the_callers_context_stands_alone(client):
         flags.is_enabled("on")
 
     assert [{"userId": "9"}, {}] == client.contexts
-
-
-def test_a_fault_in_the_remaining_time_means_no_limit(seen, caplog):
-    """A platform that cannot say how long is left sets no limit."""
-
-    def broken() -> float:
-        raise RuntimeError
-
-    seen(Invocation(remaining_time=broken))
-
-    assert 1 == caplog.text.count("the remaining time of an invocation is not known")

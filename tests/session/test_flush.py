@@ -357,6 +357,36 @@ def test_a_flush_never_waits_past_the_remaining_time(make, server, cloud):
     assert 1 == server.counted()
 
 
+def test_a_fault_in_the_remaining_time_means_no_limit(make, server, cloud, caplog):
+    """A platform that cannot say how long is left sets no limit."""
+
+    def broken() -> float:
+        raise RuntimeError
+
+    platform = cloud(connects=None)
+    platform.invocations.append(Invocation(remaining_time=broken))
+    flags = make(platform)
+    flags.start()
+
+    flags.wrap(lambda: flags.is_enabled("simpleFlag"))()
+
+    assert 1 == server.counted()
+    assert 1 == caplog.text.count("the remaining time of an invocation is not known")
+
+
+def test_the_remaining_time_is_asked_only_where_something_waits(make, cloud):
+    """It costs every invocation a clock, so an invocation with nothing due has none."""
+    asked = []
+    platform = cloud()
+    platform.invocations.append(Invocation(remaining_time=lambda: asked.append(1)))
+    flags = make(platform)
+    flags.start()
+
+    flags.wrap(lambda: flags.is_enabled("simpleFlag"))()
+
+    assert [] == asked
+
+
 def test_observers_hear_of_flushes(make, cloud):
     """after_flush is called once per request with counts."""
     platform = cloud()

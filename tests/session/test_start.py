@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -271,6 +272,32 @@ def test_a_forked_child_starts_anew_with_empty_counts(make, server):
     assert flags.flush()
     assert 2 == server.counted()
     assert 2 == server.asked("GET")
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["invocation", "bare"])
+def test_a_child_forked_by_an_invocation_starts_anew(make, server, cloud, inside):
+    """It joins no invocation of its parent's, also where the platform forks itself."""
+    flags = make(cloud(will_fork=True))
+
+    def ask() -> bool:
+        with flags.invocation() if inside else contextlib.nullcontext():
+            return flags.is_enabled("simpleFlag")
+
+    @flags.wrap
+    def handler() -> int:
+        ask()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
+            pid = os.fork()
+        if pid == 0:
+            answered = ask()
+            os._exit(0 if answered and flags.close(5) else 1)
+        return os.waitpid(pid, 0)[1]
+
+    assert 0 == os.waitstatus_to_exitcode(handler())
+    assert 1 == server.counted()
+    assert flags.flush()
+    assert 2 == server.counted()
 
 
 def test_a_fork_that_python_did_not_see_is_noticed(make, server, monkeypatch):

@@ -17,12 +17,24 @@ if TYPE_CHECKING:
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
-PATIENCE = {
+PATIENCE = 10.0
+"""Seconds after which a test that waits gives up."""
+
+PATIENT = {
     "SERVERLESS_FLAGS_START_TIMEOUT": "20",
     "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "20",
     "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "20",
 }
 """A busy machine must not decide a test."""
+
+
+SERVERS = {
+    "gthread": ("http", {"server": "gthread"}),
+    "sync": ("http", {"server": "sync"}),
+    "uvicorn": ("aio_http", {}),
+    "uvicorn-def": ("aio_def_http", {}),
+}
+"""Every server of functions-framework: a function of ``flagged.py``, and options."""
 
 
 class Start(Protocol):
@@ -43,7 +55,7 @@ def _start() -> Iterator[Start]:
             instance = emulate(
                 "gcp_cloud_functions",
                 f"{FUNCTIONS}/{target}",
-                environ={**PATIENCE, **(environ or {})},
+                environ={**PATIENT, **(environ or {})},
                 **options,
             )
             assert isinstance(instance, FunctionsFramework)
@@ -69,6 +81,13 @@ def _start_flagged(start: Start, server: FlagServer) -> Start:
         return start(f"flagged.py:{target}", environ=environ, **options)
 
     return start_flagged
+
+
+@pytest.fixture(name="start_under", params=SERVERS)
+def _start_under(request: pytest.FixtureRequest, start_flagged: Start) -> StartUnder:
+    """Start the same function under each server in turn."""
+    target, options = SERVERS[request.param]
+    return lambda **more: start_flagged(target, **{**options, **more})
 
 
 @pytest.fixture(name="gate")

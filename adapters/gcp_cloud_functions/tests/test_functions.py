@@ -65,6 +65,18 @@ def test_a_streamed_body_is_untouched(start_flagged, server, target):
     assert Counts(yes=1) == server.counts("simpleFlag")
 
 
+def test_a_streamed_body_may_be_an_invocation_of_its_own(start_flagged, server):
+    """It ends with a flush then, where every invocation does."""
+    first_generation = {"K_CONFIGURATION": ""}
+    instance = start_flagged("http_streaming_in_invocation", environ=first_generation)
+
+    answer = instance.request()
+    instance.kill()
+
+    assert answer.body == "flag: True"
+    assert Counts(yes=1) == server.counts("simpleFlag")
+
+
 @pytest.mark.parametrize("target", ["http_failing", "aio_http_failing"])
 def test_an_exception_is_the_functions_own(start_flagged, server, target):
     """The framework answers 500 and logs it; the evaluation before it is counted."""

@@ -1,63 +1,54 @@
-"""From the first request to SIGTERM: the session under every server there is."""
+"""From the first request to the last but one: the session under every server."""
 
 from __future__ import annotations
 
-import http.client
-import socket
+import contextlib
+import os
+import signal
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
+from serverless_flags import EmulatorError
 from serverless_flags.testing import Counts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from serverless_flags.testing import Answer, Exit
-    from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
-
-SERVERS = pytest.mark.parametrize(
-    ("target", "options"),
-    [
-        pytest.param("http", {"server": "gthread"}, id="gthread"),
-        pytest.param("http", {"server": "sync"}, id="sync"),
-        pytest.param("aio_http", {}, id="uvicorn"),
-        pytest.param("aio_def_http", {}, id="uvicorn-def"),
-    ],
-)
 
 EVERY_TIME = {
     "SERVERLESS_FLAGS_MAX_AGE": "0",
     "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "0",
 }
 
-PATIENCE = 10.0
-"""Seconds after which a test that waits gives up."""
+HALF_A_SECOND = {
+    "SERVERLESS_FLAGS_MAX_AGE": "0.2",
+    "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "0.3",
+}
+
+ONE_SECOND_TIMEOUT = {"CLOUD_RUN_TIMEOUT_SECONDS": "1"}
 
 
 def _fetches(server):
     return [r for r in server.requests if r.path.endswith("/client/features")]
 
 
-@SERVERS
-def test_many_first_requests_start_one_client(start_flagged, server, target, options):
-    """Start is single-flight per worker."""
-    instance = start_flagged(target, **options)
+def test_many_first_requests_start_one_client(start_under, server):
+    """Start is single-flight per worker, for as many threads as the server has."""
+    instance = start_under(environ={"THREADS": "50"})
 
-    with ThreadPoolExecutor(8) as callers:
-        answers = list(callers.map(lambda _: instance.request().json(), range(8)))
+    assert server.requests == []
 
-    assert [answer["enabled"] for answer in answers] == [True] * 8
+    with ThreadPoolExecutor(50) as callers:
+        answers = list(callers.map(lambda _: instance.request().json(), range(50)))
+    instance.terminate()
+
+    assert [answer["enabled"] for answer in answers] == [True] * 50
     assert 1 == len({answer["pid"] for answer in answers}) == len(_fetches(server))
+    assert Counts(yes=50) == server.counts("simpleFlag")
 
 
-@SERVERS
-def test_a_flip_is_obeyed(start_flagged, server, target, options):
+def test_a_flip_is_obeyed(start_under, server):
     """With ages of 0 the next request sees it."""
-    instance = start_flagged(target, environ=EVERY_TIME, **options)
+    instance = start_under(environ=EVERY_TIME)
 
     before = instance.request().json()["enabled"]
     server.set("simpleFlag", False)
@@ -66,143 +57,92 @@ def test_a_flip_is_obeyed(start_flagged, server, target, options):
     assert (before, after) == (True, False)
 
 
-@SERVERS
-def test_the_counts_arrive_at_sigterm(start_flagged, server, target, options):
-    """Only the worker has a client, and it keeps its counts until its end."""
-    instance = start_flagged(target, **options)
-
-    assert server.requests == []
-
-    answers = [instance.request().json() for _ in range(3)]
-
-    assert [answer["flush_interval"] for answer in answers] == [60.0] * 3
-    assert server.counts("simpleFlag").total == 0
-
-    end = instance.terminate()
-
-    assert server.counts("simpleFlag") == Counts(yes=3, no=0)
-    assert len(_fetches(server)) == 1
-    assert (end.code, end.killed) == (0, False)
-
-
-@SERVERS
-def test_a_request_in_flight_is_answered_and_counted(
-    start_flagged, server, gate, target, options
-):
-    """SIGTERM drains the server; the last evaluation comes after the signal."""
-    instance = start_flagged(target, environ={"GUNICORN_LOG_LEVEL": "info"}, **options)
-    instance.request()
-
-    answer, end = _end_while_in_flight(instance, gate)
-
-    assert (answer.status, answer.json()["enabled"]) == (200, True)
-    assert not end.killed
-    assert Counts(yes=2) == server.counts("simpleFlag")
-
-
-@pytest.mark.parametrize("target", ["http_streaming", "aio_http_streaming"])
-def test_a_body_in_flight_is_sent_and_counted(start_flagged, server, gate, target):
-    """A streamed body outlives its invocation: only the last flush can count it."""
-    instance = start_flagged(target, environ={"GUNICORN_LOG_LEVEL": "info"})
-    instance.request()
-
-    answer, end = _end_while_in_flight(instance, gate)
-
-    assert (answer.status, answer.body) == (201, "flag: True")
-    assert not end.killed
-    assert Counts(yes=2) == server.counts("simpleFlag")
-
-
-def _end_while_in_flight(
-    instance: FunctionsFramework, gate: Path
-) -> tuple[Answer, Exit]:
-    """Let a request go on only when the server is draining."""
-    with ThreadPoolExecutor(2) as threads:
-        in_flight = threads.submit(instance.request, f"/?gate={gate}")
-        with gate.open("w"):  # opens when the function has opened its end
-            ended = threads.submit(instance.terminate)
-            if instance.server == "uvicorn":
-                _wait_until(lambda: not _takes_connections(instance.port))
-            else:  # a gunicorn worker keeps its listener open to the end
-                _wait_until(lambda: "Handling signal: term" in instance.output)
-        return in_flight.result(), ended.result()
-
-
-def _takes_connections(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("target", ["http", "aio_http"])
-def test_the_main_thread_hears_sigterm_at_once(start_flagged, server, gate, target):
-    """What was counted is sent while a request is still in flight."""
-    instance = start_flagged(target, server="sync")
-    instance.request()
-    with ThreadPoolExecutor(2) as threads:
-        in_flight = threads.submit(instance.request, f"/?gate={gate}")
-        with gate.open("w"):
-            ended = threads.submit(instance.terminate)
-            at_sigterm = server.wait_for_counts("simpleFlag", 1, PATIENCE)
-        answer, end = in_flight.result(), ended.result()
+def test_a_flip_during_a_freeze_is_obeyed(start_flagged, server, target):
+    """The first request after the thaw asks before it answers, and no count is lost."""
+    instance = start_flagged(target, environ=HALF_A_SECOND)
 
-    assert Counts(yes=1) == at_sigterm
-    assert (answer.status, end.killed) == (200, False)
-    assert Counts(yes=2) == server.counts("simpleFlag")
+    before = instance.request().json()
+    instance.freeze()
+    server.set("simpleFlag", False)
+    time.sleep(0.6)  # longer than both ages together: the freeze itself
+    instance.thaw()
+    after = instance.request().json()
+    instance.terminate()
 
-
-@pytest.mark.parametrize("target", ["http", "aio_http"])
-def test_a_request_longer_than_the_grace_does_not_lose_the_counts(
-    start_flagged, server, gate, target
-):
-    """A handler on the main thread flushes at SIGTERM, not after the last answer."""
-    instance = start_flagged(target, server="sync", grace="1")
-    instance.request()
-    with ThreadPoolExecutor(1) as threads:
-        in_flight = threads.submit(instance.request, f"/?gate={gate}")
-        with gate.open("w"):
-            end = instance.terminate()
-        in_flight.exception()
-
-    assert end.killed
-    assert Counts(yes=1) == server.counts("simpleFlag")
-
-
-def test_an_open_connection_delays_the_flush_and_does_not_lose_it(
-    start_flagged, server
-):
-    """The server waits for clients that keep their connection open."""
-    instance = start_flagged("http")
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", instance.port, timeout=PATIENCE
-    )
-    connection.request("GET", "/")
-    connection.getresponse().read()
-
-    end = instance.terminate()
-    connection.close()
-
-    assert not end.killed
-    assert Counts(yes=1) == server.counts("simpleFlag")
+    assert (before["enabled"], after["enabled"]) == (True, False)
+    assert before["pid"] == after["pid"]
+    assert Counts(yes=1, no=1) == server.counts("simpleFlag")
 
 
 @pytest.mark.parametrize("target", ["http", "aio_http"])
 def test_every_worker_has_its_own_session(start_flagged, server, target):
-    """Each pid fetches once and flushes its own counts."""
+    """One of two is killed and forked again: it starts anew, and takes only its own."""
     instance = start_flagged(target, workers="2")
 
-    with ThreadPoolExecutor(8) as callers:
-        answers = list(callers.map(lambda _: instance.request().json(), range(40)))
+    answers = _ask_at_once(instance, 40)
+    victim = answers[0]["pid"]
+    os.kill(victim, signal.SIGKILL)
+    lost = Counter(answer["pid"] for answer in answers)[victim]
+    answers += _ask_at_once(instance, 40)
     instance.terminate()
 
-    assert len({answer["pid"] for answer in answers}) == len(_fetches(server))
-    assert Counts(yes=40) == server.counts("simpleFlag")
+    pids = {answer["pid"] for answer in answers}
+    assert victim not in {answer["pid"] for answer in answers[40:]}
+    assert len(pids) == len(_fetches(server))
+    assert Counts(yes=80 - lost) == server.counts("simpleFlag")
+
+
+def _ask_at_once(instance, number):
+    """Ask until so many requests were answered: a killed worker drops what it has."""
+    answers = []
+
+    def ask(_):
+        while True:
+            try:
+                return instance.request().json()
+            except EmulatorError:
+                assert instance.process.poll() is None
+
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(ask, range(number)))
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("target", "options"), [("http", {"server": "sync"}), ("aio_http", {})]
+)
+def test_a_worker_that_is_aborted_flushes(start_flagged, server, target, options):
+    """A request past the timeout ends its worker: SystemExit inside the function."""
+    instance = start_flagged(target, environ=ONE_SECOND_TIMEOUT, **options)
+
+    first = instance.request().json()["pid"]
+    with contextlib.suppress(EmulatorError):  # gunicorn's own worker answers 500
+        instance.request("/?stay=1")
+    second = instance.request().json()["pid"]
+
+    assert Counts(yes=2) == server.counts("simpleFlag")
+    assert first != second
+    assert len(_fetches(server)) == 2
+
+    instance.terminate()
+
+    assert Counts(yes=3) == server.counts("simpleFlag")
+
+
+def test_a_request_that_times_out_costs_nothing_else(start_flagged, server):
+    """RequestTimeoutException is the function's own; its worker and session live on."""
+    environ = {**ONE_SECOND_TIMEOUT, "THREADED_TIMEOUT_ENABLED": "true"}
+    instance = start_flagged("http", environ=environ)
+
+    before = instance.request().json()["pid"]
+    answer = instance.request("/?stay=1")
+    after = instance.request().json()["pid"]
+    instance.terminate()
+
+    assert (answer.status, before) == (500, after)
+    assert "RequestTimeoutException" in instance.output
+    assert Counts(yes=3) == server.counts("simpleFlag")
 
 
 @pytest.mark.parametrize("target", ["http_two_sessions", "aio_http_two_sessions"])
@@ -217,17 +157,24 @@ def test_two_sessions_are_both_flushed(start_flagged, server, target):
 
 
 @pytest.mark.parametrize(
-    ("environ", "options"),
+    ("environ", "options", "why"),
     [
-        pytest.param({"K_CONFIGURATION": ""}, {}, id="1st-generation"),
-        pytest.param({}, {"server": "debug"}, id="reloader"),
+        pytest.param(
+            {"K_CONFIGURATION": ""}, {}, "1st generation", id="1st-generation"
+        ),
+        pytest.param({}, {"server": "debug"}, "reloader", id="reloader"),
     ],
 )
 def test_without_a_signal_every_invocation_flushes(
-    start_flagged, server, environ, options
+    start_flagged, server, environ, options, why
 ):
-    """The 1st generation promises no SIGTERM; the reloader's child gets SIGKILL."""
+    """The status says why; a kill costs nothing then."""
     instance = start_flagged("http", environ=environ, **options)
 
-    assert instance.request().json()["flush_interval"] == 0
-    assert server.wait_for_counts("simpleFlag", 1, PATIENCE) == Counts(yes=1)
+    answer = instance.request().json()
+    instance.kill()
+
+    assert answer["flush_interval"] == 0
+    assert answer["termination"].startswith("not connected: ")
+    assert why in answer["termination"]
+    assert server.wait_for_counts("simpleFlag", 1, 0) == Counts(yes=1)

@@ -53,6 +53,7 @@ class LambdaEmulator(Emulator):
         self._turn = threading.BoundedSemaphore(self.options.processes)
         self._api: RuntimeApi | None = None
         self._last: Call | None = None
+        self._shutting_down = False
 
     @property
     def runtime(self) -> str:
@@ -83,6 +84,7 @@ class LambdaEmulator(Emulator):
         """
         version = find_runtime(self.python)[1]
         self._release()
+        self._shutting_down = False
         lifecycle = Lifecycle(
             workers=self.options.processes,
             managed=self.options.managed,
@@ -207,7 +209,7 @@ class LambdaEmulator(Emulator):
 
     # -- freeze and thaw -----------------------------------------------------------
     def _freeze_if_idle(self) -> None:
-        if not self.options.managed and not self._ended:
+        if not (self.options.managed or self._shutting_down or self._ended):
             with contextlib.suppress(ProcessLookupError):
                 self.freeze()
 
@@ -237,7 +239,8 @@ class LambdaEmulator(Emulator):
         return Exit(ended.code, time.monotonic() - began, killed=not gone)
 
     def _send_sigterm(self) -> None:
-        """Signal the whole group."""
+        """Signal the whole group; what it answers from now on freezes it no more."""
+        self._shutting_down = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
 

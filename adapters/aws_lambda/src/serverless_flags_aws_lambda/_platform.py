@@ -68,10 +68,10 @@ class AwsLambda(Platform):
             context = kwargs.get("context")
         request_id = getattr(context, "aws_request_id", None)
         has_deadline = hasattr(context, "get_remaining_time_in_millis")
-        return Invocation(
-            id=request_id if isinstance(request_id, str) else None,
-            remaining_time=partial(_remaining_time, context) if has_deadline else None,
-            context=partial(read_context, event),
+        return Invocation(  # by position: it is made for every call
+            request_id if isinstance(request_id, str) else None,
+            partial(_remaining_time, context) if has_deadline else None,
+            partial(read_context, event),
         )
 
     @hookimpl

@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags import Platform, hookimpl, signals
 from serverless_flags_gcp_cloud_functions import NAME
 from serverless_flags_gcp_cloud_functions._invocations import choose_reader
-from serverless_flags_gcp_cloud_functions._uvicorn import connect_shutdown
+from serverless_flags_gcp_cloud_functions._main_thread import run_on_main_thread
+from serverless_flags_gcp_cloud_functions._uvicorn import (
+    connect_abort,
+    connect_shutdown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from serverless_flags import FlagSession, Invocation
     from serverless_flags_gcp_cloud_functions._invocations import Reader
+
+_FORKS = "the server forks after the import, a worker's first invocation connects"
+_FIRST_GENERATION = "the 1st generation of Cloud Functions promises no SIGTERM"
+_RELOADER = "the reloader of functions-framework --debug kills the serving process"
+_NO_SERVER = "this version of uvicorn does not let its server be found"
 
 
 class GcpCloudFunctions(Platform):
@@ -40,32 +49,43 @@ class GcpCloudFunctions(Platform):
             or environ.get("FUNCTION_TARGET")
             or environ.get("FUNCTION_NAME")
         )
-        self._hears_end = not _is_first_generation(environ)
+        self._is_first_generation = _is_first_generation(environ)
         self._timeout = _timeout(environ)
         self._readers: dict[type, Reader] = {}
 
     @hookimpl
-    def connect_instance(self, session: FlagSession, at: str) -> bool:
+    def connect_instance(self, session: FlagSession, at: str) -> bool | str:
         """
         Connect the ends that this worker's server can have.
 
-        ======================  ==============================  ====================
-        server                  at SIGTERM                      after the last answer
-        ======================  ==============================  ====================
-        gunicorn gthread        (a handler needs the main       ``atexit``
-                                thread, which is not ours)
-        gunicorn sync           handler                         ``atexit``
-        uvicorn, ``async def``  handler                         ``Server.shutdown``
-        uvicorn, ``def``        (as gthread)                    ``Server.shutdown``
-        ======================  ==============================  ====================
+        ==================  ================================  =====================
+        server              at SIGTERM                        after the last answer
+        ==================  ================================  =====================
+        gunicorn            handler; in gthread from the      ``atexit``
+                            first invocation's end on
+        uvicorn             handler                           ``Server.shutdown``
+        ``--debug``, Flask  killed: every invocation flushes  (no such moment)
+        ==================  ================================  =====================
         """
         if at != "first_invocation":
-            return False
-        grace = self.shutdown_grace
-        signals.connect_exit(session, grace=grace)
+            return _FORKS
         drains = connect_shutdown()
-        handles = signals.connect_sigterm(session, grace=grace)
-        return self._hears_end and (drains or handles or _runs_atexit())
+        heard = self._connect_signals(session) or run_on_main_thread(
+            lambda: self._connect_signals(session)
+        )
+        if self._is_first_generation:
+            return _FIRST_GENERATION
+        if "WERKZEUG_RUN_MAIN" in os.environ:
+            return _RELOADER
+        return drains or heard or _runs_atexit() or _NO_SERVER
+
+    def _connect_signals(self, session: FlagSession) -> bool:
+        """Install handlers; False off the main thread."""
+        if not signals.connect_sigterm(session, grace=self.shutdown_grace):
+            return False
+        if self._timeout is not None:
+            connect_abort()
+        return True
 
     @hookimpl
     def read_invocation(self, args: tuple[Any, ...]) -> Invocation:
@@ -93,12 +113,8 @@ def _is_first_generation(environ: Mapping[str, str]) -> bool:
 
 
 def _runs_atexit() -> bool:
-    """
-    Tell whether this process ends in good order.
-
-    uvicorn ends by its signal, and the reloader of ``--debug`` is killed by its parent.
-    """
-    return "uvicorn.server" not in sys.modules and "WERKZEUG_RUN_MAIN" not in os.environ
+    """Tell whether this process ends in good order: uvicorn ends by its signal."""
+    return "uvicorn.server" not in sys.modules
 
 
 def _timeout(environ: Mapping[str, str]) -> float | None:

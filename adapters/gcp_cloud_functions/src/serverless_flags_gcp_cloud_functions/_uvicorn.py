@@ -1,4 +1,4 @@
-"""Hear the end of a uvicorn server: it dies of its signal, so ``atexit`` never runs.
+"""Hear the ends of a uvicorn server: it dies of a signal, so ``atexit`` never runs.
 
 ``uvicorn.Server.capture_signals`` puts the default action back and raises the signal
 again (uvicorn/server.py, since 0.29). Its ``shutdown`` runs before that, after the
@@ -8,6 +8,7 @@ requests in flight have ended, whatever thread the function runs on.
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from serverless_flags import signals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import FrameType
 
 _lock = threading.Lock()
 
@@ -67,3 +69,22 @@ async def _close() -> None:
 
     threading.Thread(target=close, name="serverless-flags-close").start()
     await closed.wait()
+
+
+def connect_abort() -> None:
+    """
+    Flush when gunicorn's master aborts this worker; does nothing off the main thread.
+
+    It sends SIGABRT to a worker whose heart has not beaten for the request's timeout,
+    and SIGKILL a second later (arbiter.py, ``murder_workers``). gunicorn's own workers
+    exit in order then, uvicorn's has no handler (uvicorn_worker, ``init_signals``).
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if on_main_thread and signal.getsignal(signal.SIGABRT) == signal.SIG_DFL:
+        signal.signal(signal.SIGABRT, _flush_and_abort)
+
+
+def _flush_and_abort(signum: int, _frame: FrameType | None) -> None:
+    signals.terminate()
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)

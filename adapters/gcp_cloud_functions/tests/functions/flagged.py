@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ def _answer() -> dict[str, Any]:
     return {
         "enabled": flags.is_enabled("simpleFlag"),
         "flush_interval": flags.status.flush_interval,
+        "termination": flags.status.termination,
+        "handler": getattr(signal.getsignal(signal.SIGTERM), "__module__", None),
         "pid": os.getpid(),
     }
 
@@ -39,6 +43,12 @@ def _pass(gate: str | None) -> None:
         Path(gate).read_text()
 
 
+def _stay(where: str | None) -> None:
+    """Never return, in Python code, where exceptions and signals can be heard."""
+    while where:
+        time.sleep(0.01)
+
+
 def _log(*words: object) -> None:
     print(*words, flush=True)  # noqa: T201  reason: standard output is Google's log
 
@@ -46,9 +56,11 @@ def _log(*words: object) -> None:
 @functions_framework.http
 @flags.wrap
 def http(request: Request) -> dict[str, Any]:
-    """Answer with the flag, after the gate if there is one."""
+    """Answer with the flag, after the gate if there is one, or stay for ever."""
     _pass(request.args.get("gate"))
-    return _answer()
+    answer = _answer()
+    _stay(request.args.get("stay"))
+    return answer
 
 
 @flags.wrap
@@ -86,6 +98,18 @@ def http_streaming(request: Request) -> Response:
         yield str(flags.is_enabled("simpleFlag"))
 
     return Response(body(), status=201, headers={"x-own": "kept"})
+
+
+@functions_framework.http
+@flags.wrap
+def http_streaming_in_invocation(request: Request) -> Response:
+    """Answer in a body that is an invocation of its own."""
+
+    def body() -> Iterator[str]:
+        with flags.invocation(request):
+            yield f"flag: {flags.is_enabled('simpleFlag')}"
+
+    return Response(body())
 
 
 class Asked:
@@ -130,9 +154,11 @@ def background(data: Any, context: Any) -> None:
 @functions_framework.aio.http
 @flags.wrap
 async def aio_http(request: AsyncRequest) -> dict[str, Any]:
-    """Answer with the flag, after the gate if there is one."""
+    """Answer with the flag, after the gate if there is one, or block the loop."""
     await asyncio.to_thread(_pass, request.query_params.get("gate"))
-    return _answer()
+    answer = _answer()
+    _stay(request.query_params.get("stay"))
+    return answer
 
 
 @flags.wrap

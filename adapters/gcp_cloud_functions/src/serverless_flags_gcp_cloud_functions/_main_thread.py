@@ -1,0 +1,45 @@
+"""Have the server's main thread do what Python lets no other thread do.
+
+Functions run on a pool under gunicorn's gthread worker, and ``def`` functions under
+uvicorn too, while signal handlers can be installed on the main thread only.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def run_on_main_thread(work: Callable[[], object]) -> bool:
+    """
+    Run ``work`` soon; return False where no server lends its main thread.
+
+    A server's SIGTERM handler is one of its methods, so the server can be found from
+    any thread. uvicorn's main thread runs an event loop. gunicorn's calls ``notify``,
+    the heartbeat of every worker, at least once per second (workers/base.py) and, in
+    gthread, after each request.
+    """
+    server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    listeners = getattr(server, "servers", None)
+    if listeners:
+        listeners[0].get_loop().call_soon_threadsafe(work)
+        return True
+    if callable(getattr(server, "notify", None)):
+        _run_at_heartbeat(server, work)
+        return True
+    return False
+
+
+def _run_at_heartbeat(worker: Any, work: Callable[[], object]) -> None:
+    """Run ``work`` after the next ``notify`` of a gunicorn worker, once."""
+    notify = worker.notify
+
+    def notify_and_work() -> None:
+        worker.notify = notify
+        notify()
+        work()
+
+    worker.notify = notify_and_work

@@ -1,0 +1,98 @@
+"""What a copy of a process begins with: the flags, as old as they are."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from serverless_flags._client import Fetched
+from serverless_flags._freshness import Due, Freshness
+from serverless_flags._refresh import Refresher
+from serverless_flags._report import Reporter
+
+ONE = Fetched(body="one", etag='"1"', flags=1)
+SAME = Fetched(unchanged=True, etag='"1"')
+EVENTS = Fetched(body="events", etag='"2"')
+"""A change of the state, not the whole of it."""
+
+
+@pytest.fixture(name="refreshing")
+def _refreshing(server, clock):
+    """Return what makes a refresher of a server's answers."""
+
+    def make(*answers):
+        upstream = server(*answers)
+        refresher = Refresher(
+            upstream,
+            Freshness(max_age=15, stale_while_revalidate=45, stale_if_error=math.inf),
+            request_timeout=2.0,
+            clock=clock,
+            reporter=Reporter(),
+            observe=lambda *_: None,
+        )
+
+        def refresh():
+            asked, _ = refresher.claim(clock())
+            refresher.run(asked)
+            return asked
+
+        return SimpleNamespace(refresher=refresher, upstream=upstream, refresh=refresh)
+
+    return make
+
+
+@pytest.fixture(name="heritage")
+def _heritage(refreshing, client):
+    """Return what a refresher leaves that has taken one answer."""
+    original = refreshing(ONE)
+    original.refresher.adopt(client)
+    original.refresh()
+    client.bodies.clear()
+    return original.refresher.heritage
+
+
+def test_an_answer_may_come_before_the_client(refreshing, client, clock, heritage):
+    """It says that the flags are unchanged which the client is given afterwards."""
+    copy = refreshing(SAME)
+    copy.refresher.inherit(heritage)
+    clock.advance(3600)
+    asked = copy.refresh()
+    copy.refresher.adopt(client)
+    copy.refresher.apply(asked)
+
+    assert asked.confirmed
+    assert ["one"] == client.bodies
+    assert ['"1"'] == [etag for etag, _ in copy.upstream.asked]
+    assert Due.NOTHING is copy.refresher.due(clock())
+    assert heritage.confirmed != copy.refresher.heritage.confirmed
+
+
+def test_flags_that_cannot_be_taken_again_are_forgotten(
+    refreshing, client, clock, heritage
+):
+    """Then nothing is known, and the whole state is asked for."""
+    copy = refreshing(SAME, ONE)
+    copy.refresher.inherit(heritage)
+    asked = copy.refresh()
+    client.error = ValueError("no JSON")
+    copy.refresher.adopt(client)
+    client.error = None
+    copy.refresher.apply(asked)
+    before = copy.refresher.source, copy.refresher.due(clock())
+    copy.refresh()
+
+    assert ("none", Due.FIRST) == before
+    assert ['"1"', None] == [etag for etag, _ in copy.upstream.asked]
+    assert ("server", 1) == (copy.refresher.source, copy.refresher.flags)
+
+
+def test_a_change_is_no_heritage(refreshing, client):
+    """It would be taken for the whole state."""
+    original = refreshing(ONE, EVENTS)
+    original.refresher.adopt(client)
+    original.refresh()
+    original.refresh()
+
+    assert original.refresher.heritage is None

@@ -1,0 +1,179 @@
+"""A process of its own for each way to end, and a hub of its own for each unit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serverless_flags import signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE = 20.0
+"""Seconds after which a process that hangs is given up."""
+
+PRELUDE = """
+import ctypes
+import os
+import signal
+import sys
+import threading
+
+from serverless_flags import signals
+
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+
+class Session:
+    def __init__(self, name="session", work=lambda timeout: None):
+        self.name, self.work = name, work
+
+    def terminate(self, timeout):
+        self.work(timeout)
+        say(self.name, "terminated")
+
+    def close(self, timeout):
+        say(self.name, "closed")
+        return True
+
+
+def wait():
+    say("ready")
+    while True:
+        signal.pause()
+
+
+def block():
+    "Block the main thread in C, where no signal brings it back to Python."
+    libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(256)
+    libc.pthread_mutex_init(mutex, None)
+    libc.pthread_mutex_lock(mutex)
+    gate = threading.Lock()
+    gate.acquire()
+    threading.Thread(target=lambda: gate.acquire() and say("ready")).start()
+    sys.setswitchinterval(1000)  # the thread goes on when this one has entered C
+    gate.release()
+    libc.pthread_mutex_lock(mutex)
+
+
+"""
+
+
+class Process:
+    """A Python program that runs until it is told to end."""
+
+    def __init__(self, program: str, environ: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + dedent(program)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environ},
+        )
+
+    def ready(self) -> list[str]:
+        """Wait for the line ``ready``; return the lines before it."""
+        assert self._process.stdout is not None
+        lines = []
+        for line in iter(self._process.stdout.readline, ""):
+            if line == "ready\n":
+                return lines
+            lines.append(line.strip())
+        raise AssertionError(lines, self._process.stderr.read())
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def end(self) -> tuple[int, list[str]]:
+        """Wait for the end; return the exit code and the lines until then."""
+        out, err = self._process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in err, err
+        assert "Exception ignored" not in err, err
+        return self._process.returncode, out.splitlines()
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def read(self) -> str:
+        """Return the next line."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        if self.alive():
+            self._process.kill()
+        self._process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture(name="run")
+def _run() -> Iterator[Callable[..., Process]]:
+    """Return what starts a program; what is left of it is killed after the test."""
+    started: list[Process] = []
+
+    def run(program: str, **environ: str) -> Process:
+        started.append(Process(program, environ))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(name="hub")
+def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[signals._Hub]:
+    """Return a hub of this test's own; the process is as before afterwards."""
+    hub = signals._Hub()
+    monkeypatch.setattr(signals, "_hub", hub)
+    monkeypatch.setattr(signals, "_hooked", True)
+    handler = signal.getsignal(signal.SIGTERM)
+    threads = set(threading.enumerate())
+    yield hub
+    signal.signal(signal.SIGTERM, handler)
+    signal.set_wakeup_fd(-1)
+    if hub.sockets is not None:
+        hub.sockets[1].close()
+        for thread in set(threading.enumerate()) - threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+        hub.sockets[0].close()
+
+
+class Session:
+    """A session that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float]] = []
+        self.told = threading.Event()
+        self.work: Callable[[], Any] = lambda: None
+
+    def terminate(self, timeout: float) -> None:
+        self._note("terminate", timeout)
+
+    def close(self, timeout: float) -> bool:
+        self._note("close", timeout)
+        return True
+
+    def _note(self, what: str, timeout: float) -> None:
+        self.work()
+        self.heard.append((what, timeout))
+        self.told.set()
+
+
+@pytest.fixture(name="session")
+def _session() -> Session:
+    return Session()
+
+
+@pytest.fixture(name="new_session")
+def _new_session() -> type[Session]:
+    return Session

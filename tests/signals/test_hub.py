@@ -1,0 +1,370 @@
+"""The hub of one process, piece by piece; no process ends here."""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import gc
+import os
+import select
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from serverless_flags import signals
+
+
+@pytest.fixture(name="previous")
+def _previous(hub):
+    """Install a handler before ours; return the list of what it heard."""
+    heard = []
+    signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
+    return heard
+
+
+@pytest.fixture(name="exits")
+def _exits(monkeypatch):
+    """Return the exit codes that the process would have ended with."""
+    codes = []
+    ended = threading.Event()
+
+    def leave(code):
+        codes.append(code)
+        ended.set()
+
+    monkeypatch.setattr(os, "_exit", leave)
+    return codes, ended
+
+
+class TestConnecting:
+    def test_exit_alone_takes_no_signal(self, hub, session) -> None:
+        """Where the process ends in order there is nothing to install."""
+        before = signal.getsignal(signal.SIGTERM)
+        signals.connect_exit(session, grace=2.0)
+
+        assert before is signal.getsignal(signal.SIGTERM)
+        assert {session: 2.0} == dict(hub.graces)
+
+    def test_one_handler_serves_all(self, hub, previous, new_session) -> None:
+        """Connecting twice, or two sessions, chains the previous handler once."""
+        sessions = [new_session(), new_session()]
+        for session in sessions * 2:
+            assert signals.connect_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert [signal.SIGTERM] == previous
+        assert [[("terminate", 1.0)]] * 2 == [session.heard for session in sessions]
+
+    @pytest.mark.parametrize("connect", ["connect_sigterm", "watch_sigterm"])
+    def test_off_the_main_thread_nothing_is_installed(
+        self, hub, session, connect
+    ) -> None:
+        """Python lets nobody; the exit is connected all the same."""
+        before = signal.getsignal(signal.SIGTERM)
+        answers = []
+        thread = threading.Thread(
+            target=lambda: answers.append(getattr(signals, connect)(session, grace=1.0))
+        )
+        thread.start()
+        thread.join(20)
+
+        assert [False] == answers
+        assert before is signal.getsignal(signal.SIGTERM)
+        assert session in hub.graces
+        assert hub.sockets is None
+
+    def test_a_handler_that_is_not_pythons_stays(
+        self, hub, session, monkeypatch
+    ) -> None:
+        """It could not be called after ours, so it is left to do its work."""
+        installed = []
+        monkeypatch.setattr(signal, "getsignal", lambda _: None)
+        monkeypatch.setattr(signal, "signal", lambda *given: installed.append(given))
+
+        assert not signals.connect_sigterm(session, grace=1.0)
+        assert not signals.watch_sigterm(session, grace=1.0)
+        assert [] == installed
+        monkeypatch.undo()
+
+    def test_a_session_is_held_weakly(self, hub, new_session) -> None:
+        """Nobody is told that nobody else has."""
+        signals.connect_exit(new_session(), grace=1.0)
+        gc.collect()
+
+        assert {} == dict(hub.graces)
+        signals.terminate()
+
+    def test_the_process_is_hooked_once(self, hub, session, monkeypatch) -> None:
+        """What `atexit` and `os.register_at_fork` call cannot be taken back."""
+        hooks = []
+        monkeypatch.setattr(signals, "_hooked", False)
+        monkeypatch.setattr(atexit, "register", hooks.append)
+        monkeypatch.setattr(os, "register_at_fork", lambda **given: hooks.append(given))
+        for _ in range(3):
+            signals.connect_exit(session, grace=1.0)
+        at_exit, at_fork = hooks
+        at_exit()
+
+        assert "close" == session.heard[0][0]
+        assert {"after_in_child": signals._after_fork} == at_fork
+
+    def test_a_system_without_fork_is_hooked_too(
+        self, hub, session, monkeypatch
+    ) -> None:
+        """Windows has no fork, and nothing to hook there."""
+        hooks = []
+        monkeypatch.setattr(signals, "_hooked", False)
+        monkeypatch.setattr(atexit, "register", hooks.append)
+        monkeypatch.delattr(os, "register_at_fork")
+        signals.connect_exit(session, grace=1.0)
+
+        assert 1 == len(hooks)
+
+
+class TestTheEnd:
+    def test_the_default_action_follows(self, hub, session, monkeypatch) -> None:
+        """The process is ended by the signal, as if we had not been there."""
+        killed = []
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        monkeypatch.setattr(os, "kill", lambda *given: killed.append(given))
+        signals.connect_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert [("terminate", 1.0)] == session.heard
+        assert [(os.getpid(), signal.SIGTERM)] == killed
+        assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
+
+    def test_what_was_ignored_is_ignored(self, hub, session) -> None:
+        """The process goes on, its counts sent."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signals.connect_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert [("terminate", 1.0)] * 2 == session.heard
+
+    def test_sessions_end_side_by_side(self, hub, new_session) -> None:
+        """Each on a thread of its own, within the longest grace."""
+        both = threading.Barrier(2)
+        sessions = [new_session(), new_session()]
+        for session, grace in zip(sessions, (15.0, 20.0), strict=True):
+            session.work = lambda: both.wait(20)
+            signals.connect_exit(session, grace=grace)
+        signals.terminate()
+
+        assert [("terminate", 15.0)] == sessions[0].heard
+        assert [("terminate", 20.0)] == sessions[1].heard
+        signals.close()
+        assert ("close", 20.0) == sessions[1].heard[1]
+
+    def test_a_session_that_hangs_is_left(self, hub, new_session) -> None:
+        """The grace is all that the platform gives; the other one flushed."""
+        free = threading.Event()
+        hanging, other = new_session(), new_session()
+        hanging.work = lambda: free.wait(20)
+        signals.connect_exit(hanging, grace=0.1)
+        signals.connect_exit(other, grace=0.1)
+        signals.terminate()
+
+        assert [] == hanging.heard
+        assert other.told.wait(20)
+        free.set()
+        assert hanging.told.wait(20)
+
+    def test_without_threads_the_caller_flushes(
+        self, hub, session, monkeypatch
+    ) -> None:
+        """Late is not lost."""
+
+        def start_new_thread(*_args):
+            message = "can't start new thread"
+            raise RuntimeError(message)
+
+        monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
+        threads = []
+        session.work = lambda: threads.append(threading.get_ident())
+        signals.connect_exit(session, grace=1.0)
+        signals.terminate()
+
+        assert [threading.get_ident()] == threads
+
+    def test_without_sessions_nothing_is_waited_for(self, hub) -> None:
+        """An end without anybody to tell is an end."""
+        signals.terminate()
+        signals.close()
+        hub.close_all()
+
+    def test_at_exit_sessions_share_one_grace(self, hub, new_session) -> None:
+        """One after the other, for no thread can be started then."""
+        sessions = [new_session(), new_session()]
+        threads = []
+        for session in sessions:
+            session.work = lambda: threads.append(threading.get_ident())
+            signals.connect_exit(session, grace=5.0)
+        hub.close_all()
+        first, second = (session.heard[0][1] for session in sessions)
+
+        assert 5.0 >= first >= second
+        assert [threading.get_ident()] * 2 == threads
+
+
+class TestWatching:
+    def test_the_watcher_flushes_and_ends_the_process(
+        self, hub, session, exits
+    ) -> None:
+        """Where nobody else handles SIGTERM, and the main thread may be stuck."""
+        codes, ended = exits
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert signals.watch_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert ended.wait(20)
+        assert [0] == codes
+        assert [("terminate", 1.0)] == session.heard
+
+    def test_another_handler_decides_about_the_end(
+        self, hub, session, previous, exits
+    ) -> None:
+        """It is called on the main thread, as it was before."""
+        codes, _ = exits
+        signals.watch_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+        assert [signal.SIGTERM] == previous
+        assert [] == codes
+
+    def test_a_handler_installed_later_decides_about_the_end(
+        self, hub, session, exits
+    ) -> None:
+        """The watcher flushes; who took the signal knows what follows."""
+        codes, _ = exits
+        heard = []
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.watch_sigterm(session, grace=1.0)
+        signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+        assert [signal.SIGTERM] == heard
+        assert [] == codes
+
+    def test_one_watcher_serves_all(self, hub, previous, new_session) -> None:
+        """The second session finds the thread and the sockets."""
+        one, two = new_session(), new_session()
+        signals.watch_sigterm(one, grace=1.0)
+        sockets, threads = hub.sockets, threading.active_count()
+        signals.watch_sigterm(two, grace=1.0)
+
+        assert sockets is hub.sockets
+        assert threads == threading.active_count()
+        signal.raise_signal(signal.SIGTERM)
+        assert one.told.wait(20)
+        assert two.told.wait(20)
+
+    def test_other_signals_wake_it_for_nothing(self, hub, previous, session) -> None:
+        """The wakeup fd hears them all."""
+        before = signal.signal(signal.SIGUSR1, lambda *_: None)
+        try:
+            signals.watch_sigterm(session, grace=1.0)
+            signal.raise_signal(signal.SIGUSR1)
+            while select.select([hub.sockets[0]], [], [], 0)[0]:
+                time.sleep(0)  # until the watcher has read it
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert [] == session.heard
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+
+    def test_a_wakeup_fd_that_was_taken(self, hub, previous, session) -> None:
+        """An event loop takes it; while Python runs, the handler tells the watcher."""
+        signals.watch_sigterm(session, grace=1.0)
+        assert hub.sockets[1].fileno() == signal.set_wakeup_fd(-1)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+
+    def test_rearming_takes_it_back(self, hub, previous, session) -> None:
+        """At each invocation, on the main thread only."""
+        signals.rearm()  # nothing to watch yet
+        signals.watch_sigterm(session, grace=1.0)
+        signal.set_wakeup_fd(-1)
+        thread = threading.Thread(target=signals.rearm)
+        thread.start()
+        thread.join(20)
+        assert -1 == signal.set_wakeup_fd(-1)
+        signals.rearm()
+
+        assert hub.sockets[1].fileno() == signal.set_wakeup_fd(-1)
+
+    def test_a_full_pipe_does_not_stop_the_handler(
+        self, hub, previous, session, monkeypatch
+    ) -> None:
+        """The watcher has plenty to read; the previous handler is called."""
+        signals.watch_sigterm(session, grace=1.0)
+        receiver, sender = socket.socketpair()
+        watched, hub.sockets = hub.sockets, (receiver, sender)
+        sender.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            while True:
+                sender.send(bytes(65536))
+        signal.raise_signal(signal.SIGTERM)
+        hub.sockets = watched
+        receiver.close()
+        sender.close()
+
+        assert [signal.SIGTERM] == previous
+
+    def test_a_watcher_whose_sockets_are_closed_ends(self, hub, session, exits) -> None:
+        """A daemon that closes what it does not know must not spin."""
+        codes, _ = exits
+        threads = set(threading.enumerate())
+        signals.watch_sigterm(session, grace=1.0)
+        (watcher,) = set(threading.enumerate()) - threads
+        signal.set_wakeup_fd(-1)
+        hub.sockets[1].close()
+        watcher.join(20)
+
+        assert not watcher.is_alive()
+        assert [] == codes == session.heard
+
+
+class TestForking:
+    def test_a_child_has_a_hub_of_its_own(self, hub, previous, session) -> None:
+        """It knows no session, and SIGTERM is what it was before us."""
+        handler = signal.getsignal(signal.SIGTERM)
+        signals.watch_sigterm(session, grace=1.0)
+        receiver, sender = hub.sockets
+        hub.sockets = receiver.dup(), sender.dup()  # as a fork copies them
+        copies = hub.sockets
+        signals._after_fork()
+        hub.sockets = receiver, sender
+
+        assert signals._hub is not hub
+        assert {} == dict(signals._hub.graces)
+        assert handler is signal.getsignal(signal.SIGTERM)
+        assert -1 == signal.set_wakeup_fd(-1)
+        assert [-1, -1] == [copy.fileno() for copy in copies]
+
+    def test_a_handler_installed_later_is_the_childs_too(self, hub, session) -> None:
+        """Whoever took the signal after us keeps it."""
+        signals.connect_sigterm(session, grace=1.0)
+
+        def theirs(*_received) -> None: ...
+
+        signal.signal(signal.SIGTERM, theirs)
+        signals._after_fork()
+
+        assert theirs is signal.getsignal(signal.SIGTERM)
+
+    def test_a_hub_that_installed_nothing_leaves_nothing(self, hub, session) -> None:
+        """Neither a signal nor a wakeup fd is touched."""
+        handler = signal.getsignal(signal.SIGTERM)
+        signals.connect_exit(session, grace=1.0)
+        signals._after_fork()
+
+        assert handler is signal.getsignal(signal.SIGTERM)
