@@ -60,6 +60,12 @@ class Counts:
         self._kept.append(bucket)
         return "kept"
 
+    def give_up(self, fresh: Bucket | None) -> None:
+        """Book what waits and ``fresh``: there is no next flush."""
+        bucket = self.take(fresh)
+        if bucket is not None:
+            self.uncounted += evaluations(bucket)
+
     @property
     def waiting(self) -> bool:
         """Whether a bucket waits for the next flush."""
@@ -68,7 +74,8 @@ class Counts:
 
 def evaluations(bucket: Mapping[str, Any]) -> int:
     """Return how many evaluations a bucket counts."""
-    return sum(t["yes"] + t["no"] for t in bucket["toggles"].values())
+    toggles = bucket.get("toggles", {})
+    return sum(t["yes"] + t["no"] for t in toggles.values())
 
 
 def _merged(first: Bucket, second: Bucket | None) -> Bucket:

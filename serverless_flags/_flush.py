@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from serverless_flags._client import Outcome, Sent
-from serverless_flags._counts import Bucket, Counts
+from serverless_flags._counts import Bucket, Counts, evaluations
 from serverless_flags._freshness import OVERRUN, Backoff, Instant
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ class Flight:
         self.began = began
         self.bucket: Bucket = {}
         self.landed = threading.Event()
+        self._booked = threading.Lock()
+
+    def book(self) -> bool:
+        """Whether the caller is the first to book what became of it."""
+        return self._booked.acquire(blocking=False)
 
 
 class Flusher:
@@ -114,6 +119,8 @@ class Flusher:
         try:
             sent = self._upstream.send(flight.bucket, timeout=timeout)
         finally:
+            if not flight.book():  # it was given up
+                self.counts.unknown -= evaluations(flight.bucket)
             word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
             self._land(flight)
         seconds = self._clock().since(flight.began)
@@ -137,6 +144,14 @@ class Flusher:
         if others and self.counts.waiting and left > 0:
             flushed = self.flush(left)
         return flushed and not self.counts.waiting
+
+    def give_up(self) -> None:
+        """Book what nobody will send any more, or wait for: the session has ended."""
+        fresh = None if self._client is None else self._client.take_counts()
+        self.counts.give_up(fresh)
+        for flight in list(self._in_flight):
+            if flight.book():
+                self.counts.unknown += evaluations(flight.bucket)
 
     def _note(self, sent: Sent, word: str, seconds: float) -> None:
         """Back off or forget the trouble; the log comes after the answer."""

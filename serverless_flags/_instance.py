@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags import _freshness
 from serverless_flags._client import StateClient
+from serverless_flags._config import UNLEASH
 from serverless_flags._duties import Duties
 from serverless_flags._errand import Errand, Waitable
 from serverless_flags._flush import Flusher
@@ -202,7 +203,7 @@ class Instance:
 
     def _warn_about_url(self) -> None:
         settings = self.settings
-        if settings.client != "unleash":
+        if settings.client not in UNLEASH:
             return
         if settings.url is None and settings.snapshot is None:
             self.reporter.warn(
@@ -293,7 +294,24 @@ class Instance:
             self.client = _Uncounting(self, self.client)
         if self._backend is not None and self._backend.upstream is not None:
             self._backend.upstream.close()
+        self._report_losses()
         return flushed
+
+    def _report_losses(self) -> None:
+        """Say what the server will never have, or may not: the last log line."""
+        if self.flusher is None:
+            return
+        self.flusher.give_up()
+        counts = self.flusher.counts
+        uncounted = self.uncounted + counts.uncounted
+        if uncounted or counts.unknown:
+            self.reporter.warn(
+                "end",
+                "the session has ended: %s evaluations were not counted, %s were sent"
+                " and not answered",
+                uncounted,
+                counts.unknown,
+            )
 
 
 class _Uncounting:

@@ -177,9 +177,9 @@ class Refresher:
         """Stop serving flags that ``stale_if_error`` no longer allows."""
         if not self.freshness.expires or not self.freshness.expired(moment):
             return
-        if self.source == "none":
-            return
         with self._applying:
+            if not self.freshness.expired(moment):
+                return  # they have been confirmed meanwhile
             if self._client is not None:
                 self._client.take_state(NO_FLAGS)
             self._forget()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import atexit
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -20,6 +21,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+
+FAREWELL = 0.05
+"""Seconds that closing may take beside its flush: it waits for nothing then."""
 
 
 class Terminable(Protocol):
@@ -76,7 +81,7 @@ class _Hub:
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         """Flush, or let the watcher flush, then do what was to be done before us."""
         if self.sockets is None:
-            self.terminate()
+            self._flush()
             self._chain(signum, frame)
             return
         with contextlib.suppress(OSError):
@@ -92,12 +97,29 @@ class _Hub:
         """Close all sessions side by side inside the longest grace."""
         self._side_by_side("close")
 
-    def _side_by_side(self, what: str) -> None:
-        graces = list(self.graces.items())
-        deadline = time.monotonic() + max((grace for _, grace in graces), default=0.0)
+    def _flush(self) -> None:
+        """Flush, and where nothing but the end can follow, close in the same grace."""
+        left = self._side_by_side("terminate")
+        if self.ends:
+            self._side_by_side("close", left, FAREWELL)
+
+    @property
+    def ends(self) -> bool:
+        """Whether SIGTERM ends the process: nobody else has taken it."""
+        ours = signal.getsignal(signal.SIGTERM) == self.on_sigterm
+        return ours and self.previous == signal.SIG_DFL
+
+    def _side_by_side(
+        self, what: str, most: float = math.inf, longer: float = 0.0
+    ) -> float:
+        """Tell every session and wait; return what is left of the grace, in seconds."""
+        graces = [(s, min(grace, most)) for s, grace in list(self.graces.items())]
+        longest = max((grace for _, grace in graces), default=0.0)
+        deadline = time.monotonic() + longest + longer
         ended = [_in_thread(getattr(s, what), grace) for s, grace in graces]
         for lock in ended:
             lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        return max(0.0, deadline - time.monotonic())
 
     def close_all(self) -> None:
         """Close all sessions on this thread: at exit no thread can be started."""
@@ -120,9 +142,8 @@ class _Hub:
             heard = self.sockets[0].recv(64)
         if not heard:  # somebody closed the other end
             return
-        self.terminate()
-        ours = signal.getsignal(signal.SIGTERM) == self.on_sigterm
-        if ours and self.previous == signal.SIG_DFL:
+        self._flush()
+        if self.ends:
             # The main thread may never run bytecode again, and sys.exit hangs in
             # concurrent.futures while awslambdaric polls from a pool thread.
             os._exit(0)

@@ -78,9 +78,10 @@ def define_strategies(engine: Any, body: str) -> None:
     standard = frozenset(custom_strategy._STANDARD_STRATEGIES)  # noqa: SLF001  reason: held by the contract test
 
     def reduce(part: dict[str, Any]) -> dict[str, Any]:
-        if "strategies" not in part:
-            return part
-        custom = [s for s in part["strategies"] if s["name"] not in standard]
+        strategies = part.get("strategies")
+        if not isinstance(strategies, list):
+            return part  # no flag; a parameter may have that name
+        custom = [s for s in strategies if s["name"] not in standard]
         return {"name": part["name"], "strategies": custom}
 
     features = custom_strategy.get_features_json(json.loads(body, object_hook=reduce))

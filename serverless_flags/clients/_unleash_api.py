@@ -231,9 +231,11 @@ def _outline(part: dict[str, Any]) -> dict[str, Any]:
     A tenth of the memory, half the time; and between two objects other threads run,
     which the whole parse would stop for 50 ms at 5,000 flags.
     """
+    if "features" in part or "events" in part:
+        return part
     if "strategies" in part:
         return {name: part.get(name) for name in ("name", "enabled", "strategies")}
-    return part if "features" in part or "events" in part else _UNSEEN
+    return _UNSEEN
 
 
 def _is_feature(feature: Any) -> bool:

@@ -7,35 +7,30 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import Backend
 from serverless_flags._report import Reporter, logger
+from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import enriched
 from serverless_flags.clients._engine import PARTLY, Library, define_strategies
-from serverless_flags.clients._unleash_api import Identity, UnleashApi, read_snapshot
 from serverless_flags.clients.memory import DISABLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from serverless_flags._client import Backend
     from serverless_flags._config import Settings
 
 
 def lean_backend(settings: Settings, app_name: str) -> Backend:
     """Return the backend; the engine itself is imported by ``load``."""
-    identity = Identity(settings, app_name)
-    api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
-
-    def load() -> LeanClient:
-        client = LeanClient(
-            app_name=app_name,
+    return backend_of(
+        settings,
+        app_name,
+        lambda settings, identity: LeanClient(
+            app_name=identity.app_name,
             environment=settings.environment,
             strategies=settings.strategies,
-        )
-        if api is not None:
-            api.engine_version = client.engine_version
-        return client
-
-    return Backend(load=load, upstream=api, read_snapshot=read_snapshot)
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +164,10 @@ class LeanClient:
 
     def _fault(self, feature_name: str) -> None:
         self._reporter.warn(
-            "evaluation", "a flag could not be evaluated: %s", feature_name, exc_info=True
+            "evaluation",
+            "a flag could not be evaluated: %s",
+            feature_name,
+            exc_info=True,
         )
 
     def _emit(

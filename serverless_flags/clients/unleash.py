@@ -5,36 +5,25 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import Backend
 from serverless_flags._report import logger
 from serverless_flags._version import __version__
-from serverless_flags.clients._unleash_api import Identity, UnleashApi, read_snapshot
+from serverless_flags.clients._backend import backend_of
+from serverless_flags.clients._engine import PARTLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from serverless_flags._client import Backend
     from serverless_flags._config import Settings
+    from serverless_flags.clients._unleash_api import Identity
 
 FEATURES = "/client/features"
 """UnleashClient's cache key of the state (``UnleashClient.constants.FEATURES_URL``)."""
 
 
-PARTLY = "Engine state was updated"
-"""How the engine begins when it took a state of which it cannot evaluate all."""
-
-
 def unleash_backend(settings: Settings, app_name: str) -> Backend:
     """Return the backend; UnleashClient itself is imported by ``load``."""
-    identity = Identity(settings, app_name)
-    api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
-
-    def load() -> UnleashFlagClient:
-        client = UnleashFlagClient(settings, identity)
-        if api is not None:
-            api.engine_version = client.engine_version
-        return client
-
-    return Backend(load=load, upstream=api, read_snapshot=read_snapshot)
+    return backend_of(settings, app_name, UnleashFlagClient)
 
 
 class UnleashFlagClient:

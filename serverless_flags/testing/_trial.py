@@ -1,4 +1,4 @@
-"""One instance of a contract's function and its flag server, and how to talk to them."""
+"""One instance of a contract's function, its flag server, and what is asked of them."""
 
 from __future__ import annotations
 

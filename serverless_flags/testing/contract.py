@@ -202,8 +202,8 @@ class AdapterContract:
         with self.trial(settings) as on:
             on.ask()
             on.server.fault = Fault.UNANSWERED
-            with ThreadPoolExecutor(1) as caller, on.frozen(0.15):
-                pass
+            with on.frozen(0.15):
+                """Let the flags grow stale."""
             with ThreadPoolExecutor(1) as caller:
                 refreshing = caller.submit(on.ask, "wait")
                 with gate.open("wb"):
@@ -243,7 +243,7 @@ class AdapterContract:
             expect("killed", False, ended.killed)  # noqa: FBT003  reason: it reads well
 
     def test_a_server_200_ms_away_over_tls(self, tmp_path: Path) -> None:
-        """A function of 5 ms, with every timeout as it is, still refreshes and counts."""
+        """A function of 5 ms, with the default timeouts, still refreshes and counts."""
         settings = {
             "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem"),
             "SERVERLESS_FLAGS_MAX_AGE": "0.1",

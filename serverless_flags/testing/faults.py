@@ -22,6 +22,7 @@ from serverless_flags.testing.flag_server import FlagServer
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -74,7 +75,7 @@ class FaultyFlagServer(FlagServer):
 
     def __init__(
         self,
-        flags: Mapping[str, Any],
+        flags: Mapping[str, Any] | Path,
         *,
         round_trip: float = 0.0,
         tls: ssl.SSLContext | None = None,

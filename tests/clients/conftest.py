@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from serverless_flags._config import load_settings
-from serverless_flags.clients._unleash_api import Identity
+from serverless_flags.clients._unleash_api import Identity, UnleashApi
 from serverless_flags.clients.unleash import UnleashFlagClient
 
 if TYPE_CHECKING:
@@ -199,3 +199,19 @@ def _server() -> Iterator[Server]:
     server = Server()
     yield server
     server.stop()
+
+
+@pytest.fixture(name="api_of")
+def _api_of(server: Server) -> Iterator[Callable[..., UnleashApi]]:
+    """Return what makes the API of a server, of ours if none is named."""
+    made = []
+
+    def make(**given):
+        settings = load_settings({"url": server.url, **given}, {})
+        api = UnleashApi(settings, settings.url, Identity(settings, "checkout"))
+        made.append(api)
+        return api
+
+    yield make
+    for api in made:
+        api.close()

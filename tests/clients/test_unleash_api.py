@@ -1,41 +1,15 @@
-"""Unleash's client API: what is asked, with which token, and what an answer means."""
+"""Unleash's client API: what is asked, and what an answer means."""
 
 from __future__ import annotations
 
 import json
-import uuid
-from types import SimpleNamespace
 
 import pytest
 
 from serverless_flags._client import Fetched, Outcome
-from serverless_flags._config import load_settings
-from serverless_flags.clients import _unleash_api
-from serverless_flags.clients._unleash_api import (
-    Identity,
-    UnleashApi,
-    check_state,
-    read_snapshot,
-)
 from serverless_flags.testing import FlagServer
 
 BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
-
-
-@pytest.fixture(name="api_of")
-def _api_of(server):
-    """Return what makes the API of a server, of ours if none is named."""
-    made = []
-
-    def make(**given):
-        settings = load_settings({"url": server.url, **given}, {})
-        api = UnleashApi(settings, settings.url, Identity(settings, "checkout"))
-        made.append(api)
-        return api
-
-    yield make
-    for api in made:
-        api.close()
 
 
 class TestFetch:
@@ -204,213 +178,23 @@ class TestSend:
         assert (Outcome.TAKEN, None) == (sent.outcome, sent.error)
 
 
-class TestToken:
-    def test_without_a_token_none_is_sent(self, api_of, server, state_of) -> None:
-        """A proxy may add it."""
-        server.answer(200, state_of())
-        api_of().fetch(None, timeout=20)
-
-        assert "authorization" not in server.asked[0].headers
-
-    def test_a_callable_is_asked_once(self, api_of, server, state_of) -> None:
-        """A secret manager is not asked for every request."""
-        tokens = iter(["one"])
-        api = api_of(api_token=lambda: next(tokens))
-        for _ in range(3):
-            server.answer(200, state_of())
-            assert api.fetch(None, timeout=20).error is None
-
-        assert ["one"] * 3 == [asked.headers["authorization"] for asked in server.asked]
-
-    @pytest.mark.parametrize("kind", ["fetch", "send"])
-    def test_after_a_401_it_is_asked_again(
-        self, api_of, server, state_of, kind
-    ) -> None:
-        """The secret may have been rotated; the request is repeated once."""
-        tokens = iter(["old", "new"])
-        api = api_of(api_token=lambda: next(tokens))
-        server.answer(401)
-        server.answer(200, state_of("a"))
-        argument = None if kind == "fetch" else BUCKET
-        answer = getattr(api, kind)(argument, timeout=20)
-
-        assert answer.error is None
-        assert ["old", "new"] == [a.headers["authorization"] for a in server.asked]
-
-    def test_a_second_401_is_an_error(self, api_of, server) -> None:
-        """Until the next request, which asks again."""
-        tokens = iter(["one", "two", "three"])
-        api = api_of(api_token=lambda: next(tokens))
-        for _ in range(2):
-            server.answer(401)
-            server.answer(401)
-            error = api.fetch(None, timeout=20).error
-
-            assert error.startswith("the server answered 401")
-        assert ["one", "two", "two", "three"] == [
-            asked.headers["authorization"] for asked in server.asked
-        ]
-
-    def test_a_token_of_text_is_not_tried_twice(self, api_of, server) -> None:
-        """It would be the same one."""
-        server.answer(401)
-        api_of(api_token="t").fetch(None, timeout=20)
-
-        assert 1 == len(server.asked)
-
-    def test_without_time_it_is_not_asked_again(
-        self, api_of, server, monkeypatch
-    ) -> None:
-        """The timeout bounds both requests together."""
-        moments = iter([0.0, 21.0])
-        clock = SimpleNamespace(monotonic=lambda: next(moments))
-        monkeypatch.setattr(_unleash_api, "time", clock)
-        server.answer(401)
-        api = api_of(api_token=lambda: "t")
-
-        assert api.fetch(None, timeout=20).error.startswith("the server answered 401")
-        assert 1 == len(server.asked)
-
+class TestRegister:
     @pytest.mark.parametrize(
-        ("provide", "why"),
-        [
-            (lambda: 1 / 0, "api_token() raised ZeroDivisionError"),
-            (lambda: None, "the result of api_token() must be a str or a callable"),
-            (lambda: "s3cr3t\n", "the result of api_token() holds a line break"),
-        ],
+        ("status", "error"), [(202, None), (500, "the server answered 500")]
     )
-    @pytest.mark.parametrize("kind", ["fetch", "send"])
-    def test_a_token_that_cannot_be_had_sends_nothing(
-        self, api_of, server, kind, provide, why
-    ) -> None:
-        """Counts are kept, and the log says why without the token."""
-        api = api_of(api_token=provide)
-        argument = None if kind == "fetch" else BUCKET
-        answer = getattr(api, kind)(argument, timeout=20)
+    def test_the_server_is_told(self, api_of, server, status, error) -> None:
+        """Of this instance and the strategies that it can evaluate."""
+        server.answer(status)
+        api = api_of(flush_interval=30)
+        api.engine_version = "1.2"
+        sent = api.register(["mine"], timeout=20)
+        asked = server.asked[0]
+        told = json.loads(asked.body)
 
-        assert answer.error.startswith(why)
-        assert "s3cr3t" not in answer.error
-        assert [] == server.asked
-        if kind == "send":
-            assert Outcome.REFUSED is answer.outcome
-
-    def test_it_is_never_in_an_error(self, api_of, server) -> None:
-        """Whatever the server says."""
-        for status in (401, 403, 404, 429, 500, 502):
-            server.answer(status, "default:development.s3cr3t")
-            api = api_of(api_token="default:development.s3cr3t")
-
-            assert "s3cr3t" not in repr(api.fetch(None, timeout=20))
-
-
-class TestIdentity:
-    def test_it_is_new_for_each_process(self) -> None:
-        """Two instances of one function are told apart."""
-        settings = load_settings({}, {})
-        one, two = (Identity(settings, "checkout") for _ in range(2))
-
-        assert one.connection_id != two.connection_id
-        assert one.instance_id != two.instance_id
-        assert one.instance_id.startswith("checkout-")
-        assert str(uuid.UUID(one.connection_id)) == one.connection_id
-
-    def test_a_given_name_is_kept(self) -> None:
-        """Whoever names instances knows why."""
-        settings = load_settings({"instance_id": "i-1"}, {})
-
-        assert "i-1" == Identity(settings, "checkout").instance_id
-
-
-FLAG = {"name": "a", "enabled": True, "strategies": []}
-
-
-class TestState:
-    @pytest.mark.parametrize(
-        ("state", "flags"),
-        [
-            ({"version": 2, "features": []}, 0),
-            ({"version": 2, "features": [FLAG, FLAG], "segments": []}, 2),
-            ({"events": [{"type": "hydration"}]}, None),
-        ],
-    )
-    def test_a_state_is_known_by_its_shape(self, state, flags) -> None:
-        """Features or events; the body is handed on as it came."""
-        body = json.dumps(state)
-
-        assert Fetched(body=body, flags=flags) == check_state(body.encode())
-
-    def test_a_mark_of_the_byte_order_is_no_part_of_it(self) -> None:
-        """Editors on Windows begin a file with one."""
-        assert '{"features": []}' == check_state(b'\xef\xbb\xbf{"features": []}').body
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            b"",
-            b"<html>",
-            b"\xff\xfe\x00",
-            '{"features": []}'.encode("utf-16"),
-            b"[" * 100_000,
-            b"[]",
-            b"null",
-            b"{}",
-            b'{"features": {}}',
-            b'{"features": [3]}',
-            b'{"features": [{"name": "a"}]}',
-            b'{"features": [{"name": 3, "enabled": true, "strategies": []}]}',
-            b'{"features": [{"name": "a", "enabled": 1, "strategies": []}]}',
-            b'{"features": [{"name": "a", "enabled": true}]}',
-            b'{"features": [{"name": "a", "enabled": true, "strategies": {}}]}',
-            b'{"events": {}}',
-            b'{"events": [3]}',
-        ],
-    )
-    def test_nothing_else_reaches_an_engine(self, body) -> None:
-        """The error asks the question that finds most of its causes."""
-        fetched = check_state(body)
-
-        assert (None, None) == (fetched.body, fetched.flags)
-        assert fetched.error.endswith("is the url the one of the API?")
-
-
-class TestSnapshot:
-    def test_a_file_is_read(self, tmp_path, state_of) -> None:
-        """It is the body of the API, no more and no less."""
-        path = tmp_path / "flags.json"
-        path.write_text(state_of("a", "b"))
-
-        assert Fetched(body=state_of("a", "b"), flags=2) == read_snapshot(str(path))
-
-    def test_a_file_that_is_not_there(self, tmp_path) -> None:
-        """The path is in the message."""
-        path = str(tmp_path / "flags.json")
-        error = read_snapshot(path).error
-
-        assert error.startswith("the snapshot cannot be read: ")
-        assert path in error
-        assert "null byte" in read_snapshot("a\0b").error
-
-    @pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x04pickle"])
-    def test_a_file_of_something_else(self, tmp_path, content) -> None:
-        """Nothing but JSON of the right shape is looked at."""
-        path = tmp_path / "flags.json"
-        path.write_bytes(content)
-
-        assert (
-            f"the snapshot {path} is not the body of /api/client/features"
-            == read_snapshot(str(path)).error
+        assert ("POST", "/api/client/register") == asked[:2]
+        assert (["mine"], 30, "1.2") == (
+            told["strategies"],
+            told["interval"],
+            told["yggdrasilVersion"],
         )
-
-    def test_a_file_is_bounded(self, tmp_path, monkeypatch, state_of) -> None:
-        """A wrong path to something huge does not fill the memory."""
-        path = tmp_path / "flags.json"
-        path.write_text(state_of("a"))
-        size = path.stat().st_size
-        monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size)
-        assert 1 == read_snapshot(str(path)).flags
-        monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size - 1)
-
-        assert (
-            f"the snapshot is larger than {size - 1} bytes"
-            == read_snapshot(str(path)).error
-        )
+        assert (status, error) == (sent.status, sent.error)

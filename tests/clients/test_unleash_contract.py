@@ -8,27 +8,21 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-import math
 import socket
 import threading
+from datetime import datetime
 
 import pytest
 import yggdrasil_engine
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from UnleashClient import _headers, _payloads, constants
-from UnleashClient.cache import BaseCache, FileCache
+from UnleashClient.cache import BaseCache
 from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 
 from serverless_flags._client import StateClient
 from serverless_flags._config import load_settings
-from serverless_flags._freshness import Freshness, now
-from serverless_flags._refresh import Refresher
-from serverless_flags._report import Reporter
 from serverless_flags.clients import _unleash_api, memory, unleash
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
-from serverless_flags.testing import FlagServer
 
 
 class TestNames:
@@ -150,7 +144,7 @@ class TestQuiet:
         """Neither a second client nor an unknown flag is worth a warning."""
         caplog.set_level(logging.INFO)
         for _ in range(2):
-            client = new_client(strategies=strategies)
+            client = new_client(strategies=strategies, instance_id="the same")
             client.is_enabled("on")
             client.take_state(state)
             client.is_enabled("no such flag")
@@ -165,158 +159,6 @@ class TestQuiet:
         job = client._scheduler.jobs[0]
 
         assert job.remove() is None
-
-
-class TestState:
-    @pytest.fixture(name="handed_over")
-    def _handed_over(self, new_client):
-        """Return a client, and the list of what its engine parsed."""
-        client = new_client()
-        parsed = []
-        real = client._engine.lib.take_state
-
-        def take_state(state, body):
-            parsed.append(json.loads(body))
-            return real(state, body)
-
-        client._engine.lib.take_state = take_state
-        return client, parsed
-
-    def test_a_state_is_parsed_once(self, handed_over, state_of) -> None:
-        """The first one too, and the new one replaces the old one."""
-        client, parsed = handed_over
-        for names in (["a"], ["b", "c"]):
-            client.take_state(state_of(*names))
-
-            assert names == [feature["name"] for feature in parsed[-1]["features"]]
-        assert 2 == len(parsed)
-        assert not client.is_enabled("a")
-        assert client.is_enabled("b")
-
-    def test_an_unchanged_state_is_never_parsed_again(self, handed_over) -> None:
-        """From the server's 304 to the engine, over the real server's own words."""
-        client, parsed = handed_over
-        with FlagServer({"simpleFlag": True}) as server:
-            ours = load_settings({"url": server.url, "api_token": server.token}, {})
-            api = UnleashApi(ours, server.url, Identity(ours, "checkout"))
-            refresher = Refresher(
-                api,
-                Freshness(max_age=1, stale_while_revalidate=1, stale_if_error=math.inf),
-                request_timeout=20,
-                clock=now,
-                reporter=Reporter(),
-                observe=lambda *_: None,
-            )
-            refresher.adopt(client)
-            answers = []
-            for enabled in (True, True, True, False, False, True):
-                server.set("simpleFlag", enabled)
-                refresher.run(refresher.claim(now())[0])
-                answers.append(client.is_enabled("simpleFlag"))
-            api.close()
-
-        assert [True, True, True, False, False, True] == answers
-        assert 3 == len(parsed)
-        assert [200, 304, 304, 200, 304, 200] == [r.status for r in server.requests]
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            '{"features": [{"name": "a", "enabled": true, "strategies": []}]}',
-            '{"version": 2, "features": [{"name": 3}]}',
-            '{"version": 2, "features": [{"name": "a", "enabled": true,'
-            + ' "strategies": [{"name": "default", "parameters": {"rollout": 50}}]}]}',
-            '{"version": 2, "features": [], "segments": 3}',
-            "no JSON",
-        ],
-    )
-    def test_a_state_that_the_engine_refuses_is_an_error(
-        self, new_client, state_of, body, caplog
-    ) -> None:
-        """The engine says so and UnleashClient drops it; the old flags stay."""
-        client = new_client()
-        client.take_state(state_of("old"))
-        with pytest.raises(ValueError, match="Failed to parse JSON"):
-            client.take_state(body)
-
-        assert client.is_enabled("old")
-        assert [] == caplog.messages
-        client.take_state(state_of("new"))
-        assert client.is_enabled("new")
-
-    def test_a_flag_that_cannot_be_compiled_is_off(
-        self, new_client, features, caplog
-    ) -> None:
-        """The state is taken all the same, and the engine's word goes to the log."""
-        unknown = {"contextName": "x", "operator": "WAT", "values": []}
-        strategy = {"name": "default", "constraints": [unknown]}
-        broken = {"name": "broken", "enabled": True, "strategies": [strategy]}
-        client = new_client()
-        client.take_state(json.dumps({"version": 2, "features": [broken, *features]}))
-
-        assert client.is_enabled("on")
-        assert not client.is_enabled("broken")
-        assert 1 == len(caplog.messages)
-        assert caplog.messages[0].startswith(unleash.PARTLY)
-        assert "broken" in caplog.messages[0]
-
-    def test_a_delta_is_a_state_too(self, new_client, state_of) -> None:
-        """The specification feeds the engine with events."""
-        features = json.loads(state_of("a"))["features"]
-        hydration = {"type": "hydration", "eventId": 1, "segments": []}
-        client = new_client()
-        client.take_state(json.dumps({"events": [{**hydration, "features": features}]}))
-
-        assert client.is_enabled("a")
-
-    def test_a_bad_strategy_is_an_error(self, new_client, state) -> None:
-        """UnleashClient checks them when the first state is taken."""
-        client = new_client(strategies={"mine": object()})
-        for _ in range(2):
-            with pytest.raises(ValueError, match="mine does not have an apply method"):
-                client.take_state(state)
-
-    def test_a_state_that_nobody_hands_over_is_an_error(
-        self, new_client, state
-    ) -> None:
-        """Should UnleashClient stop asking the engine, it would not pass unnoticed."""
-        client = new_client()
-        client.take_state(state)
-        client._scheduler.jobs[0]._func = lambda: None
-        with pytest.raises(ValueError, match="the engine was not asked"):
-            client.take_state(state)
-
-
-class TestCounts:
-    def test_counts_are_taken_once(self, new_client, state) -> None:
-        """Taking them empties them; without evaluations there are none."""
-        client = new_client()
-        client.take_state(state)
-        assert client.take_counts() is None
-        for _ in range(3):
-            client.is_enabled("on")
-        client.is_enabled("off")
-        client.get_variant("overridden", {"userId": "ada"})
-        bucket = client.take_counts()
-
-        assert {"start", "stop", "toggles"} == set(bucket)
-        assert bucket["start"] <= bucket["stop"]
-        assert {
-            "on": {"yes": 3, "no": 0, "variants": {}},
-            "off": {"yes": 0, "no": 1, "variants": {}},
-            "overridden": {"yes": 1, "no": 0, "variants": {"blue": 1}},
-        } == bucket["toggles"]
-        assert client.take_counts() is None
-
-    def test_a_new_state_keeps_the_counts(self, new_client, state) -> None:
-        """A refresh in the middle of a minute loses nothing."""
-        client = new_client()
-        client.take_state(state)
-        client.is_enabled("on")
-        client.take_state(state)
-        client.is_enabled("on")
-
-        assert 2 == client.take_counts()["toggles"]["on"]["yes"]
 
 
 class TestWire:
@@ -342,6 +184,21 @@ class TestWire:
         assert len(theirs.pop("connectionId")) == len(sent.pop("connectionId"))
         assert theirs == sent
 
+    def test_the_registration(self, config) -> None:
+        """Key by key; the values are ours where they name the SDK or a moment."""
+        theirs = _payloads._build_register_payload(config, {"mine": object()})
+        ours = load_settings({"instance_id": "i"}, {})
+        engine = yggdrasil_engine.__yggdrasil_core_version__
+        sent = json.loads(
+            Identity(ours, "checkout").register_payload(["mine"], engine, 60)
+        )
+
+        assert theirs.keys() == sent.keys()
+        assert datetime.fromisoformat(sent["started"]).tzinfo is not None
+        assert sent["sdkVersion"].startswith("serverless-flags:")
+        for key in theirs.keys() - {"connectionId", "started", "sdkVersion"}:
+            assert theirs[key] == sent[key], key
+
     @pytest.mark.parametrize("kind", ["polling", "metrics"])
     def test_the_headers(self, config, kind, server) -> None:
         """Name by name; the values are ours where they name the SDK."""
@@ -365,85 +222,6 @@ class TestWire:
             sent["unleash-connection-id"]
         )
         assert sent["unleash-sdk"].startswith("serverless-flags:")
-
-
-def raw_client(state, strategies, directory) -> UnleashClient:
-    """Return UnleashClient as its documentation bootstraps it."""
-    cache = FileCache("checkout", directory=directory)
-    cache.bootstrap_from_dict(json.loads(state))
-    client = UnleashClient(
-        url="http://127.0.0.1:9/api",
-        app_name="checkout",
-        cache=cache,
-        disable_metrics=True,
-        disable_registration=True,
-        multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
-    )
-    client._engine.register_custom_strategies(strategies)
-    return client
-
-
-@pytest.fixture(name="pair", scope="module")
-def _pair(new_client, state, strategies, tmp_path_factory):
-    """Return our client and UnleashClient itself, with the same flags."""
-    ours = new_client(strategies=strategies)
-    ours.take_state(state)
-    directory = str(tmp_path_factory.mktemp("cache"))
-    return ours, raw_client(state, strategies, directory)
-
-
-class TestAnswers:
-    @settings(max_examples=60)
-    @given(
-        context=st.fixed_dictionaries(
-            # Without the user's name a variant is drawn by lot.
-            {
-                "userId": st.sampled_from(["7", "8", "ada"])
-                | st.text(min_size=1, max_size=5)
-            },
-            optional={
-                "sessionId": st.text(max_size=5),
-                "remoteAddress": st.ip_addresses(v=4).map(str) | st.just("10.1.2.3"),
-                "environment": st.sampled_from(["default", "production"]),
-                "currentTime": st.just("2024-01-01T00:00:00Z"),
-                "plan": st.sampled_from(["pro", "free", "other"]),
-                "properties": st.dictionaries(
-                    st.sampled_from(["plan", "mail", "size", "version"]),
-                    st.sampled_from(["pro", "a@x.io", "10", "9.5", "1.10.0", "x"])
-                    | st.integers()
-                    | st.booleans(),
-                ),
-            },
-        )
-    )
-    def test_they_are_those_of_unleashclient(self, pair, features, context) -> None:
-        """In any context, for every kind of flag; and so are the counts."""
-        ours, raw = pair
-        names = [feature["name"] for feature in features] + ["no such flag"]
-        for name in names:
-            assert raw.is_enabled(name, context) is ours.is_enabled(name, context), name
-            assert raw.get_variant(name, context) == ours.get_variant(name, context)
-        theirs = raw._engine.get_metrics()["toggles"]
-
-        assert theirs == ours.take_counts()["toggles"]
-
-    def test_without_a_context(self, pair) -> None:
-        """The context and the fallback are as optional as with UnleashClient."""
-        for client in pair:
-            assert client.is_enabled("app")
-            assert client.is_enabled("no such flag", None, lambda *_: True)
-            assert not client.is_enabled("off", fallback_function=lambda *_: True)
-            assert memory.DISABLED == client.get_variant("no such flag")
-
-    def test_before_the_first_state(self, new_client) -> None:
-        """Everything is off, and what was asked is counted."""
-        client = new_client()
-
-        assert not client.is_enabled("on")
-        assert client.is_enabled("on", None, lambda *_: True)
-        assert memory.DISABLED == client.get_variant("on")
-        counted = {"yes": 1, "no": 2, "variants": {"disabled": 1}}
-        assert counted == client.take_counts()["toggles"]["on"]
 
 
 def test_the_version_is_one_we_know() -> None:

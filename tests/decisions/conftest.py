@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serverless_flags._freshness import Instant
+from serverless_flags._freshness import Freshness, Instant
+from serverless_flags._refresh import Refresher
+from serverless_flags._report import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,5 +101,47 @@ def _bucket() -> Callable[..., dict[str, Any]]:
             name: {"yes": count, "no": 0, "variants": {}} for name, count in yes.items()
         }
         return {"start": start, "stop": stop, "toggles": toggles}
+
+    return make
+
+
+class Refreshing:
+    """A `Refresher` with all that it touches."""
+
+    def __init__(self, upstream, client, clock, **ages) -> None:
+        ages = {"max_age": 15.0, "stale_while_revalidate": 45.0, **ages}
+        ages.setdefault("stale_if_error", math.inf)
+        self.upstream, self.client, self.clock = upstream, client, clock
+        self.observed: list[tuple[str, float]] = []
+        self.refresher = Refresher(
+            upstream,
+            Freshness(**ages, uniform=lambda: 1.0),
+            request_timeout=2.0,
+            clock=clock,
+            reporter=Reporter(),
+            observe=lambda *observed: self.observed.append(observed),
+        )
+        if client is not None:
+            self.refresher.adopt(client)
+
+    def refresh(self):
+        """Ask the server once; return the refresh, which has ended."""
+        refresh, mine = self.refresher.claim(self.clock())
+        assert mine
+        self.refresher.run(refresh)
+        assert refresh.ended
+        return refresh
+
+    def sees(self) -> tuple:
+        """Return what the session would report of the flags."""
+        refresher = self.refresher
+        return refresher.source, refresher.flags, refresher.last_error
+
+
+@pytest.fixture(name="refreshing")
+def _refreshing(server, client, clock):
+    def make(*answers, upstream=True, client=client, **ages):
+        there = server(*answers) if upstream else None
+        return Refreshing(there, client or None, clock, **ages)
 
     return make

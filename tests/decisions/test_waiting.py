@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from serverless_flags._errand import Errand, Waitable
+from serverless_flags._errand import Errand, Waitable, wait_for_all
 
 PATIENCE = 20
 
@@ -64,6 +64,23 @@ def test_work_that_fails_has_ended_too(no_threads) -> None:
         errand.start()
 
     assert errand.ended
+
+
+class TestAll:
+    def test_all_have_ended(self) -> None:
+        """However many they are, and whichever ends last."""
+        parts = [Errand(lambda: None).start() for _ in range(3)]
+
+        assert wait_for_all(parts, PATIENCE)
+        assert wait_for_all([], 0)
+
+    def test_one_has_not(self) -> None:
+        """The time is for all together, and the others have had their chance."""
+        ended, never = Waitable(), Waitable()
+        ended.end()
+
+        assert not wait_for_all([never, ended], 0.01)
+        assert not wait_for_all([ended, never], -1)
 
 
 class TestOnALoop:

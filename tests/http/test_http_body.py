@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import zlib
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,6 +171,28 @@ def test_a_body_is_bounded(peer, get, response_of, monkeypatch, framing) -> None
 
     assert b"" == reply.body
     assert "the body is larger than 1000 bytes" in reply.error
+
+
+def test_a_bomb_is_not_even_unpacked(peer, get, response_of, monkeypatch) -> None:
+    """The bound holds while decompressing, not afterwards."""
+    unpacked = []
+
+    class Inflating:
+        def __init__(self, **options) -> None:
+            self._real = zlib.decompressobj(**options)
+
+        def decompress(self, *given) -> bytes:
+            unpacked.append(self._real.decompress(*given))
+            return unpacked[-1]
+
+    spied = SimpleNamespace(decompressobj=Inflating, error=zlib.error)
+    monkeypatch.setattr(_http, "zlib", spied)
+    monkeypatch.setattr(_http, "MOST_BYTES", 1000)
+    bomb = gzip.compress(bytes(100_000))
+    reply = get(peer(once(response_of(200, bomb, Content_Encoding="gzip"))).url)
+
+    assert "larger than 1000 bytes" in reply.error
+    assert 1001 == sum(map(len, unpacked))
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])

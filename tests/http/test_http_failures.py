@@ -5,11 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _route
 from serverless_flags._client import Outcome
 
 SHORT = 0.3
@@ -199,107 +197,3 @@ def test_an_error_without_words_says_so(get, monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
     assert "OSError: no further word" == get("http://flags.example").error
-
-
-class TestAddresses:
-    """A name with several addresses, and how they are remembered."""
-
-    @pytest.fixture(name="resolve")
-    def _resolve(self, monkeypatch):
-        """Return the list of what the resolver answers, which the test fills."""
-        ports: list[int] = []
-        asked: list[str] = []
-        real = socket.getaddrinfo
-
-        def getaddrinfo(host, _port, **options):
-            asked.append(host)
-            return [found for p in ports for found in real("127.0.0.1", p, **options)]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        return ports, asked
-
-    def test_the_next_address_is_tried(self, peer, http, closed_port, resolve) -> None:
-        """One dead address of two costs a try, and only once."""
-        server = peer(lambda conversation: conversation.serve(Connection="close"))
-        ports, asked = resolve
-        ports += [closed_port, server.port]
-        session = http("http://flags.example")
-
-        assert 200 == session.request("GET", "/", {}, timeout=20).status
-        ports.remove(closed_port)
-        assert 200 == session.request("GET", "/", {}, timeout=20).status
-        assert ["flags.example"] == asked
-        assert server.port == session._route._addresses[0][1][1]
-
-    def test_a_kind_of_address_that_the_machine_lacks_is_passed_over(
-        self, peer, http, monkeypatch
-    ) -> None:
-        """A machine without IPv6 cannot even make such a socket; IPv4 will do."""
-        server = peer()
-
-        def make(family, kind):
-            if family == socket.AF_INET6:
-                raise OSError(97, "Address family not supported by protocol")
-            return socket.socket(family, kind)
-
-        found = [
-            (socket.AF_INET6, 1, 6, "", ("::1", server.port, 0, 0)),
-            (socket.AF_INET, 1, 6, "", ("127.0.0.1", server.port)),
-        ]
-        without_ipv6 = {**vars(socket), "socket": make}
-        without_ipv6["getaddrinfo"] = lambda *_, **__: found
-        monkeypatch.setattr(_route, "socket", SimpleNamespace(**without_ipv6))
-
-        assert 200 == http(server.url).request("GET", "/", {}, timeout=20).status
-
-    def test_a_server_that_moved_is_found_again(self, peer, http, resolve) -> None:
-        """When a remembered address fails, the name is asked for anew."""
-        old, new = peer(lambda c: (c.read(), c.answer(Connection="close"))), peer()
-        ports, asked = resolve
-        ports.append(old.port)
-        session = http("http://flags.example")
-        session.request("GET", "/", {}, timeout=20)
-        old.stop()
-        ports[:] = [new.port]
-
-        assert 200 == session.request("GET", "/", {}, timeout=20).status
-        assert 2 == len(asked)
-
-    def test_a_passed_deadline_does_not_ask_the_resolver(
-        self, peer, http, resolve
-    ) -> None:
-        """The resolver has no deadline: at the end of an instance it is not asked."""
-        server = peer(lambda conversation: conversation.serve(Connection="close"))
-        ports, asked = resolve
-        ports.append(server.port)
-        session = http("http://flags.example")
-        session.request("GET", "/", {}, timeout=20)
-        server.stop()
-
-        assert Outcome.REFUSED is session.request("GET", "/", {}, timeout=-1).outcome
-        assert 1 == len(asked)
-
-    def test_an_ipv6_server_is_reached(self, peer, get) -> None:
-        """An address in brackets is a host like any other."""
-        server = peer(family=socket.AF_INET6)
-        reply = get(server.url)
-
-        assert 200 == reply.status
-        assert f"[::1]:{server.port}" == server.requests[0].headers["host"]
-
-    def test_an_interrupted_connect_leaves_no_socket(self, monkeypatch) -> None:
-        """Not even a KeyboardInterrupt leaks a file descriptor."""
-        made = []
-
-        class Interrupted(socket.socket):
-            def connect(self, _address) -> None:
-                made.append(self)
-                raise KeyboardInterrupt
-
-        interrupted = SimpleNamespace(**{**vars(socket), "socket": Interrupted})
-        monkeypatch.setattr(_route, "socket", interrupted)
-        route = _route.Route("http://127.0.0.1:9", {})
-        with pytest.raises(KeyboardInterrupt):
-            route.connect(time.monotonic() + 20)
-
-        assert -1 == made[0].fileno()

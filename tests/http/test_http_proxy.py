@@ -139,6 +139,18 @@ class TestTunnel:
         assert [200, 200] == [reply.status for reply in replies]
         assert (1, 1) == (proxy.connections, server.connections)
 
+    def test_what_the_tunnel_carried_is_not_the_request(
+        self, server, proxy, http, bundle
+    ) -> None:
+        """A request that cannot be written is refused, though a tunnel stands."""
+        environ = {"https_proxy": proxy.url, "REQUESTS_CA_BUNDLE": bundle}
+        session = http(f"https://localhost:{server.port}", environ)
+        reply = session.request("POST", "/", {"X": "line\nbreak"}, b"", timeout=20)
+
+        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+        assert 1 == server.connections
+        assert [] == server.requests
+
     def test_the_default_port_is_named(self, peer, ask) -> None:
         """A ``CONNECT`` always names a port, and brackets an IPv6 address."""
         proxy = peer(

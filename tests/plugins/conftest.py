@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import sys
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from serverless_flags import Platform, hookimpl
 from serverless_flags._config import load_settings
 from serverless_flags._plugins import MARKERS, Plugins, discover
+from serverless_flags.hookspecs import HookSpecs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,3 +91,114 @@ def _no_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
         return [p for p in found if not p.value.startswith("serverless_flags_")]
 
     monkeypatch.setattr(importlib.metadata, "entry_points", others)
+
+
+HOOKS = {
+    name: list(inspect.signature(hook).parameters)[1:]
+    for name, hook in vars(HookSpecs).items()
+    if not name.startswith("_")
+}
+
+
+@pytest.fixture(name="hooks")
+def _hooks() -> dict[str, list[str]]:
+    """Return the arguments of each hook, by its name."""
+    return HOOKS
+
+
+def listening(base=object, answers=None, **facts):
+    """Return an object that implements every hook and notes every call of it."""
+    heard: list[tuple[str, tuple]] = []
+
+    def hook(name, arguments):
+        namespace: dict = {}
+        listed = ", ".join(arguments)
+        exec(
+            f"def {name}(self, {listed}): return told({name!r}, ({listed},))",
+            {"told": told},
+            namespace,
+        )
+        return hookimpl(namespace[name])
+
+    def told(name, values):
+        heard.append((name, values))
+        answer = (answers or {}).get(name)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    hooks = {
+        name: hook(name, arguments)
+        for name, arguments in HOOKS.items()
+        if name != "detect_platform"
+    }
+    plugin = type("Listener", (base,), {**hooks, **facts})()
+    plugin.heard = heard
+    return plugin
+
+
+@pytest.fixture(name="calls")
+def _calls():
+    """Return what makes the plugins of a platform and an observer, both listening."""
+
+    def make(platform_answers=None, observer_answers=None):
+        platform = listening(Platform, platform_answers, name="cloud")
+        observer = listening(object, observer_answers)
+        return Plugins(platform, [("observer", observer)]), platform, observer
+
+    return make
+
+
+DOORBELL = """
+    from serverless_flags import Platform, hookimpl
+
+    class Cloud(Platform):
+        name = {name!r}
+        specificity = {specificity}
+
+    asked = []
+
+    @hookimpl
+    def detect_platform(environ):
+        asked.append(dict(environ))
+        return Cloud() if {variable!r} in environ else None
+"""
+
+
+@pytest.fixture(name="doorbell")
+def _doorbell() -> Callable[..., str]:
+    """Return what writes the module of an adapter."""
+
+    def write(
+        name: str = "cloud", variable: str = "CLOUD", specificity: int = 0
+    ) -> str:
+        return DOORBELL.format(name=name, variable=variable, specificity=specificity)
+
+    return write
+
+
+class Observer:
+    """A plugin of no platform."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    @hookimpl
+    def after_flush(self, outcome: str) -> None:
+        self.outcomes.append(outcome)
+
+
+@pytest.fixture(name="new_observer")
+def _new_observer() -> type[Observer]:
+    return Observer
+
+
+@pytest.fixture(name="no_scan")
+def _no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail when the entry points are scanned: that costs a cold start 40 ms."""
+
+    def scan(**_group: str) -> None:
+        message = "the entry points were scanned"
+        raise AssertionError(message)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", scan)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import Invocation, Platform, hookimpl
-from serverless_flags._plugins import Plugins
+from serverless_flags import Invocation
 from serverless_flags.hookspecs import HookSpecs
-from serverless_flags.platform import Local
 from serverless_flags.testing import Emulator, emulate
 
 ROOT = Path(__file__).parents[2]
@@ -23,49 +19,6 @@ HOOKS = {
     if not name.startswith("_")
 }
 SESSION = object()
-
-
-def listening(base=object, answers=None, **facts):
-    """Return an object that implements every hook and notes every call of it."""
-    heard: list[tuple[str, tuple]] = []
-
-    def hook(name, arguments):
-        namespace: dict = {}
-        listed = ", ".join(arguments)
-        exec(
-            f"def {name}(self, {listed}): return told({name!r}, ({listed},))",
-            {"told": told},
-            namespace,
-        )
-        return hookimpl(namespace[name])
-
-    def told(name, values):
-        heard.append((name, values))
-        answer = (answers or {}).get(name)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    hooks = {
-        name: hook(name, arguments)
-        for name, arguments in HOOKS.items()
-        if name != "detect_platform"
-    }
-    plugin = type("Listener", (base,), {**hooks, **facts})()
-    plugin.heard = heard
-    return plugin
-
-
-@pytest.fixture(name="calls")
-def _calls():
-    """Return what makes the plugins of a platform and an observer, both listening."""
-
-    def make(platform_answers=None, observer_answers=None):
-        platform = listening(Platform, platform_answers, name="cloud")
-        observer = listening(object, observer_answers)
-        return Plugins(platform, [("observer", observer)]), platform, observer
-
-    return make
 
 
 def test_every_hook_is_tested_and_documented() -> None:
@@ -267,106 +220,3 @@ def test_hook_emulate(install, tmp_path) -> None:
             emulator.environ,
             emulator.python,
         )
-
-
-def test_an_implementation_may_take_fewer_arguments() -> None:
-    """That is how arguments can be added for ever; defaults are left alone."""
-    heard = []
-
-    class Cloud(Platform):
-        @hookimpl
-        def after_flush(self, seconds, mine="default"):
-            heard.append((seconds, mine))
-
-        @hookimpl
-        def connect_instance(self):
-            return True
-
-    plugins = Plugins(Cloud(), [])
-    plugins.after_flush(SESSION, "taken", 0.5)
-
-    assert plugins.connect_instance(SESSION, "wrap")
-    assert [(0.5, "default")] == heard
-
-
-def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
-    """All, some in any order, or none: each gets what it named."""
-    heard = []
-
-    class Cloud(Platform):
-        @hookimpl
-        def read_invocation(self, kwargs, args):
-            heard.append((args, kwargs))
-
-        @hookimpl
-        def begin_invocation(self):
-            heard.append("begin")
-
-        @hookimpl
-        def end_invocation(self, invocation):
-            heard.append(invocation.id)
-
-    class Observer:
-        @hookimpl
-        def read_invocation(self, args):
-            heard.append(args)
-
-    plugins = Plugins(Cloud(), [("observer", Observer())])
-    plugins.read_invocation((1,), {"a": 2})
-    plugins.begin_invocation(Invocation(id="7"))
-    plugins.end_invocation(Invocation(id="7"))
-
-    assert [((1,), {"a": 2}), (1,), "begin", "7"] == heard
-
-
-def test_a_platform_without_hooks_costs_nothing() -> None:
-    """What nobody implements is answered with the default."""
-    plugins = Plugins(Local(), [])
-    plugins.prepare_function(len, print)
-    plugins.begin_invocation(Invocation())
-    plugins.end_invocation(Invocation())
-    plugins.after_refresh(SESSION, "failed", 0.0)
-    plugins.after_flush(SESSION, "kept", 0.0)
-    plugins.disconnect_instance(SESSION, "close")
-
-    assert (False, "") == plugins.connect_instance(SESSION, "wrap")
-    assert Invocation() == plugins.read_invocation((), {})
-
-
-def test_a_fault_is_told_once(calls, caplog) -> None:
-    """The first time with its traceback, then only to who debugs."""
-    caplog.set_level(logging.DEBUG)
-    plugins, *_ = calls({"begin_invocation": OSError("the disk")})
-    for _ in range(3):
-        plugins.begin_invocation(Invocation())
-    levels = [record.levelno for record in caplog.records]
-
-    assert [logging.WARNING, logging.DEBUG, logging.DEBUG] == levels
-    assert "OSError: the disk" in caplog.text
-    assert {"serverless_flags"} == {record.name for record in caplog.records}
-
-
-def test_a_base_exception_is_no_fault(calls) -> None:
-    """What ends the process is not swallowed."""
-
-    class Stop(Platform):
-        @hookimpl
-        def begin_invocation(self):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Plugins(Stop(), []).begin_invocation(Invocation())
-
-
-def test_an_observer_of_any_kind_is_heard_of() -> None:
-    """An object, a class or a module's namespace: whatever has marked functions."""
-    heard = []
-
-    def after_refresh(outcome: str) -> None:
-        heard.append(outcome)
-
-    namespace = SimpleNamespace(after_refresh=hookimpl(after_refresh))
-    plugins = Plugins(Local(), [("log", namespace)])
-    plugins.after_refresh(SESSION, "changed", 0.0)
-
-    assert ["changed"] == heard

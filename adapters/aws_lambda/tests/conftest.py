@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from serverless_flags.testing import FlagServer, emulate
+from serverless_flags.testing.faults import FaultyFlagServer
 
 PLAIN_EXTENSION = Path(__file__).parent / "functions" / "plain_extension.py"
 
@@ -63,13 +64,21 @@ def _flag_server():
         yield server
 
 
+@pytest.fixture(name="faulty_server")
+def _faulty_server():
+    """Yield the same, which fails as the test says."""
+    with FaultyFlagServer({"simpleFlag": True}) as server:
+        yield server
+
+
 @pytest.fixture(name="run")
-def _run(write_function, flag_server):
+def _run(request, write_function):
     """Return what makes an instance, which knows the flag server, of a source."""
 
-    def run(source=ANSWER, *, settings=(), **options):
+    def run(source=ANSWER, *, settings=(), server=None, **options):
+        server = server or request.getfixturevalue("flag_server")
         target = write_function(HEAD + dedent(source))
-        environ = {**flag_server.environ, **dict(settings)}
+        environ = {**server.environ, **dict(settings)}
         return emulate("aws_lambda", target, environ=environ, **options)
 
     return run

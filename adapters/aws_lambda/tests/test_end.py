@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
+import socket
+from textwrap import dedent, indent
 
 import pytest
 
 from serverless_flags.testing import Counts
+from serverless_flags.testing.faults import Fault
 
 WAIT = 10.0
 """Seconds; a bound against hanging only."""
@@ -59,15 +61,57 @@ def test_handler_of_the_user(run, flag_server, polling, order):
             assert instance.output == "told\n"
 
 
-@pytest.mark.parametrize("moment", ["import", "invocation"])
-def test_displaced_wakeup_fd(run, flag_server, polling, moment):
-    """An event loop of the user's may take the wakeup fd, in Init or later."""
-    source = f"""
-    def displace():
-        loop = asyncio.new_event_loop()
-        loop.add_signal_handler(signal.SIGUSR1, print)
-        loop.close()
+LEAVE = """
+def leave(signum, frame):
+    sys.exit(0)
 
+signal.signal(signal.SIGTERM, leave)
+"""
+
+WAIT_IN_HANDLER = """
+@flags.wrap
+def handler(event, context):
+    flags.is_enabled("simpleFlag")
+    while event:
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("event", [None, "wait"])
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_handler_that_exits(run, flag_server, polling, order, event):
+    """One that calls ``sys.exit``, as AWS's examples do, idle or in mid-handler."""
+    parts = [LEAVE, WAIT_IN_HANDLER] if order == "before" else [WAIT_IN_HANDLER, LEAVE]
+    with run("import sys\n" + "".join(parts), polling=polling, grace="0.3") as instance:
+        instance.invoke(event, timeout=0.3)
+        instance.terminate()
+
+        assert flag_server.wait_for_counts("simpleFlag", 1, WAIT) == Counts(yes=1)
+
+
+DISPLACE = {
+    "a loop's handler": """
+    loop = asyncio.new_event_loop()
+    loop.add_signal_handler(signal.SIGUSR1, print)
+    loop.close()
+    """,
+    "asyncio.run": """
+    async def main():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+
+    asyncio.run(main())
+    """,
+    "another fd": "signal.set_wakeup_fd(-1)",
+}
+"""What takes the wakeup fd away and does not give it back."""
+
+
+@pytest.mark.parametrize("moment", ["import", "invocation"])
+@pytest.mark.parametrize("how", DISPLACE)
+def test_displaced_wakeup_fd(run, flag_server, polling, moment, how):
+    """An event loop of the user's may take the wakeup fd, in Init or later."""
+    displace = "def displace():\n" + indent(dedent(DISPLACE[how]), "    ")
+    use = f"""
     @flags.wrap
     def handler(event, context):
         if "{moment}" == "invocation":
@@ -77,7 +121,7 @@ def test_displaced_wakeup_fd(run, flag_server, polling, moment):
     if "{moment}" == "import":
         displace()
     """
-    with run(source, polling=polling) as instance:
+    with run(displace + dedent(use), polling=polling) as instance:
         instance.invoke()
         ended = instance.terminate()
 
@@ -85,16 +129,62 @@ def test_displaced_wakeup_fd(run, flag_server, polling, moment):
         assert flag_server.wait_for_counts("simpleFlag", 1, WAIT) == Counts(yes=1)
 
 
-def test_function_timeout(run, flag_server, polling):
-    """What was counted by an invocation that timed out is flushed."""
+def test_wakeup_fd_displaced_for_ever(run, flag_server, polling):
+    """On our own loop, too: it stays open and would keep the wakeup fd."""
     source = """
     @flags.wrap
-    def handler(event, context):
+    async def handler(event, context):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
         flags.is_enabled("simpleFlag")
-        while event:
-            time.sleep(0.01)
+        await asyncio.sleep(30 if event else 0)
     """
     with run(source, polling=polling) as instance:
+        instance.invoke()
+        instance.invoke("wait", timeout=0.3)  # SIGTERM while the loop has it
+        first = flag_server.wait_for_counts("simpleFlag", 2, WAIT)
+        instance.invoke()
+        ended = instance.terminate()
+
+        assert first == Counts(yes=2)
+        assert not ended.killed
+        assert flag_server.wait_for_counts("simpleFlag", 3, WAIT) == Counts(yes=3)
+
+
+# -- SIGTERM while something goes on ---------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{"MAX_AGE": "0"}, {"FLUSH_INTERVAL": "0"}])
+def test_end_during_a_request(run, faulty_server, polling, settings):
+    """A refresh or a flush that hangs keeps no count from leaving."""
+    environ = {f"SERVERLESS_FLAGS_{name}": value for name, value in settings.items()}
+    with run(settings=environ, server=faulty_server, polling=polling) as instance:
+        faulty_server.fault = Fault.UNHEARD
+        instance.invoke()
+        assert faulty_server.wait_for_held(1, WAIT)
+        faulty_server.fault = Fault.NONE
+        instance.invoke()
+        ended = instance.terminate()
+
+        unheard = 1 if "FLUSH_INTERVAL" in settings else 0  # nobody knows of these
+        assert not ended.killed
+        assert faulty_server.counts("simpleFlag") == Counts(yes=2 - unheard)
+
+
+def test_end_with_a_slow_server(run, faulty_server, polling):
+    """A flush of 0.2 s is done within the 0.3 s that an external extension leaves."""
+    options = {"server": faulty_server, "polling": polling, "grace": "0.3"}
+    with run(**options) as instance:
+        instance.invoke()
+        faulty_server.delay, faulty_server.fault = 0.2, Fault.SLOW
+        ended = instance.terminate()
+
+        assert (ended.killed, ended.code) == (False, 0)
+        assert faulty_server.counts("simpleFlag") == Counts(yes=1)
+
+
+def test_function_timeout(run, flag_server, polling):
+    """What was counted by an invocation that timed out is flushed."""
+    with run(WAIT_IN_HANDLER, polling=polling) as instance:
         instance.invoke()
         late = instance.invoke("wait", timeout=0.3)
 
@@ -128,39 +218,61 @@ def test_two_sessions(run, flag_server, polling):
 
 # -- where the end cannot be heard -----------------------------------------------------
 
+TOO_LATE = """
+def answer(event, context):
+    return [flags.is_enabled("simpleFlag"), flags.status.termination]
 
-def test_wrapped_too_late(run, flag_server):
-    """Where no extension can be registered any more, each invocation flushes."""
-    source = """
-    def answer(event, context):
-        return [flags.is_enabled("simpleFlag"), flags.status.termination]
+def handler(event, context):
+    return flags.wrap(answer)(event, context)
+"""
 
-    def handler(event, context):
-        return flags.wrap(answer)(event, context)
-    """
+OFF_THE_MAIN_THREAD = """
+def answer(event, context):
+    return [flags.is_enabled("simpleFlag"), flags.status.termination]
+
+def wrap():
+    global handler
+    handler = flags.wrap(answer)
+
+thread = threading.Thread(target=wrap)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (TOO_LATE, "refused the extension (Extension.RegistrationClosed)"),
+        (OFF_THE_MAIN_THREAD, "wrapped off the main thread"),
+    ],
+)
+def test_deaf(run, flag_server, source, why):
+    """Each invocation flushes, and the status says why the end will not be heard."""
     with run(source) as instance:
-        enabled, termination = instance.invoke().json()
+        for evaluations in (1, 2):
+            enabled, termination = instance.invoke().json()
 
-        assert enabled is True
-        assert termination != "connected"
-        assert flag_server.wait_for_counts("simpleFlag", 1, WAIT) == Counts(yes=1)
+            assert enabled is True
+            assert termination.startswith("not connected: ")
+            assert why in termination
+            assert flag_server.counts("simpleFlag") == Counts(yes=evaluations)
 
 
-def test_wrapped_off_the_main_thread(run, flag_server):
-    """Where Python lets nobody connect a signal, each invocation flushes."""
-    source = """
-    def answer(event, context):
-        return flags.is_enabled("simpleFlag")
+def test_silent_extensions_api(run, flag_server):
+    """An Extensions API that never answers does not hold Init for long either."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = f"""
+        os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:{silent.getsockname()[1]}"
 
-    def wrap():
-        global handler
-        handler = flags.wrap(answer)
+        @flags.wrap
+        def handler(event, context):
+            return [flags.is_enabled("simpleFlag"), flags.status.termination]
+        """
+        with run(source) as instance:
+            enabled, termination = instance.invoke().json()
 
-    thread = threading.Thread(target=wrap)
-    thread.start()
-    thread.join()
-    """
-    with run(source) as instance:
-        assert instance.invoke().json() is True
-        assert flag_server.wait_for_counts("simpleFlag", 1, WAIT) == Counts(yes=1)
-        assert not instance.lifecycle.extensions
+            assert enabled is True
+            assert "gave no usable answer (TimeoutError)" in termination
+            assert not instance.lifecycle.extensions
+            assert flag_server.counts("simpleFlag") == Counts(yes=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -12,7 +13,12 @@ import pytest
 
 from serverless_flags_aws_lambda import _extension
 from serverless_flags_aws_lambda._environment import Function
-from serverless_flags_aws_lambda._extension import Registration, register
+from serverless_flags_aws_lambda._extension import (
+    Outcome,
+    Registration,
+    register_once,
+    register_silently,
+)
 from serverless_flags_aws_lambda._lifecycle import Lifecycle
 from serverless_flags_aws_lambda._runtime_api import RuntimeApi
 
@@ -83,10 +89,10 @@ class ScriptedServer:
 
 def test_registers_without_events_and_calls_next(api: RuntimeApi) -> None:
     """After registration the API waits for us no more, so Init can end."""
-    outcome = register(api.address)
+    registration = register_silently(api.address)
     (extension,) = api.lifecycle.extensions.values()
 
-    assert outcome is Registration.ACCEPTED
+    assert registration.outcome is Outcome.ACCEPTED
     assert (extension.name, extension.events) == ("serverless-flags", [])
     assert api.lifecycle.wait(lambda: extension.waiting, WAIT)
 
@@ -95,56 +101,64 @@ def test_registers_once_per_process(
     api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two sessions of one process are one extension; a forked child is another."""
-    outcomes = [register(api.address), register(api.address)]
+    mine = [register_once(register_silently, api.address) for _ in range(2)]
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    child = register(api.address)
+    child = register_once(register_silently, api.address)
 
-    assert outcomes == [Registration.ACCEPTED] * 2
-    assert child is Registration.REFUSED
+    assert [Outcome.ACCEPTED] * 2 == [registration.outcome for registration in mine]
+    assert child.outcome is Outcome.REFUSED
     assert len(api.lifecycle.extensions) == 1
 
 
 def test_next_is_sent_and_never_read() -> None:
     """The request for an event carries the identifier, whatever the header's case."""
     with ScriptedServer(ACCEPTED, b"") as server:
-        outcome = register(server.address)
+        registration = register_silently(server.address)
         for _ in range(2):
             assert server.served.acquire(timeout=WAIT)
         head = server.requests[1].decode()
 
-    assert outcome is Registration.ACCEPTED
+    assert registration == Registration(Outcome.ACCEPTED, "abc")
     assert head.startswith("GET /2020-01-01/extension/event/next HTTP/1.1\r\n")
     assert "Lambda-Extension-Identifier: abc\r\n" in head
     assert len(_extension._kept) == 1
 
 
+REFUSAL = b"""HTTP/1.1 403 Forbidden\r
+Content-Length: 77\r
+\r
+{"errorMessage": "too late", "errorType": "Extension.RegistrationClosed"}"""
+
+
 @pytest.mark.parametrize(
-    ("reply", "expected"),
+    ("reply", "why_not"),
     [
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", Registration.REFUSED),
-        (b"HTTP/1.1 500 Oops\r\n\r\n", Registration.FAILED),
-        (b"HTTP/1.1 200 OK\r\n\r\n{}", Registration.FAILED),
-        (b"SSH-2.0\r\n\r\n", Registration.FAILED),
-        (b"HTTP/1.1 two OK\r\n\r\n", Registration.FAILED),
-        (b"x" * 100_000, Registration.FAILED),
-        (b"HTTP/1.1 200 OK\r\n", Registration.FAILED),
+        (REFUSAL, r"Lambda refused the extension \(Extension.RegistrationClosed\)"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", r"Lambda refused .* \(HTTP status 403\)"),
+        (b"HTTP/1.1 500 Oops\r\n\r\n", r"no usable answer \(HTTP status 500\)"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", r"no usable answer \(HTTP status 200\)"),
+        (b"SSH-2.0\r\n\r\n", r"no usable answer \(\w+\)"),
+        (b"HTTP/1.1 two OK\r\n\r\n", r"no usable answer \(ValueError\)"),
+        (b"x" * 100_000, r"no usable answer \(ValueError\)"),
+        (b"HTTP/1.1 200 OK\r\n", r"no usable answer \(TimeoutError\)"),
     ],
 )
 def test_other_answers(
-    monkeypatch: pytest.MonkeyPatch, reply: bytes, expected: Registration
+    monkeypatch: pytest.MonkeyPatch, reply: bytes, why_not: str
 ) -> None:
-    """A refusal or nonsense, also one that never ends, is an outcome, not an error."""
+    """A refusal or nonsense, also one that never ends, is an answer that says why."""
     monkeypatch.setattr(_extension, "_REGISTER_TIMEOUT", 0.2)
     with ScriptedServer(reply) as server:
-        outcome = register(server.address)
+        registration = register_silently(server.address)
 
-    assert expected is outcome
+    assert registration.outcome is not Outcome.ACCEPTED
+    assert re.search(why_not, registration.why_not)
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1:x", "127.0.0.1:99999999"])
 def test_malformed_address(address: str) -> None:
     """A unit test that sets the variable to anything gets no error."""
-    assert register(address) is Registration.FAILED
+    assert register_silently(address).outcome is Outcome.FAILED
 
 
 def test_nobody_listens() -> None:
@@ -152,18 +166,20 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
 
-    assert register(f"127.0.0.1:{port}") is Registration.FAILED
+    registration = register_silently(f"127.0.0.1:{port}")
+
+    assert registration == Registration(Outcome.FAILED, detail="ConnectionRefusedError")
 
 
 @pytest.mark.parametrize(
     ("failures", "expected"),
-    [(1, Registration.ACCEPTED), (2, Registration.FAILED)],
+    [(1, Outcome.ACCEPTED), (2, Outcome.FAILED)],
 )
 def test_next_is_tried_twice(
     api: RuntimeApi,
     monkeypatch: pytest.MonkeyPatch,
     failures: int,
-    expected: Registration,
+    expected: Outcome,
 ) -> None:
     """Once registered, Init hangs without next: a failure is tried again."""
     connect, calls = socket.create_connection, []
@@ -176,4 +192,4 @@ def test_next_is_tried_twice(
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
 
-    assert expected is register(api.address)
+    assert expected is register_silently(api.address).outcome

@@ -1,9 +1,9 @@
-"""SnapStart and Managed Instances, emulated under the real awslambdaric."""
+"""Other kinds of Init and of instances, emulated under the real awslambdaric."""
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from textwrap import dedent
 
 import pytest
 
@@ -14,65 +14,23 @@ from serverless_flags_aws_lambda._emulator import LambdaEmulator
 WAIT = 10.0
 """Seconds; a bound against hanging only."""
 
-# -- SnapStart ---------------------------------------------------------------------
-
-HOOKS = """
-import snapshot_restore_py as snapshot
-
-log = ["import"]
-
-def handler(event, context):
-    return log
-
-def before():
-    log.append("before")
-
-def after():
-    log.append("after")
-
-def fail():
-    raise LookupError("no")
-"""
+# -- provisioned concurrency -----------------------------------------------------------
 
 
-def test_hooks(write_function):
-    """The hooks run around the snapshot, before the first event."""
-    register = """
-    snapshot.register_before_snapshot(before)
-    snapshot.register_after_restore(after)
-    """
-    target = write_function(HOOKS + dedent(register))
-    with LambdaEmulator(target, mode="snap-start") as instance:
-        assert instance.invoke().json() == ["import", "before", "after"]
-
-
-@pytest.mark.parametrize(
-    ("moment", "expected"),
-    [
-        ("before_snapshot", r"Init failed: .*LookupError.* \(exit code 64\)"),
-        ("after_restore", r"restore failed: .*LookupError.* \(exit code 65\)"),
-    ],
-)
-def test_failing_hook(write_function, moment, expected):
-    """A hook that raises ends the instance with a code of its own."""
-    target = write_function(HOOKS + f"snapshot.register_{moment}(fail)\n")
-
-    with (
-        pytest.raises(EmulatorError, match=expected),
-        LambdaEmulator(target, mode="snap-start", grace=str(WAIT)),
-    ):
-        pass
-
-
-def test_flags_after_a_restore(run, flag_server):
-    """A restored instance answers and is flushed at its end."""
-    with run(mode="snap-start") as instance:
+def test_first_call_long_after_init(run, flag_server, is_frozen):
+    """What Init knew is too old by then, and is refreshed before the first handler."""
+    settings = {
+        "SERVERLESS_FLAGS_MAX_AGE": "0.2",
+        "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "0",
+    }
+    with run(mode="provisioned-concurrency", settings=settings) as instance:
+        assert instance.lifecycle.wait(lambda: is_frozen(instance), WAIT)
+        flag_server.set("simpleFlag", False)
+        time.sleep(0.25)  # the instance has its own clock, and it is frozen
         answer = instance.invoke().json()
-        ended = instance.terminate()
 
-        assert answer is True
-        assert not ended.killed
-        assert flag_server.wait_for_counts("simpleFlag", 1, WAIT) == Counts(yes=1)
+        assert answer is False
+        assert len(flag_server.requests) == 2
 
 
 # -- Managed Instances ---------------------------------------------------------------
@@ -143,19 +101,25 @@ def test_workers_know_no_timeout(write_function):
         assert instance.process.poll() is None
 
 
-def test_flags_in_workers(run, flag_server):
-    """Every worker starts its own session, hears the end and flushes."""
+def test_flags_in_workers(run, flag_server, tmp_path):
+    """Every worker starts its own session, hears the end and flushes; without a file."""
     source = """
     @flags.wrap
     def handler(event, context):
         return [flags.is_enabled("simpleFlag"), flags.status.termination]
     """
-    with run(source, mode="managed-instances", workers="3") as instance:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    options = {"mode": "managed-instances", "workers": "3"}
+    with run(source, settings={"TMPDIR": str(shared)}, **options) as instance:
         starts = [request.path for request in flag_server.requests]
+        callers = {each.headers["unleash-instanceid"] for each in flag_server.requests}
         answers = [instance.invoke().json() for _ in range(9)]
         ended = instance.terminate()
 
         assert starts == ["/api/client/features"] * 3
+        assert len(callers) == 3
+        assert list(shared.iterdir()) == []
         assert answers == [[True, "connected"]] * 9
         assert not ended.killed
         assert flag_server.wait_for_counts("simpleFlag", 9, WAIT) == Counts(yes=9)

@@ -168,18 +168,3 @@ def test_silent_server(run):
 
             assert answer.json() is False
             assert not ended.killed
-
-
-def test_silent_extensions_api(run):
-    """An Extensions API that never answers does not hold Init for long either."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        source = f"""
-        os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:{silent.getsockname()[1]}"
-
-        @flags.wrap
-        def handler(event, context):
-            return flags.is_enabled("simpleFlag")
-        """
-        with run(source) as instance:
-            assert instance.invoke().json() is True
-            assert not instance.lifecycle.extensions

@@ -16,12 +16,20 @@ if TYPE_CHECKING:
 
 APPS = Path(__file__).parent / "apps"
 
+PATIENT = {
+    "SERVERLESS_FLAGS_START_TIMEOUT": "20",
+    "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "20",
+    "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "20",
+    "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "20",
+}
+"""A busy machine must not decide a test."""
+
 
 class Start(Protocol):
     """Start an instance of a function app in ``apps/``."""
 
     def __call__(
-        self, target: str, environ: Mapping[str, str] | None = None
+        self, target: str, environ: Mapping[str, str] | None = None, **options: str
     ) -> FunctionsHost: ...
 
 
@@ -30,9 +38,14 @@ def _start() -> Iterator[Start]:
     with contextlib.ExitStack() as instances:
 
         def start(
-            target: str, environ: Mapping[str, str] | None = None
+            target: str, environ: Mapping[str, str] | None = None, **options: str
         ) -> FunctionsHost:
-            instance = emulate("azure_functions", f"{APPS}/{target}", environ=environ)
+            instance = emulate(
+                "azure_functions",
+                f"{APPS}/{target}",
+                environ={**PATIENT, **(environ or {})},
+                **options,
+            )
             assert isinstance(instance, FunctionsHost)
             return instances.enter_context(instance)
 

@@ -1,16 +1,12 @@
-"""Flags in a function app, from the first invocation to the instance's end."""
+"""Flags in a function app: what invocations get, and what the server gets."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import signal
-import socket
 from pathlib import Path
 
 import pytest
 
-from serverless_flags.exceptions import EmulatorError
 from serverless_flags.testing import FlagServer, emulate
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "azure_functions" / "function_app.py"
@@ -80,94 +76,18 @@ def test_every_count_arrives_at_the_end(start, flag_server):
     assert (end.code, end.killed) == (-15, False)
 
 
-def test_the_session_knows_where_it_is(start, flag_server):
-    """The adapter is elected, and SIGTERM is connected while the app is imported."""
-    instance = start("flagged.py:status", flag_server.environ)
+@pytest.mark.parametrize("placeholder", ["no", "yes"])
+def test_settings_are_read_when_the_app_is_imported(start, flag_server, placeholder):
+    """A placeholder has no setting, no name and no flag server until then."""
+    environ = {**flag_server.environ, "WEBSITE_SITE_NAME": "shop"}
+    instance = start("flagged.py:hello", environ, placeholder=placeholder)
+    status = instance.request("/api/status").json()
+    answer = instance.request().body
+    instance.terminate()
 
     expected = {"platform": "azure_functions", "state": "ready", "end": "connected"}
-    assert expected == instance.request().json()
-
-
-def test_counts_carry_the_apps_name(start, flag_server):
-    """``WEBSITE_SITE_NAME`` is the default of ``app_name``."""
-    environ = {**flag_server.environ, "WEBSITE_SITE_NAME": "shop"}
-    instance = start("flagged.py:hello", environ)
-    instance.request()
-    instance.terminate()
-
+    assert (expected, "True") == (status, answer)
     assert flag_server.counts("simpleFlag", app_name="shop").total == 1
-
-
-def test_a_signal_for_another_thread_is_heard(start, flag_server):
-    """SIGTERM ends the worker although its event loop sleeps and is not interrupted."""
-    instance = start("flagged.py:interrupt", flag_server.environ)
-
-    with pytest.raises(EmulatorError, match="does not answer"):
-        instance.request()
-
-    assert instance.process.wait(10) == -signal.SIGTERM
-    assert "SIGTERM was not heard" not in instance.output
-    assert flag_server.counts("simpleFlag").total == 1
-
-
-def test_a_handler_of_the_application_has_its_turn(start, flag_server):
-    """It is called after the flush and decides how the worker ends."""
-    instance = start("handled.py:hello", flag_server.environ)
-    instance.request()
-
-    end = instance.terminate()
-
-    assert end.code == 1
-    assert flag_server.counts("simpleFlag").total == 1
-    assert "the handler's turn" in instance.output
-
-
-def test_without_a_signal_each_invocation_flushes(start, flag_server):
-    """Imported off the main thread, a session loses nothing to a kill."""
-    instance = start("off_main_thread.py:hello", flag_server.environ)
-    status = instance.request("/api/status").json()
-
-    instance.request()
-    instance.kill()
-
-    assert status["end"].startswith("not connected")
-    assert flag_server.counts("simpleFlag").total == 1
-
-
-def test_a_coroutine_on_the_main_thread_connects_late(start, flag_server):
-    """What the import could not connect, the first invocation on the loop can."""
-    instance = start("off_main_thread.py:hello_async", flag_server.environ)
-    instance.request()
-    status = instance.request("/api/status").json()
-    instance.terminate()
-
-    assert status["end"] == "connected"
-    assert flag_server.counts("simpleFlag").total == 1
-
-
-def test_a_start_does_not_block_the_loop(start):
-    """While one coroutine waits for a slow flag server, another one answers."""
-    with contextlib.ExitStack() as stack:
-        slow = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        slow.settimeout(10)
-        environ = {
-            "UNLEASH_URL": f"http://127.0.0.1:{slow.getsockname()[1]}/api",
-            "UNLEASH_API_TOKEN": "token",
-            "SERVERLESS_FLAGS_START_TIMEOUT": "20",
-            "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "20",
-        }
-        instance = start("flagged.py:hello_async", environ)
-        callers = stack.enter_context(concurrent.futures.ThreadPoolExecutor())
-        waiting = callers.submit(instance.request)
-        connection, _ = slow.accept()  # the start has begun and waits
-
-        answer = instance.request("/api/unwrapped")
-
-        assert answer.body == "here"
-        assert not waiting.done()
-        connection.close()
-        slow.close()
-        assert waiting.result(10).body == "False"
 
 
 def test_without_a_url_flags_take_their_defaults(start):

@@ -58,6 +58,16 @@ def test_a_web_application_can_be_wrapped(start, flag_server, kind):
     assert flag_server.counts("simpleFlag").total == 2
 
 
+@pytest.mark.parametrize("path", ["object", "partial"])
+def test_objects_can_be_wrapped(start, flag_server, path):
+    """Azure alone refuses what is no function; the context is the object's own."""
+    instance = start("wrapped.py:context_of", flag_server.environ)
+
+    answer = instance.request(f"/api/{path}")
+
+    assert (200, f"object {APPS} True") == (answer.status, answer.body)
+
+
 def test_output_bindings_get_what_the_function_sets(start, flag_server):
     """Output parameters and ``$return`` pass through the wrapper."""
     instance = start("wrapped.py:output", flag_server.environ)
@@ -85,23 +95,35 @@ def test_the_functions_own_exception_reaches_the_worker(
     assert f'File "{APPS}/<serverless_flags>", line ' in instance.output
 
 
-@pytest.mark.parametrize("below", ["route", "queue_output"])
-def test_the_wrong_order_of_decorators_is_refused(flags, below):
-    """Above a decorator of the app the wrapper would never be called; it says so."""
-    app = func.FunctionApp()
-    decorate = {
-        "route": app.route(),
-        "queue_output": app.queue_output(
-            arg_name="out", queue_name="q", connection="Storage"
+@pytest.mark.parametrize("kind", [func.FunctionApp, func.Blueprint])
+@pytest.mark.parametrize(
+    ("decorator", "arguments"),
+    [
+        ("route", {}),
+        ("function_name", {"name": "hello"}),
+        ("timer_trigger", {"arg_name": "t", "schedule": "0 * * * * *"}),
+        (
+            "queue_output",
+            {"arg_name": "out", "queue_name": "q", "connection": "Storage"},
         ),
-    }[below]
+    ],
+)
+def test_the_wrong_order_of_decorators_is_refused(flags, kind, decorator, arguments):
+    """Above a decorator of the app the wrapper would never be called; it says so."""
+    decorate = getattr(kind(), decorator)(**arguments)
 
     @decorate
     def hello(req: func.HttpRequest) -> str: ...
 
-    cure = r"(?s)never call.*@app\.route.*\n.*@flags\.wrap"
+    cure = r"(?s)never call.*@app\.route.*\n.*@flags\.wrap\n.*def hello"
     with pytest.raises(TypeError, match=cure):
         flags.wrap(hello)
+
+
+def test_an_app_is_not_what_is_wrapped(flags):
+    """What Azure calls are its functions."""
+    with pytest.raises(TypeError, match="callable, not FunctionApp"):
+        flags.wrap(func.FunctionApp())
 
 
 def test_signature_annotations_and_kind_are_kept(flags):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FUNCTIONS = Path(__file__).parent / "functions"
-
-PATIENCE = 10.0
-"""Seconds after which a test that waits gives up."""
 
 PATIENT = {
     "SERVERLESS_FLAGS_START_TIMEOUT": "20",
@@ -43,6 +40,12 @@ class Start(Protocol):
     def __call__(
         self, target: str, *, environ: dict[str, str] | None = None, **options: str
     ) -> FunctionsFramework: ...
+
+
+class StartUnder(Protocol):
+    """Start the function of a server of ``SERVERS``."""
+
+    def __call__(self, **options: Any) -> FunctionsFramework: ...
 
 
 @pytest.fixture(name="start")

@@ -19,9 +19,11 @@ __all__ = ["detect_platform", "emulate"]
 def detect_platform(environ: Mapping[str, str]) -> AwsLambda | None:
     """Recognise Lambda by two variables that its runtimes always have."""
     if "AWS_LAMBDA_RUNTIME_API" in environ and "AWS_LAMBDA_FUNCTION_NAME" in environ:
-        from serverless_flags_aws_lambda._platform import AwsLambda
+        from serverless_flags_aws_lambda import _platform
 
-        return AwsLambda(environ)
+        if environ.get("SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE") == "1":
+            return _platform.AwsLambdaAfterResponse(environ)
+        return _platform.AwsLambda(environ)
     return None
 
 

@@ -50,6 +50,8 @@ class LambdaEmulator(Emulator):
         self.shutdown_grace = self.options.grace
         self.init_duration = 0.0
         """Seconds that the last Init took, a restoration included."""
+        self.while_frozen: Callable[[], object] | None = None
+        """Called in ``snap-start`` between the snapshot and its restoration."""
         self._turn = threading.BoundedSemaphore(self.options.processes)
         self._api: RuntimeApi | None = None
         self._last: Call | None = None
@@ -115,6 +117,8 @@ class LambdaEmulator(Emulator):
         lifecycle = self.lifecycle
         self._await(lambda: lifecycle.snapshot_ready and lifecycle.extensions_ready)
         self.freeze()
+        if self.while_frozen is not None:
+            self.while_frozen()
         self.thaw()
 
     def _await(self, ready: Callable[[], bool]) -> None:

@@ -12,12 +12,18 @@ from __future__ import annotations
 import enum
 import logging
 import os
+import re
 import socket
 import time
 from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LOG = logging.getLogger("serverless_flags")
 
+NEXT_EVENT = "/2020-01-01/extension/event/next"
 _NAME = "serverless-flags"
 _REGISTER_TIMEOUT = 1.0
 """Seconds for the connection and the answer each: Init must not hang on us."""
@@ -25,15 +31,43 @@ _LONGEST_HEAD = 65536
 """Bytes of status line and headers that are read at most."""
 
 
-class Registration(enum.Enum):
+class Outcome(enum.Enum):
     """What the Extensions API made of us."""
 
     ACCEPTED = enum.auto()
     """SIGTERM will be sent."""
     REFUSED = enum.auto()
-    """403: too late, or the name is taken."""
+    """403: too late, the name is taken, or the events are not to be had."""
     FAILED = enum.auto()
     """No usable answer."""
+
+
+class Registration(NamedTuple):
+    """The answer to one registration."""
+
+    outcome: Outcome
+    identifier: str = ""
+    """By which the API knows the extension, once accepted."""
+    detail: str = ""
+    """What else the API said, for people."""
+
+    @property
+    def why_not(self) -> str:
+        """Why SIGTERM will not be sent."""
+        if self.outcome is Outcome.REFUSED:
+            cure = "wrap the handler while its module is imported"
+            return f"Lambda refused the extension ({self.detail}): {cure}"
+        return f"Lambda's Extensions API gave no usable answer ({self.detail})"
+
+
+class _Answer(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    """By name in lower case."""
+    body: str
+    """What of it came with the headers."""
 
 
 _registrations: dict[int, Registration] = {}
@@ -42,40 +76,53 @@ _kept: list[socket.socket] = []
 """Never read and never closed: the API counts the pending request as readiness."""
 
 
-def register(api: str) -> Registration:
+def register_once(register: Callable[[str], Registration], api: str) -> Registration:
+    """Register this process in one way or another, once for all its sessions."""
+    pid = os.getpid()
+    if pid not in _registrations:
+        _registrations[pid] = registration = register(api)
+        outcome = registration.outcome.name.lower()
+        _LOG.debug("Lambda extension %s: %s %s", _NAME, outcome, registration.detail)
+    return _registrations[pid]
+
+
+def register_silently(api: str) -> Registration:
     """
-    Register this process at ``api``, a ``host:port``, once; never raise, never hang.
+    Register at ``api``, a ``host:port``, for no events; never raise, never hang.
 
     It works only while the handler's module is being imported: registration closes at
     the runtime's first request for an event.
     """
-    pid = os.getpid()
-    if pid not in _registrations:
-        _registrations[pid] = _register(api)
-        _LOG.debug("Lambda extension %s: %s", _NAME, _registrations[pid].name.lower())
-    return _registrations[pid]
-
-
-def _register(api: str) -> Registration:
-    host, _, port = api.rpartition(":")
-    try:
-        address = host, int(port)
-        status, identifier = _post_register(address)
-    except (OSError, ValueError, IndexError):
-        return Registration.FAILED
-    if status == HTTPStatus.FORBIDDEN:
-        return Registration.REFUSED
-    if status != HTTPStatus.OK or not identifier:
-        return Registration.FAILED
+    registration = register_for(api, "")
+    if registration.outcome is not Outcome.ACCEPTED:
+        return registration
     # Once accepted, the next call is a duty: Init would hang without it.
-    if _send_next(address, identifier) or _send_next(address, identifier):
-        return Registration.ACCEPTED
-    return Registration.FAILED
+    if any(_send_next(api, registration.identifier) for _ in range(2)):
+        return registration
+    return Registration(Outcome.FAILED, detail="the connection broke")
 
 
-def _post_register(address: tuple[str, int]) -> tuple[int, str]:
-    """Send the registration; return the status and the extension's identifier."""
-    body = b'{"events":[]}'
+def register_for(api: str, events: str) -> Registration:
+    """Register for ``events``, as JSON; who is accepted has to call next."""
+    try:
+        answer = _post_register(_address(api), f'{{"events":[{events}]}}'.encode())
+    except (OSError, ValueError, IndexError) as error:
+        return Registration(Outcome.FAILED, detail=type(error).__name__)
+    identifier = answer.headers.get("lambda-extension-identifier", "")
+    if answer.status == HTTPStatus.OK and identifier:
+        return Registration(Outcome.ACCEPTED, identifier)
+    kind = re.search(r'"errorType"\s*:\s*"([\w.]+)"', answer.body)
+    detail = kind[1] if kind else f"HTTP status {answer.status}"
+    refused = answer.status == HTTPStatus.FORBIDDEN
+    return Registration(Outcome.REFUSED if refused else Outcome.FAILED, detail=detail)
+
+
+def _address(api: str) -> tuple[str, int]:
+    host, _, port = api.rpartition(":")
+    return host, int(port)
+
+
+def _post_register(address: tuple[str, int], body: bytes) -> _Answer:
     request = (
         "POST /2020-01-01/extension/register HTTP/1.1\r\n"
         f"Host: {address[0]}:{address[1]}\r\n"
@@ -86,37 +133,42 @@ def _post_register(address: tuple[str, int]) -> tuple[int, str]:
     )
     with socket.create_connection(address, _REGISTER_TIMEOUT) as connection:
         connection.sendall(request.encode() + body)
-        lines = _read_head(connection).split("\r\n")
+        head, _, content = _read_answer(connection).partition("\r\n\r\n")
+    lines = head.split("\r\n")
     headers = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    status = int(lines[0].split(" ", 2)[1])
-    return status, headers.get("lambda-extension-identifier", "")
+    return _Answer(int(lines[0].split(" ", 2)[1]), headers, content)
 
 
-def _read_head(connection: socket.socket) -> str:
-    """Read to the blank line; ValueError when it does not come in time or in size."""
+def _read_answer(connection: socket.socket) -> str:
+    """
+    Read to the blank line, and of the body what has come with it.
+
+    Raises:
+        ValueError: when there is no blank line in time or in size.
+    """
     deadline = time.monotonic() + _REGISTER_TIMEOUT
-    head = b""
-    while b"\r\n\r\n" not in head:
+    answer = b""
+    while b"\r\n\r\n" not in answer:
         chunk = connection.recv(4096)
-        head += chunk
-        if not chunk or len(head) > _LONGEST_HEAD or time.monotonic() > deadline:
+        answer += chunk
+        if not chunk or len(answer) > _LONGEST_HEAD or time.monotonic() > deadline:
             message = "the Extensions API sent no complete answer"
             raise ValueError(message)
-    return head.partition(b"\r\n\r\n")[0].decode("latin-1")
+    return answer.decode("latin-1")
 
 
-def _send_next(address: tuple[str, int], identifier: str) -> bool:
+def _send_next(api: str, identifier: str) -> bool:
     """Ask for an event that will never come; no thread waits for it."""
     request = (
-        "GET /2020-01-01/extension/event/next HTTP/1.1\r\n"
-        f"Host: {address[0]}:{address[1]}\r\n"
+        f"GET {NEXT_EVENT} HTTP/1.1\r\n"
+        f"Host: {api}\r\n"
         f"Lambda-Extension-Identifier: {identifier}\r\n\r\n"
     )
     try:
-        connection = socket.create_connection(address, _REGISTER_TIMEOUT)
+        connection = socket.create_connection(_address(api), _REGISTER_TIMEOUT)
         _kept.append(connection)
         connection.sendall(request.encode())
         connection.settimeout(None)

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CHOICES = {
-    "mode": ("on-demand", "snap-start", "managed-instances"),
+    "mode": (
+        "on-demand",
+        "provisioned-concurrency",
+        "snap-start",
+        "managed-instances",
+    ),
     "polling": ("", "true", "false"),
 }
 
@@ -21,8 +26,9 @@ class Options:
     """The emulator's options; durations in seconds."""
 
     mode: str = "on-demand"
-    """``on-demand``, ``snap-start`` (Init, snapshot, restoration) or
-    ``managed-instances`` (several workers, no freeze, no function timeout)."""
+    """``on-demand``, ``provisioned-concurrency`` (Init long before the first event),
+    ``snap-start`` (Init, snapshot, restoration) or ``managed-instances`` (several
+    workers, no freeze, no function timeout)."""
 
     polling: str = ""
     """Whether awslambdaric polls from a thread, ``true`` or ``false``. Empty: as in a

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from serverless_flags import Invocation, Platform, hookimpl, signals
 from serverless_flags_aws_lambda._context import read_context
-from serverless_flags_aws_lambda._extension import Registration, register
+from serverless_flags_aws_lambda._extension import (
+    Outcome,
+    Registration,
+    register_once,
+    register_silently,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from serverless_flags import FlagSession
+    from serverless_flags_aws_lambda._after_response import AfterResponse
+
+_OFF_MAIN_THREAD = (
+    "the handler was wrapped off the main thread, where nobody can handle SIGTERM"
+)
 
 
 class AwsLambda(Platform):
@@ -34,27 +45,38 @@ class AwsLambda(Platform):
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.function_name = environ["AWS_LAMBDA_FUNCTION_NAME"]
         self.runtime_api = environ["AWS_LAMBDA_RUNTIME_API"]
+        kind = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         # Managed Instances: several worker processes, forked before the handler's
         # module is imported, and never frozen.
         self.runs_between_invocations = (
-            environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "lambda-managed-instances"
+            kind == "lambda-managed-instances"
             or "AWS_LAMBDA_MAX_CONCURRENCY" in environ
         )
+        self._becomes_image = kind == "snap-start"
 
     @hookimpl
-    def connect_instance(self, session: FlagSession, at: str) -> bool | None:
+    def connect_instance(self, session: FlagSession, at: str) -> bool | str | None:
         """Register an extension, so that SIGTERM is sent, and listen for it."""
         if at != "wrap":  # too late to register
             signals.rearm()  # the rest of Init may have taken the wakeup fd
             return None
+        if self._becomes_image:
+            from serverless_flags_aws_lambda._snapstart import connect_image
+
+            self._becomes_image = False  # a copy is no image
+            connect_image(session)
         if not signals.watch_sigterm(session, grace=self.shutdown_grace):
-            return False
-        registration = register(self.runtime_api)
+            return _OFF_MAIN_THREAD
+        registration = register_once(self._register, self.runtime_api)
         # Of several workers the API accepts one and refuses the rest, yet SIGTERM
         # reaches them all: in Managed Instances a refusal means a worker was first.
-        if self.runs_between_invocations and registration is Registration.REFUSED:
+        refused = registration.outcome is Outcome.REFUSED
+        if refused and self.runs_between_invocations:
             return True
-        return registration is Registration.ACCEPTED
+        return registration.outcome is Outcome.ACCEPTED or registration.why_not
+
+    def _register(self, api: str) -> Registration:
+        return register_silently(api)
 
     @hookimpl
     def read_invocation(
@@ -75,9 +97,50 @@ class AwsLambda(Platform):
         )
 
     @hookimpl
-    def end_invocation(self) -> None:
+    def end_invocation(self, invocation: Invocation) -> None:  # noqa: ARG002  reason: a hook with its whole signature is called without a detour
         """Take the wakeup fd back from the handler, whose event loop may hold it."""
         signals.rearm()
+
+
+class AwsLambdaAfterResponse(AwsLambda):
+    """An instance that goes on after each response until its requests have ended."""
+
+    _extensions: ClassVar[dict[int, AfterResponse]] = {}
+    """By process: all sessions share one, and a forked child has none."""
+
+    def _register(self, api: str) -> Registration:
+        """Register for INVOKE; Managed Instances refuse that, and take no events."""
+        from serverless_flags_aws_lambda._after_response import AfterResponse
+
+        extension = AfterResponse(api)
+        registration = extension.register()
+        if registration.outcome is not Outcome.ACCEPTED:
+            return super()._register(api)
+        self._extensions[os.getpid()] = extension
+        return registration
+
+    @hookimpl
+    def begin_invocation(self, invocation: Invocation) -> None:
+        """Tell the extension for whose end it waits."""
+        extension = self._extensions.get(os.getpid())
+        if extension is not None:
+            extension.begin(invocation.id)
+
+    @hookimpl
+    def wait_after_response(
+        self, invocation: Invocation, wait: Callable[[float], bool]
+    ) -> bool:
+        """Let the extension wait."""
+        extension = self._extensions.get(os.getpid())
+        return extension is not None and extension.take(invocation.id, wait)
+
+    @hookimpl
+    def end_invocation(self, invocation: Invocation) -> None:
+        """Take the wakeup fd back, and let the extension go."""
+        signals.rearm()
+        extension = self._extensions.get(os.getpid())
+        if extension is not None:
+            extension.end(invocation.id)
 
 
 def _remaining_time(context: Any) -> float:

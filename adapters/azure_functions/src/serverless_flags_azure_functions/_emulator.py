@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -22,6 +25,11 @@ HOST = "127.0.0.1"
 REQUEST_TIMEOUT = 60.0
 """Seconds until a request without an answer is given up."""
 
+_NOT_INDEXED = "the function app could not be indexed"
+
+_PLACEHOLDER = {"FUNCTIONS_WORKER_RUNTIME": "python", "WEBSITE_PLACEHOLDER_MODE": "1"}
+"""The environment of a worker that waits for an app."""
+
 _METADATA: Mapping[str, Mapping[str, object]] = {
     "queueTrigger": {"Id": "1", "DequeueCount": 1, "PopReceipt": "1"},
     "serviceBusTrigger": {"MessageId": "1", "UserProperties": {}},
@@ -37,6 +45,12 @@ class FunctionsHost(Emulator):
     On Python 3.13 and later it runs azure-functions-runtime, the worker's own library;
     below, azure-functions 1.x with the worker's part written down in ``_instance``.
     ``request("/")`` calls the target; other paths go by the routes of the app.
+
+    Args:
+        placeholder: ``yes`` starts the worker before there is an app to run, as
+            Consumption plans do: its environment comes later, in a message.
+        main_thread: ``no`` imports the app, and runs its loop, on another thread, as
+            the worker of Python 3.15 does.
     """
 
     shutdown_grace = 5.0
@@ -44,6 +58,19 @@ class FunctionsHost(Emulator):
     (``WEBSITES_CONTAINER_STOP_TIME_LIMIT``)."""
 
     _instance: Mapping[str, Any] | None = None
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        environ: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+        placeholder: str = "no",
+        main_thread: str = "yes",
+    ) -> None:
+        super().__init__(target, environ=environ, python=python)
+        self.is_placeholder = placeholder == "yes"
+        self.on_main_thread = main_thread == "yes"
 
     @property
     def runtime(self) -> str:
@@ -62,33 +89,48 @@ class FunctionsHost(Emulator):
         """
         Start the instance and return when it has indexed its functions.
 
-        As on Azure, the worker calls its host when it is ready. Nothing is requested:
-        the first request is the instance's first invocation.
+        As on Azure, the worker calls its host. Nothing is requested: the first request
+        is the instance's first invocation.
         """
         with socket.create_server((HOST, 0)) as host:
-            port = str(host.getsockname()[1])
-            module = "serverless_flags_azure_functions._instance"
-            argv = [self.python, "-m", module, str(self.module_path), port]
-            self._spawn(argv, self._instance_environ(), self.module_path.parent)
-            self._instance = self._wait_for_call(host)
+            self._spawn_worker(host.getsockname()[1])
+            call = self._wait_for_call(host)
+        with call:
+            self._instance = self._talk(call)
         functions = self._described["functions"]
         if self.function not in functions:
             message = f"{self.module_path.name} has {sorted(functions)}, "
             raise EmulatorError(message + f"no function {self.function!r}")
 
-    def _wait_for_call(self, host: socket.socket) -> Mapping[str, Any]:
+    def _spawn_worker(self, port: int) -> None:
+        module = "serverless_flags_azure_functions._instance"
+        argv = [self.python, "-m", module, str(self.module_path), str(port)]
+        argv.append("main" if self.on_main_thread else "bridge")
+        environ = self._instance_environ()
+        if self.is_placeholder:
+            environ = {**self.machine_environ(), **_PLACEHOLDER}
+        self._spawn(argv, environ, self.module_path.parent)
+
+    def _wait_for_call(self, host: socket.socket) -> socket.socket:
         host.settimeout(0.1)
         deadline = time.monotonic() + START_TIMEOUT
         while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                connection, _ = host.accept()
-            except TimeoutError:
-                continue
-            with connection, connection.makefile("rb") as call:
-                described: Mapping[str, Any] = json.load(call)
+            with contextlib.suppress(TimeoutError):
+                return host.accept()[0]
+        raise self._fail(_NOT_INDEXED)
+
+    def _talk(self, call: socket.socket) -> Mapping[str, Any]:
+        """Tell a placeholder what it is to be; return what the worker has indexed."""
+        if self.is_placeholder:
+            call.sendall(json.dumps(self._instance_environ()).encode())
+        call.shutdown(socket.SHUT_WR)
+        call.settimeout(START_TIMEOUT)
+        with call.makefile("rb") as words, contextlib.suppress(OSError, ValueError):
+            described: Mapping[str, Any] = json.load(words)
             return described
-        message = "the function app could not be indexed"
-        raise self._fail(message)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it has more to print
+            self.process.wait(START_TIMEOUT)
+        raise self._fail(_NOT_INDEXED)
 
     def _instance_environ(self) -> dict[str, str]:
         """Return this process's environment with Azure's in place of any cloud's."""

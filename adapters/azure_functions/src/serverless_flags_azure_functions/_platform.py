@@ -13,7 +13,7 @@ from serverless_flags_azure_functions._request import find_request, read_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import FunctionType
+    from types import CodeType, FunctionType
 
     from serverless_flags import FlagSession
 
@@ -26,6 +26,12 @@ next to the function:
     @flags.wrap
     def hello(req): ...
 """
+
+
+_OFF_MAIN_THREAD = (
+    "the function app was not imported on the main thread, and Python installs a"
+    " SIGTERM handler nowhere else"
+)
 
 
 class AzureFunctions(Platform):
@@ -59,7 +65,7 @@ class AzureFunctions(Platform):
         """Refuse what the worker would bypass; leave the wrapper where ``func`` is."""
         if _is_function_builder(func):
             raise TypeError(_WRONG_ORDER)
-        code = getattr(func, "__code__", None)
+        code = _code_of(func)
         if code is not None:
             # The worker takes context.function_directory from inspect.getfile(). A
             # file of that directory which nobody has keeps tracebacks honest: it names
@@ -68,7 +74,7 @@ class AzureFunctions(Platform):
             wrapper.__code__ = wrapper.__code__.replace(co_filename=str(nowhere))
 
     @hookimpl
-    def connect_instance(self, session: FlagSession) -> bool:
+    def connect_instance(self, session: FlagSession) -> bool | str:
         """
         Connect SIGTERM, which reaches the worker on Linux plans.
 
@@ -77,10 +83,10 @@ class AzureFunctions(Platform):
         3.15 on the module is imported on another thread than the main one, where no
         handler can be installed; then every invocation ends with a flush.
         """
-        connected = signals.connect_sigterm(session, grace=self.shutdown_grace)
-        if connected:
-            wake_loop_at_signals()
-        return connected
+        if not signals.connect_sigterm(session, grace=self.shutdown_grace):
+            return _OFF_MAIN_THREAD
+        wake_loop_at_signals()
+        return True
 
     @hookimpl
     def read_invocation(
@@ -105,6 +111,14 @@ class AzureFunctions(Platform):
         if request is None:
             return {}
         return read_context(request, authenticated=self._authenticates)
+
+
+def _code_of(func: Any) -> CodeType | None:
+    """Return the code that a call of ``func`` runs: a function's, an object's."""
+    while isinstance(func, partial):
+        func = func.func
+    called = func if hasattr(func, "__code__") else type(func).__call__
+    return getattr(called, "__code__", None)
 
 
 def _is_function_builder(func: object) -> bool:

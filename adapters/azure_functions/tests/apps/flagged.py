@@ -28,7 +28,13 @@ async def hello_async(req: func.HttpRequest) -> str:
 
 
 @app.route(route="unwrapped")
-async def unwrapped(req: func.HttpRequest) -> str:
+def unwrapped(req: func.HttpRequest) -> str:
+    """Answer from the thread pool, without flags."""
+    return "here"
+
+
+@app.route(route="unwrapped_async")
+async def unwrapped_async(req: func.HttpRequest) -> str:
     """Answer from the event loop, without flags."""
     return "here"
 

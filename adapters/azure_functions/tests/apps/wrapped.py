@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import azure.functions as func
 from greetings import blueprint, flags
@@ -67,4 +68,16 @@ class Service:
         return f"method {flags.is_enabled('simpleFlag')}"
 
 
+class Greeter:
+    """An object that can be called."""
+
+    def __call__(self, req: func.HttpRequest, context: func.Context) -> str:
+        """Answer from an object."""
+        return f"object {context.function_directory} {flags.is_enabled('simpleFlag')}"
+
+
 app.route(route="method")(flags.wrap(Service().answer))
+app.route(route="object")(flags.wrap(Greeter()))
+app.function_name(name="partial")(
+    app.route(route="partial")(flags.wrap(partial(Greeter())))
+)

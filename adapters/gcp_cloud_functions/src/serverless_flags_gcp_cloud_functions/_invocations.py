@@ -84,10 +84,11 @@ def _http_context(
     """
     Return what Google vouches for, and no ``userId``.
 
-    The last address of ``X-Forwarded-For`` is the one that Google's front end saw; all
-    before it may be the client's invention (esp-v2 pull request 318: Cloud Run sets or
-    appends it). Behind an external load balancer it is the balancer's own address.
-    Without the header, on a laptop, the peer is the client. IAP's unsigned
+    Google sets ``X-Forwarded-For`` or appends to it (esp-v2 pull request 318), so all
+    but its last address may be the client's invention. The last one is the client's
+    or, where the client sent the header itself, may be that of a hop inside Google;
+    behind an external load balancer it is the balancer's own address. Without the
+    header, on a laptop, the peer is the client. IAP's unsigned
     ``X-Goog-Authenticated-User-*`` can be forged where a function is reachable past
     IAP (cloud.google.com/iap/docs/signed-headers-howto).
     """

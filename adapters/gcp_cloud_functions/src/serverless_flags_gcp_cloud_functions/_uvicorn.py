@@ -81,10 +81,10 @@ def connect_abort() -> None:
     """
     on_main_thread = threading.current_thread() is threading.main_thread()
     if on_main_thread and signal.getsignal(signal.SIGABRT) == signal.SIG_DFL:
-        signal.signal(signal.SIGABRT, _flush_and_abort)
+        signal.signal(signal.SIGABRT, _close_and_abort)
 
 
-def _flush_and_abort(signum: int, _frame: FrameType | None) -> None:
-    signals.terminate()
+def _close_and_abort(signum: int, _frame: FrameType | None) -> None:
+    signals.close()
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)

@@ -80,14 +80,6 @@ def http_two_sessions(_request: Request) -> dict[str, Any]:
 
 @functions_framework.http
 @flags.wrap
-def http_failing(_request: Request) -> dict[str, Any]:
-    """Fail as a function of its own would."""
-    message = f"asked, and failed: {_answer()['enabled']}"
-    raise LookupError(message)
-
-
-@functions_framework.http
-@flags.wrap
 def http_streaming(request: Request) -> Response:
     """Answer in two parts, the second of which asks for the flag, after the gate."""
     gate = request.args.get("gate")
@@ -182,14 +174,6 @@ def aio_def_http(request: AsyncRequest) -> dict[str, Any]:
     """Answer with the flag from the loop's executor, after the gate if there is one."""
     _pass(request.query_params.get("gate"))
     return _answer()
-
-
-@functions_framework.aio.http
-@flags.wrap
-async def aio_http_failing(_request: AsyncRequest) -> dict[str, Any]:
-    """Fail as a function of its own would."""
-    message = f"asked, and failed: {_answer()['enabled']}"
-    raise LookupError(message)
 
 
 @functions_framework.aio.http

@@ -1,9 +1,10 @@
 """
-Run an instance: ``python -m serverless_flags_azure_functions._instance SCRIPT PORT``.
+Run an instance: ``python -m ..._instance SCRIPT PORT THREAD``.
 
 PORT is where its host, the emulator, waits for its call. The application is imported
-as the worker imports it, on the main thread and the running loop. No signal handler is
-installed: SIGTERM does what it does on Azure.
+as the worker imports it, on the running loop: on the ``main`` thread or, as Python
+3.15's worker does, on a ``bridge``. No signal handler is installed: SIGTERM does what
+it does on Azure.
 """
 
 from __future__ import annotations
@@ -46,19 +47,38 @@ def find_worker() -> Worker:
 
 
 async def serve(script: Path, port: int) -> None:
-    """Index the application, open the front, and run until a signal ends it."""
+    """Call the host, index the application, open the front, run until a signal."""
     sys.path.insert(0, str(script.parent))
     worker = find_worker()
-    prefix = route_prefix(script.parent)
-    functions = [
-        Function(name, bindings, prefix)
-        for name, bindings in (await worker.index(script)).items()
-    ]
-    front = Front(worker, functions, asyncio.get_running_loop())
-    threading.Thread(target=front.serve_forever, name="host", daemon=True).start()
     with socket.create_connection((HOST, port)) as host:
+        with host.makefile("rb") as words:
+            told = words.read()
+        environ = json.loads(told) if told else None
+        prefix = route_prefix(script.parent)
+        functions = [
+            Function(name, bindings, prefix)
+            for name, bindings in (await worker.index(script, environ)).items()
+        ]
+        front = Front(worker, functions, asyncio.get_running_loop())
+        threading.Thread(target=front.serve_forever, name="host", daemon=True).start()
         host.sendall(json.dumps(describe(worker, front)).encode())
     await asyncio.Event().wait()
+
+
+def serve_on_bridge(script: Path, port: int) -> None:
+    """Serve on another thread than the main one; its failure is the process's."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(serve(script, port))
+        except BaseException as failure:  # noqa: BLE001  reason: raised below
+            failures.append(failure)
+
+    bridge = threading.Thread(target=run, name="bridge-asyncio", daemon=True)
+    bridge.start()
+    bridge.join()
+    raise failures[0]
 
 
 def route_prefix(directory: Path) -> str:
@@ -86,4 +106,7 @@ def describe(worker: Worker, front: Front) -> dict[str, Any]:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    _, script, port, thread = sys.argv
+    if thread == "bridge":
+        serve_on_bridge(Path(script), int(port))
+    asyncio.run(serve(Path(script), int(port)))

@@ -63,8 +63,14 @@ class Worker(Protocol):
     runtime: str
     """Its name and version, for people."""
 
-    async def index(self, script: Path) -> Mapping[str, list[dict[str, Any]]]:
-        """Import ``script`` and return the bindings of its functions, by name."""
+    async def index(
+        self, script: Path, environ: Mapping[str, str] | None
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """
+        Import ``script`` and return the bindings of its functions, by name.
+
+        ``environ`` makes an instance of a placeholder: it replaces the environment.
+        """
 
     async def invoke(
         self, function: str, inputs: Mapping[str, Data], metadata: Mapping[str, Data]

@@ -75,14 +75,20 @@ class LibraryWorker:
         self._meta: Any = importlib.import_module("azure.functions.meta")
         self._functions: dict[str, Indexed] = {}
         self._thread_local = threading.local()
-        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
-        self._pool = ThreadPoolExecutor(int(count) if count else None)
+        self._pool = ThreadPoolExecutor()
 
-    async def index(self, script: Path) -> Mapping[str, list[dict[str, Any]]]:
+    async def index(
+        self, script: Path, environ: Mapping[str, str] | None
+    ) -> Mapping[str, list[dict[str, Any]]]:
         """Import the application on the loop's thread."""
+        if environ is not None:
+            os.environ.clear()
+            os.environ.update(environ)
         self._functions = {
             function.name: function for function in index_application(script)
         }
+        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
+        self._pool = ThreadPoolExecutor(int(count) if count else None)
         return {
             name: [json.loads(raw) for raw in function.raw_bindings]
             for name, function in self._functions.items()

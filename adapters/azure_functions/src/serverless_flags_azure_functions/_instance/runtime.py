@@ -11,6 +11,7 @@ import importlib
 import json
 import uuid
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ from serverless_flags_azure_functions._instance.data import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+
+_NO_APP = Path("no-app-yet")
+"""Where a placeholder is told to look, and finds nothing."""
 
 
 class Message(SimpleNamespace):
@@ -90,18 +94,20 @@ class RuntimeWorker:
         self._library: Any = importlib.import_module("azure_functions_runtime")
         self._identifiers: dict[str, str] = {}
 
-    async def index(self, script: Path) -> Mapping[str, list[dict[str, Any]]]:
-        """Import the application as the host's first three messages make it."""
+    async def index(
+        self, script: Path, environ: Mapping[str, str] | None
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """Import the application as the host's first messages make it."""
+        if environ is None:
+            await self._begin("worker_init_request", script.parent, capabilities={})
+        else:
+            await self._begin("worker_init_request", _NO_APP, capabilities={})
+            await self._begin(
+                "function_environment_reload_request",
+                script.parent,
+                environment_variables=environ,
+            )
         self._library.start_threadpool_executor()
-        response = await self._send(
-            "worker_init_request",
-            capabilities={},
-            function_app_directory=str(script.parent),
-        )
-        if response.result.status != StatusResult.Success:
-            failure = response.result.exception
-            message = f"{failure.message}\n{failure.stack_trace}"
-            raise RuntimeError(message)
         response = await self._send("functions_metadata_request")
         functions = response.function_metadata_results or []
         for function in functions:
@@ -115,6 +121,16 @@ class RuntimeWorker:
             function.name: [json.loads(raw) for raw in function.raw_bindings]
             for function in functions
         }
+
+    async def _begin(self, name: str, directory: Path, **fields: object) -> None:
+        """Send a message at which the library looks for an application."""
+        response = await self._send(
+            name, function_app_directory=str(directory), **fields
+        )
+        if response.result.status != StatusResult.Success:
+            failure = response.result.exception
+            message = f"{failure.message}\n{failure.stack_trace}"
+            raise RuntimeError(message)
 
     async def invoke(
         self, function: str, inputs: Mapping[str, Data], metadata: Mapping[str, Data]

@@ -1,0 +1,37 @@
+"""A client of Unleash and its server, brought together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from serverless_flags._client import Backend, StateClient
+from serverless_flags.clients._unleash_api import Identity, UnleashApi, read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serverless_flags._config import Settings
+
+
+class EngineClient(StateClient, Protocol):
+    """A client that names its engine."""
+
+    engine_version: str
+
+
+def backend_of(
+    settings: Settings,
+    app_name: str,
+    new_client: Callable[[Settings, Identity], EngineClient],
+) -> Backend:
+    """Return the backend of a client of Unleash; ``load`` calls ``new_client``."""
+    identity = Identity(settings, app_name)
+    api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
+
+    def load() -> EngineClient:
+        client = new_client(settings, identity)
+        if api is not None:
+            api.engine_version = client.engine_version
+        return client
+
+    return Backend(load=load, upstream=api, read_snapshot=read_snapshot)

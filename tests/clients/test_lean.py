@@ -1,0 +1,329 @@
+"""The lean client: UnleashClient's answers without UnleashClient."""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+from datetime import datetime, timezone
+
+import pytest
+import yggdrasil_engine
+
+from serverless_flags._client import StateClient
+from serverless_flags._config import load_settings
+from serverless_flags._report import logger
+from serverless_flags.clients import open_backend
+from serverless_flags.clients.lean import Impression, LeanClient
+from serverless_flags.clients.memory import DISABLED
+
+USER = {"userId": "7"}
+
+
+@pytest.fixture(name="new_lean")
+def _new_lean(state):
+    """Return what makes a client with the state of every kind of flag."""
+
+    def make(**options):
+        client = LeanClient(app_name="checkout", **options)
+        client.take_state(state)
+        return client
+
+    return make
+
+
+@pytest.fixture(name="lean")
+def _lean(new_lean):
+    return new_lean()
+
+
+class Broken:
+    """A custom strategy that fails."""
+
+    def apply(self, parameters, context):
+        raise RuntimeError(parameters, context)
+
+
+class TestBackend:
+    def test_it_has_a_server_that_knows_the_engine(self) -> None:
+        """As the client `unleash`: what is sent names the engine that counted."""
+        given = {"client": "lean", "url": "http://127.0.0.1:9/api"}
+        backend = open_backend(load_settings(given, {}), "checkout")
+        client = backend.load()
+
+        assert isinstance(client, LeanClient)
+        assert isinstance(client, StateClient)
+        assert yggdrasil_engine.__yggdrasil_core_version__ == (
+            backend.upstream.engine_version
+        )
+
+    def test_settings_reach_the_client(self, state, strategies) -> None:
+        """The application, the environment and the custom strategies."""
+        given = {
+            "client": "lean",
+            "environment": "default",
+            "strategies": strategies,
+        }
+        client = open_backend(load_settings(given, {}), "checkout").load()
+        client.take_state(state)
+
+        assert client.is_enabled("app")
+        assert client.is_enabled("stage")
+        assert client.is_enabled("custom", {"userId": "ada"})
+
+
+class TestState:
+    def test_a_state_replaces_the_one_before(self, lean, state_of) -> None:
+        """Flags that are gone are unknown."""
+        lean.take_state(state_of("new"))
+
+        assert lean.is_enabled("new")
+        assert not lean.is_enabled("on")
+        assert DISABLED == lean.get_variant("variants", USER)
+
+    @pytest.mark.parametrize(
+        "body", ["no JSON", "{}", '{"version": 2, "features": [{"name": "a"}]}']
+    )
+    def test_a_state_that_the_engine_refuses_is_an_error(self, lean, body) -> None:
+        """With the engine's words; the flags before stay."""
+        with pytest.raises(ValueError, match="Failed to parse JSON"):
+            lean.take_state(body)
+
+        assert lean.is_enabled("on")
+
+    def test_a_flag_that_cannot_be_compiled_is_off(self, lean, caplog) -> None:
+        """All others are taken, and the log says which one it is."""
+        odd = {"contextName": "x", "operator": "WAT", "values": []}
+        strategy = {"name": "default", "constraints": [odd]}
+        features = [
+            {"name": "broken", "enabled": True, "strategies": [strategy]},
+            {"name": "whole", "enabled": True, "strategies": []},
+        ]
+        lean.take_state(json.dumps({"version": 2, "features": features}))
+
+        assert lean.is_enabled("whole")
+        assert not lean.is_enabled("broken")
+        assert 1 == len(caplog.messages)
+        assert "broken" in caplog.messages[0]
+
+    def test_a_delta_is_a_state_too(self, lean, state_of) -> None:
+        """The specification feeds the engine with events."""
+        features = json.loads(state_of("a"))["features"]
+        event = {"type": "hydration", "eventId": 1, "segments": []}
+        lean.take_state(json.dumps({"events": [{**event, "features": features}]}))
+
+        assert lean.is_enabled("a")
+
+    def test_before_the_first_state_no_flag_is_known(self) -> None:
+        """What is asked is answered by defaults, and counted."""
+        client = LeanClient(app_name="checkout")
+        assert not client.is_enabled("on")
+        assert client.is_enabled("on", None, lambda *_: True)
+        assert DISABLED == client.get_variant("on")
+        counted = {"yes": 1, "no": 2, "variants": {"disabled": 1}}
+
+        assert counted == client.take_counts()["toggles"]["on"]
+
+
+class TestCounts:
+    def test_they_are_taken_once(self, lean) -> None:
+        """Flags, unknown ones and variants; without evaluations there are none."""
+        assert lean.take_counts() is None
+        lean.is_enabled("on")
+        lean.is_enabled("off")
+        lean.is_enabled("unknown")
+        lean.get_variant("overridden", {"userId": "ada"})
+        bucket = lean.take_counts()
+
+        assert {"start", "stop", "toggles"} == set(bucket)
+        assert {
+            "on": {"yes": 1, "no": 0, "variants": {}},
+            "off": {"yes": 0, "no": 1, "variants": {}},
+            "unknown": {"yes": 0, "no": 1, "variants": {}},
+            "overridden": {"yes": 1, "no": 0, "variants": {"blue": 1}},
+        } == bucket["toggles"]
+        assert lean.take_counts() is None
+
+    def test_a_new_state_keeps_them(self, lean, state) -> None:
+        """A refresh in the middle of a minute loses nothing."""
+        lean.is_enabled("on")
+        lean.take_state(state)
+        lean.is_enabled("on")
+
+        assert 2 == lean.take_counts()["toggles"]["on"]["yes"]
+
+
+class TestAnswers:
+    def test_the_fallback_answers_for_unknown_flags_only(self, lean) -> None:
+        """It is given the name and the context as the engine sees it."""
+        asked = []
+
+        def fallback(name, context):
+            asked.append((name, context))
+            return "yes"
+
+        assert not lean.is_enabled("off", USER, fallback)
+        assert lean.is_enabled("unknown", {**USER, "size": 3}, fallback) is True
+        name, context = asked.pop()
+        del context["currentTime"]
+        assert [] == asked
+        assert "unknown" == name
+        assert {
+            "appName": "checkout",
+            "environment": "default",
+            "userId": "7",
+            "size": "3",
+            "properties": {"size": "3"},
+        } == context
+
+    def test_a_variant_is_a_dict_of_what_there_is(self, lean) -> None:
+        """The payload only where the variant has one."""
+        blue = lean.get_variant("overridden", {"userId": "ada"})
+
+        assert {"name": "blue", "enabled": True, "feature_enabled": True} == blue
+        assert list(DISABLED) == list(lean.get_variant("unknown"))
+        assert {**DISABLED, "feature_enabled": True} == lean.get_variant("on")
+
+    def test_an_answer_is_the_callers_own(self, lean) -> None:
+        """What is done to one does not show in the next."""
+        lean.get_variant("unknown")["enabled"] = True
+
+        assert DISABLED == lean.get_variant("unknown")
+
+    def test_custom_strategies_are_asked(self, new_lean, strategies) -> None:
+        """With their parameters and the context; unknown ones are off."""
+        client = new_lean(strategies=strategies)
+
+        assert client.is_enabled("custom", {"userId": "ada"})
+        assert not client.is_enabled("custom", {"userId": "bob"})
+        assert not client.is_enabled("unknown-strategy", {"userId": "ada"})
+
+    def test_a_bad_strategy_is_an_error(self, new_lean) -> None:
+        """The state is not taken, and the message names it: as UnleashClient."""
+        with pytest.raises(ValueError, match="mine does not have an apply method"):
+            new_lean(strategies={"mine": object()})
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda client: client.is_enabled("custom", USER),
+            lambda client: client.is_enabled("unknown", None, lambda *_: 1 / 0),
+            lambda client: client.is_enabled(7),
+            lambda client: client.is_enabled("on", {"userId": "\ud800"}),
+            lambda client: client.get_variant("custom", USER)["enabled"],
+            lambda client: client.get_variant(b"on")["feature_enabled"],
+        ],
+    )
+    def test_what_fails_is_off_and_not_counted(self, new_lean, ask, caplog) -> None:
+        """The function goes on; the log shows the reason, once as a warning."""
+        client = new_lean(strategies={"mine": Broken()})
+        assert [False, False] == [ask(client), ask(client)]
+
+        assert client.take_counts() is None
+        assert [logging.WARNING] == [record.levelno for record in caplog.records]
+        assert caplog.records[0].exc_info
+        assert logger.name == caplog.records[0].name
+
+
+class Plan(str, enum.Enum):
+    PRO = "pro"
+
+
+class TestContext:
+    @pytest.mark.parametrize(
+        ("context", "flag"),
+        [
+            ({"plan": "pro"}, "in"),
+            ({"properties": {"plan": "pro"}}, "in"),
+            ({"size": 10}, "number"),
+            ({"properties": {"size": 10.5}}, "number"),
+            ({"userId": 7}, "users"),
+            ({"userId": 7, "environment": "default"}, "segment"),
+        ],
+    )
+    def test_values_are_texts_and_properties(self, lean, context, flag) -> None:
+        """Whatever is no field of Unleash's is a property."""
+        assert lean.is_enabled(flag, context)
+
+    @pytest.mark.parametrize(
+        "context",
+        [
+            {"plan": Plan.PRO},
+            {"appName": "other", "environment": "production"},
+            {"currentTime": datetime(2020, 1, 1, tzinfo=timezone.utc), "userId": None},
+            {"when": datetime(2020, 1, 1, tzinfo=timezone.utc), "properties": {"n": 1}},
+            {3: 4, None: True, "properties": {5: 6.0}},
+            {"properties": {"plan": "free", "userId": "8"}, "plan": "pro"},
+            {},
+            None,
+        ],
+    )
+    def test_it_is_what_unleashclient_makes_of_it(
+        self, lean, new_client, context
+    ) -> None:
+        """Value by value and in order, but for the moment."""
+        seen = []
+        given = None if context is None else dict(context)
+
+        def fallback(_name, context):
+            seen.append(context)
+            return True
+
+        for client in (new_client(), lean):
+            assert client.is_enabled("no such flag", context, fallback)
+        theirs, mine = seen
+        if "currentTime" not in (context or {}):
+            moments = [theirs.pop("currentTime"), mine.pop("currentTime")]
+            assert sorted(moments, key=datetime.fromisoformat) == moments
+        assert theirs == mine
+        assert list(theirs["properties"]) == list(mine["properties"])
+        assert given == context
+
+    def test_a_broken_context_is_the_callers_fault(self, lean, new_client) -> None:
+        """It is raised, as UnleashClient raises it."""
+        for client in (lean, new_client()):
+            with pytest.raises((AttributeError, TypeError)):
+                client.is_enabled("on", {"properties": None})
+
+
+class TestImpressions:
+    @pytest.fixture(name="told")
+    def _told(self):
+        return []
+
+    @pytest.fixture(name="client")
+    def _client(self, new_lean, told):
+        return new_lean(on_impression=told.append)
+
+    def test_they_are_told_of_flags_that_ask_for_it(self, client, told) -> None:
+        """With the context, the answer and an id of their own."""
+        client.is_enabled("on", USER)
+        client.is_enabled("impressions", USER)
+        client.get_variant("impressions", USER)
+        first, second = told
+
+        assert isinstance(first, Impression)
+        assert ("feature_flag", "impressions", True, "") == (
+            first.event_type,
+            first.feature_name,
+            first.enabled,
+            first.variant,
+        )
+        assert ("variant", "impressions", False, "disabled") == (
+            second.event_type,
+            second.feature_name,
+            second.enabled,
+            second.variant,
+        )
+        assert "7" == first.context["userId"]
+        assert 36 == len(first.event_id)
+        assert first.event_id != second.event_id
+
+    def test_a_listener_that_fails_changes_nothing(self, new_lean, caplog) -> None:
+        """The answer and the counts stay; the log says it once."""
+        client = new_lean(on_impression=lambda _: 1 / 0)
+
+        assert client.is_enabled("impressions")
+        assert client.is_enabled("impressions")
+        assert 2 == client.take_counts()["toggles"]["impressions"]["yes"]
+        assert ["an impression could not be told"] == caplog.messages

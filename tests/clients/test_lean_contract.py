@@ -1,0 +1,220 @@
+"""All that the lean client relies on of yggdrasil-engine beyond its documentation.
+
+When a new version breaks one of these, `clients/_engine.py` has to follow.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+
+import pytest
+from UnleashClient import _context
+from yggdrasil_engine import custom_strategy
+from yggdrasil_engine.engine import UnleashEngine
+
+from serverless_flags.clients import _context as ours
+from serverless_flags.clients import _engine
+from serverless_flags.clients._engine import Library
+
+TEXT, POINTER, ANSWER = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_char)
+FUNCTIONS = {
+    "check_enabled": [POINTER, TEXT, TEXT, TEXT],
+    "check_variant": [POINTER, TEXT, TEXT, TEXT],
+    "count_toggle": [POINTER, TEXT, ctypes.c_bool],
+    "count_variant": [POINTER, TEXT, TEXT],
+    "should_emit_impression_event": [POINTER, TEXT],
+    "take_state": [POINTER, TEXT],
+}
+FLAG = {"name": "flag", "enabled": True, "strategies": []}
+
+
+@pytest.fixture(name="engine")
+def _engine_of_one_flag():
+    engine = UnleashEngine()
+    engine.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+    return engine
+
+
+@pytest.fixture(name="answer")
+def _answer(engine):
+    """Return what asks a function of the library and returns its answer's bytes."""
+
+    def answer(function, *arguments):
+        pointer = getattr(engine.lib, function)(engine.state, *arguments)
+        text = ctypes.cast(pointer, TEXT).value
+        engine.lib.free_response(pointer)
+        return text
+
+    return answer
+
+
+class TestLibrary:
+    def test_it_is_a_ctypes_library_with_a_pointer(self, engine) -> None:
+        """`UnleashEngine.lib` and `UnleashEngine.state`, one of each per engine."""
+        assert isinstance(engine.lib, ctypes.CDLL)
+        assert isinstance(engine.state, int)
+        assert engine.state != UnleashEngine().state
+
+    @pytest.mark.parametrize("name", FUNCTIONS)
+    def test_the_functions_are_those_we_call(self, engine, name) -> None:
+        """Argument by argument; each returns an answer that is to be freed."""
+        function = getattr(engine.lib, name)
+
+        assert FUNCTIONS[name] == function.argtypes
+        assert ANSWER == function.restype
+        assert ([POINTER], None) == (
+            engine.lib.free_response.argtypes,
+            engine.lib.free_response.restype,
+        )
+
+    def test_functions_of_one_engine_serve_another(self, engine) -> None:
+        """They are the same library's: only the pointer tells engines apart."""
+        library = Library(UnleashEngine())
+
+        check = library.check_enabled
+        assert library.read(check(engine.state, b"flag", b"{}", b"{}")) is True
+
+    def test_a_new_argument_would_be_missed(self, engine) -> None:
+        """We take the arguments from the engine: too few are an error, no crash."""
+        engine.lib.check_enabled.argtypes = [POINTER, TEXT, TEXT, TEXT, TEXT]
+        library = Library(engine)
+
+        with pytest.raises(TypeError):
+            library.check_enabled(engine.state, b"flag", b"{}", b"{}")
+
+
+class TestAnswers:
+    def test_those_known_by_heart_come_like_this(self, answer) -> None:
+        """Else every answer would be parsed: right, but slow."""
+        off = json.dumps({"version": 2, "features": [{**FLAG, "enabled": False}]})
+        seen = [answer("check_enabled", name, b"{}", b"{}") for name in (b"flag", b"x")]
+        answer("take_state", off.encode())
+        seen.append(answer("check_enabled", b"flag", b"{}", b"{}"))
+
+        assert list(_engine._BY_HEART) == [seen[0], seen[2], seen[1]]
+        for text, value in _engine._BY_HEART.items():
+            assert value is json.loads(text)["value"]
+
+    def test_an_error_says_why(self, answer) -> None:
+        """By the status and a message."""
+        fields = json.loads(answer("check_enabled", b"flag", b"{", b"{}"))
+
+        assert "Error" == fields["status_code"]
+        assert fields["error_message"]
+
+    def test_a_state_taken_in_part_says_so(self, answer) -> None:
+        """The words by which it is told from one that was refused."""
+        odd = {"contextName": "x", "operator": "WAT", "values": []}
+        flag = {**FLAG, "strategies": [{"name": "default", "constraints": [odd]}]}
+        body = json.dumps({"version": 2, "features": [flag]})
+        fields = json.loads(answer("take_state", body.encode()))
+
+        assert fields["error_message"].startswith(_engine.PARTLY)
+
+    def test_a_variant_has_these_fields(self, answer) -> None:
+        """And the payload only if there is one."""
+        payload = {"type": "string", "value": "#f00"}
+        variants = [{"name": "red", "weight": 1000, "payload": payload}]
+        flag = {**FLAG, "strategies": [{"name": "default"}], "variants": variants}
+        answer("take_state", json.dumps({"version": 2, "features": [flag]}).encode())
+        value = json.loads(answer("check_variant", b"flag", b"{}", b"{}"))["value"]
+
+        assert {
+            "name": "red",
+            "payload": payload,
+            "enabled": True,
+            "featureEnabled": True,
+        } == value
+
+
+class TestCounts:
+    def test_an_engine_without_flags_counts(self) -> None:
+        """What is counted needs no state, and a state does not touch the counts."""
+        counter = UnleashEngine()
+        library = Library(counter)
+        library.count_toggle(counter.state, b"a", True)
+        library.count_variant(counter.state, b"a", b"red")
+        counted = counter.get_metrics()["toggles"]
+
+        assert {"a": {"yes": 1, "no": 0, "variants": {"red": 1}}} == counted
+        assert counter.get_metrics() is None
+
+
+class TestStrategies:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {
+                "features": [
+                    {**FLAG, "strategies": [{"name": "default"}, {"name": "mine"}]},
+                    {**FLAG, "name": "other"},
+                ]
+            },
+            {
+                "events": [
+                    {
+                        "type": "hydration",
+                        "features": [
+                            {**FLAG, "strategies": [{"name": "mine"}]},
+                            {**FLAG, "name": "b", "strategies": [{"name": "mine"}]},
+                        ],
+                    },
+                    {"type": "feature-removed", "featureName": "flag"},
+                    {
+                        "type": "feature-updated",
+                        "feature": {
+                            **FLAG,
+                            "name": "c",
+                            "strategies": [
+                                {"name": "yours", "parameters": {"strategies": "x"}}
+                            ],
+                        },
+                    },
+                ]
+            },
+        ],
+    )
+    def test_definitions_are_those_of_the_engine(self, body) -> None:
+        """Ours are found beside other threads, and mean the same."""
+        text = json.dumps(body)
+        theirs, mine = UnleashEngine(), UnleashEngine()
+        theirs.custom_strategy_handler.update_strategies(text)
+        _engine.define_strategies(mine, text)
+
+        assert theirs.custom_strategy_handler.strategy_definitions
+        assert (
+            theirs.custom_strategy_handler.strategy_definitions
+            == mine.custom_strategy_handler.strategy_definitions
+        )
+
+    def test_results_are_numbered_and_unknown_ones_false(self) -> None:
+        """The engine takes ``customStrategy1``; one that is missing counts as False."""
+        flag = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
+        body = json.dumps({"version": 2, "features": [flag]})
+        engine = UnleashEngine()
+        engine.take_state(body)
+        handler = engine.custom_strategy_handler
+        library = Library(engine)
+
+        def check(results):
+            address = library.check_enabled(engine.state, b"flag", b"{}", results)
+            return library.read(address)
+
+        assert {"customStrategy1": False} == handler.evaluate_custom_strategies(
+            "flag", {}
+        )
+        assert check(b'{"customStrategy1": true}')
+        assert not check(b'{"customStrategy1": false}')
+        assert not check(b"{}")
+
+    def test_the_standard_ones_have_a_name(self) -> None:
+        """The private list, and the function that reads both kinds of state."""
+        assert "flexibleRollout" in custom_strategy._STANDARD_STRATEGIES
+        assert [FLAG] == custom_strategy.get_features_json({"features": [FLAG]})
+
+
+class TestContext:
+    def test_the_fields_are_those_of_unleashclient(self) -> None:
+        """All else becomes a property."""
+        assert ours.FIELDS == set(_context.BASE_CONTEXT_FIELDS)

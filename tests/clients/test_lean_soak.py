@@ -1,0 +1,359 @@
+"""`unleash`, `lean` and UnleashClient itself agree on every state and context.
+
+Nothing here is left to chance: the engine draws lots where a flag is rolled out by
+random, or where what it sticks to is not in the context, so that is always there.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from UnleashClient.cache import BaseCache
+from UnleashClient.clients import UnleashClient
+from UnleashClient.utils import InstanceAllowType
+
+from serverless_flags.clients._unleash_api import check_state
+from serverless_flags.clients.lean import LeanClient
+
+PARENTS = ["p0", "p1"]
+CHILDREN = ["c0", "c1", "c2", "flåg \N{WAVING WHITE FLAG}"]
+NAMES = [*PARENTS, *CHILDREN, "no such flag", ""]
+PRESENT = ["userId", "sessionId", "environment", "appName"]
+FIELDS = [*PRESENT, "remoteAddress", "plan"]
+VALUES = ["7", "8", "ada", "pro", "checkout", "default", "10", "1.2.3", "10.0.0.1"]
+OPERATORS = {
+    "values": ["IN", "NOT_IN", "STR_CONTAINS", "STR_STARTS_WITH", "STR_ENDS_WITH"],
+    "value": [
+        *("NUM_EQ", "NUM_GT", "NUM_GTE", "NUM_LT", "NUM_LTE"),
+        *("SEMVER_EQ", "SEMVER_GT", "SEMVER_LT", "REGEX", "NO_SUCH_OPERATOR"),
+    ],
+}
+
+
+def _optional(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=parts)
+
+
+def _merged(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    return st.tuples(*parts).map(
+        lambda dicts: {key: value for part in dicts for key, value in part.items()}
+    )
+
+
+dates = st.fixed_dictionaries(
+    {
+        "contextName": st.just("currentTime"),
+        "operator": st.sampled_from(["DATE_BEFORE", "DATE_AFTER"]),
+        "value": st.sampled_from(["2020-01-01T00:00:00Z", "2019-01-01", "soon"]),
+        "values": st.just([]),
+    }
+)
+comparisons = _merged(
+    st.fixed_dictionaries(
+        {"contextName": st.sampled_from([*FIELDS, "size", "version"])}
+    ),
+    st.one_of(
+        st.fixed_dictionaries(
+            {
+                "operator": st.sampled_from(OPERATORS["values"]),
+                "values": st.lists(st.sampled_from(VALUES), max_size=3),
+            }
+        ),
+        st.fixed_dictionaries(
+            {
+                "operator": st.sampled_from(OPERATORS["value"]),
+                "value": st.sampled_from(["10", "9.5", "1.2.3", "2.0.0", "^a.*", "("]),
+                "values": st.just([]),
+            }
+        ),
+    ),
+)
+constraints = _merged(
+    comparisons | dates,
+    _optional(inverted=st.booleans(), caseInsensitive=st.booleans()),
+)
+variants = st.lists(
+    _merged(
+        st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(["red", "green", "blau", "ü"]),
+                "weight": st.sampled_from([1, 333, 1000]),
+                "stickiness": st.sampled_from(["default", *PRESENT]),
+            }
+        ),
+        _optional(
+            payload=st.fixed_dictionaries(
+                {
+                    "type": st.sampled_from(["string", "json"]),
+                    "value": st.sampled_from(["", "x", '{"a": "\u00e5"}']),
+                }
+            ),
+            overrides=st.lists(
+                st.fixed_dictionaries(
+                    {
+                        "contextName": st.sampled_from(FIELDS),
+                        "values": st.lists(st.sampled_from(VALUES), max_size=2),
+                    }
+                ),
+                max_size=2,
+            ),
+        ),
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda variant: variant["name"],
+)
+rollouts = st.sampled_from(["0", "33", "50", "100"])
+groups = st.sampled_from(["g", "h"])
+kinds = st.one_of(
+    st.just({"name": "default", "parameters": {}}),
+    st.fixed_dictionaries(
+        {
+            "name": st.just("flexibleRollout"),
+            "parameters": st.fixed_dictionaries(
+                {
+                    "rollout": rollouts,
+                    "stickiness": st.sampled_from(["default", *PRESENT]),
+                    "groupId": groups,
+                }
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(
+                ["gradualRolloutUserId", "gradualRolloutSessionId"]
+            ),
+            "parameters": st.fixed_dictionaries(
+                {"percentage": rollouts, "groupId": groups}
+            ),
+        }
+    ),
+    st.sampled_from(
+        [
+            {"name": "userWithId", "parameters": {"userIds": "7, ada"}},
+            {"name": "remoteAddress", "parameters": {"IPs": "10.0.0.0/8, ::1"}},
+            {"name": "mine", "parameters": {"letter": "a"}},
+            {"name": "mine", "parameters": {}},
+            {"name": "mine"},
+            {"name": "nobody's", "parameters": {"strategies": "x"}},
+        ]
+    ),
+)
+strategies_of_flags = _merged(
+    kinds,
+    _optional(
+        constraints=st.lists(constraints, max_size=2),
+        segments=st.lists(st.sampled_from([1, 2, 3]), max_size=2),
+        variants=variants,
+    ),
+)
+
+
+def _features(
+    names: list[str], least: int, **more: Any
+) -> st.SearchStrategy[list[dict[str, Any]]]:
+    feature = _merged(
+        st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(names),
+                "enabled": st.sampled_from([True, True, True, False]),
+                "strategies": st.lists(strategies_of_flags, max_size=3),
+            }
+        ),
+        _optional(variants=variants, impressionData=st.booleans(), **more),
+    )
+    return st.lists(
+        feature,
+        min_size=least,
+        max_size=len(names),
+        unique_by=lambda flag: flag["name"],
+    )
+
+
+dependencies = st.lists(
+    _merged(
+        st.fixed_dictionaries({"feature": st.sampled_from([*PARENTS, "no such flag"])}),
+        _optional(
+            enabled=st.booleans(),
+            variants=st.lists(st.sampled_from(["red", "green"]), max_size=2),
+        ),
+    ),
+    max_size=2,
+)
+segments = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from([1, 2]),
+            "constraints": st.lists(constraints, max_size=2),
+        }
+    ),
+    max_size=2,
+    unique_by=lambda segment: segment["id"],
+)
+states = st.fixed_dictionaries(
+    {
+        "version": st.just(2),
+        "features": st.tuples(
+            _features(PARENTS, 1), _features(CHILDREN, 0, dependencies=dependencies)
+        ).map(lambda lists: [*lists[0], *lists[1]]),
+        "segments": segments,
+    }
+)
+values = st.sampled_from(VALUES) | st.text(max_size=4) | st.integers() | st.booleans()
+contexts = st.fixed_dictionaries(
+    {
+        "userId": st.sampled_from(["7", "8", "ada"]) | st.text(min_size=1, max_size=5),
+        "sessionId": st.sampled_from(["s", "t"]),
+    },
+    optional={
+        "remoteAddress": st.sampled_from(["10.0.0.1", "192.168.0.1", "::1", "home"]),
+        "environment": st.sampled_from(["default", "production"]),
+        "appName": st.sampled_from(["checkout", "other"]),
+        "currentTime": st.sampled_from(["2019-06-01T00:00:00Z", "never"]),
+        "plan": values,
+        "size": values,
+        "properties": st.dictionaries(
+            st.sampled_from(["plan", "size", "version", "userId"]), values, max_size=3
+        ),
+    },
+)
+
+
+class Bootstrapped(BaseCache):
+    """A cache that has the state from the start."""
+
+    bootstrapped = True
+
+    def __init__(self, state: str) -> None:
+        self._values: dict[str, Any] = {"/client/features": state}
+
+    def set(self, key, value):
+        self._values[key] = value
+
+    def mset(self, data):
+        self._values.update(data)
+
+    def get(self, key, default=None):
+        return self._values.get(key, default)
+
+    def exists(self, key):
+        return key in self._values
+
+    def destroy(self):
+        self._values.clear()
+
+
+@pytest.fixture(name="clients", scope="module")
+def _clients(new_client, strategies):
+    """Return what makes the three clients of a state."""
+
+    def make(state: str) -> tuple[Any, Any, Any]:
+        raw = UnleashClient(
+            url="http://127.0.0.1:9/api",
+            app_name="checkout",
+            cache=Bootstrapped(state),
+            disable_metrics=True,
+            disable_registration=True,
+            multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
+        )
+        raw._engine.register_custom_strategies(strategies)
+        lean = LeanClient(app_name="checkout", strategies=strategies)
+        unleash = new_client(strategies=strategies)
+        lean.take_state(state)
+        unleash.take_state(state)
+        return raw, unleash, lean
+
+    return make
+
+
+def _answers(client: Any, contexts: list[dict[str, Any]]) -> list[Any]:
+    """Return what a client says of each flag, in words that can be compared."""
+    return [
+        (
+            name,
+            client.is_enabled(name, dict(context)),
+            client.is_enabled(name, dict(context), lambda *_: True),
+            json.dumps(client.get_variant(name, dict(context))),
+        )
+        for context in contexts
+        for name in NAMES
+    ]
+
+
+class TestSame:
+    @settings(max_examples=10000)
+    @given(state=states, contexts=st.lists(contexts, min_size=1, max_size=3))
+    def test_answers_and_counts_are_the_same(self, clients, state, contexts) -> None:
+        """Flags, fallbacks and variants, on any state and in any context."""
+        raw, unleash, lean = clients(json.dumps(state))
+        expected = _answers(raw, contexts)
+        counted = raw._engine.get_metrics()["toggles"]
+
+        assert expected == _answers(unleash, contexts)
+        assert expected == _answers(lean, contexts)
+        assert counted == unleash.take_counts()["toggles"]
+        assert counted == lean.take_counts()["toggles"]
+
+    @settings(max_examples=60)
+    @given(
+        states=st.lists(states, min_size=2, max_size=3),
+        contexts=st.lists(contexts, min_size=1, max_size=2),
+    )
+    def test_so_they_are_over_several_states(self, clients, states, contexts) -> None:
+        """In place or aside, a state replaces all of the one before."""
+        _, unleash, lean = clients(json.dumps(states[0]))
+        for state in states[1:]:
+            for client in (unleash, lean):
+                client.take_state(json.dumps(state))
+
+            assert _answers(unleash, contexts) == _answers(lean, contexts)
+        assert unleash.take_counts()["toggles"] == lean.take_counts()["toggles"]
+
+
+class TestCheck:
+    @given(
+        body=st.recursive(
+            st.none() | st.booleans() | st.integers() | st.sampled_from(VALUES),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["features", "events", "strategies", "name", "enabled", "type"]
+                    ),
+                    inner,
+                    max_size=5,
+                )
+            ),
+            max_leaves=20,
+        )
+        | states
+    )
+    def test_what_is_checked_in_outline_is_checked(self, body) -> None:
+        """Leaving out most of a body while it is parsed changes no verdict."""
+        fetched = check_state(json.dumps(body).encode())
+
+        assert _is_state(body) is (fetched.error is None)
+        features = body.get("features") if isinstance(body, dict) else None
+        whole = len(features) if isinstance(features, list) else None
+        assert fetched.flags in {None, whole}
+
+
+def _is_state(body: Any) -> bool:
+    """Say of a whole body what `check_state` says of its outline."""
+    if not isinstance(body, dict):
+        return False
+    features, events = body.get("features"), body.get("events")
+    if isinstance(features, list) and all(
+        isinstance(feature, dict)
+        and isinstance(feature.get("name"), str)
+        and isinstance(feature.get("enabled"), bool)
+        and isinstance(feature.get("strategies"), list)
+        for feature in features
+    ):
+        return True
+    return isinstance(events, list) and all(isinstance(event, dict) for event in events)

@@ -1,0 +1,171 @@
+"""What UnleashClient does with a state that it is handed, and with its counts."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from serverless_flags._config import load_settings
+from serverless_flags._freshness import Freshness, now
+from serverless_flags._refresh import Refresher
+from serverless_flags._report import Reporter
+from serverless_flags.clients import unleash
+from serverless_flags.clients._unleash_api import Identity, UnleashApi
+from serverless_flags.testing import FlagServer
+
+FLAG = {"name": "a", "enabled": True}
+NUMBER = {"name": "default", "parameters": {"rollout": 50}}
+"""A strategy with a number where the server sends a text."""
+
+
+class TestState:
+    @pytest.fixture(name="handed_over")
+    def _handed_over(self, new_client):
+        """Return a client, and the list of what its engine parsed."""
+        client = new_client()
+        parsed = []
+        real = client._engine.lib.take_state
+
+        def take_state(state, body):
+            parsed.append(json.loads(body))
+            return real(state, body)
+
+        client._engine.lib.take_state = take_state
+        return client, parsed
+
+    def test_a_state_is_parsed_once(self, handed_over, state_of) -> None:
+        """The first one too, and the new one replaces the old one."""
+        client, parsed = handed_over
+        for names in (["a"], ["b", "c"]):
+            client.take_state(state_of(*names))
+
+            assert names == [feature["name"] for feature in parsed[-1]["features"]]
+        assert 2 == len(parsed)
+        assert not client.is_enabled("a")
+        assert client.is_enabled("b")
+
+    def test_an_unchanged_state_is_never_parsed_again(self, handed_over) -> None:
+        """From the server's 304 to the engine, over the real server's own words."""
+        client, parsed = handed_over
+        with FlagServer({"simpleFlag": True}) as server:
+            ours = load_settings({"url": server.url, "api_token": server.token}, {})
+            api = UnleashApi(ours, server.url, Identity(ours, "checkout"))
+            refresher = Refresher(
+                api,
+                Freshness(max_age=1, stale_while_revalidate=1, stale_if_error=math.inf),
+                request_timeout=20,
+                clock=now,
+                reporter=Reporter(),
+                observe=lambda *_: None,
+            )
+            refresher.adopt(client)
+            answers = []
+            for enabled in (True, True, True, False, False, True):
+                server.set("simpleFlag", enabled)
+                refresher.run(refresher.claim(now())[0])
+                answers.append(client.is_enabled("simpleFlag"))
+            api.close()
+
+        assert [True, True, True, False, False, True] == answers
+        assert 3 == len(parsed)
+        assert [200, 304, 304, 200, 304, 200] == [r.status for r in server.requests]
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            {"features": [{"name": "a", "enabled": True, "strategies": []}]},
+            {"version": 2, "features": [{"name": 3}]},
+            {"version": 2, "features": [{**FLAG, "strategies": [NUMBER]}]},
+            {"version": 2, "features": [], "segments": 3},
+            "no object",
+        ],
+    )
+    def test_a_state_that_the_engine_refuses_is_an_error(
+        self, new_client, state_of, state, caplog
+    ) -> None:
+        """The engine says so and UnleashClient drops it; the old flags stay."""
+        client = new_client()
+        client.take_state(state_of("old"))
+        with pytest.raises(ValueError, match="Failed to parse JSON"):
+            client.take_state(json.dumps(state))
+
+        assert client.is_enabled("old")
+        assert [] == caplog.messages
+        client.take_state(state_of("new"))
+        assert client.is_enabled("new")
+
+    def test_a_flag_that_cannot_be_compiled_is_off(
+        self, new_client, features, caplog
+    ) -> None:
+        """The state is taken all the same, and the engine's word goes to the log."""
+        unknown = {"contextName": "x", "operator": "WAT", "values": []}
+        strategy = {"name": "default", "constraints": [unknown]}
+        broken = {"name": "broken", "enabled": True, "strategies": [strategy]}
+        client = new_client()
+        client.take_state(json.dumps({"version": 2, "features": [broken, *features]}))
+
+        assert client.is_enabled("on")
+        assert not client.is_enabled("broken")
+        assert 1 == len(caplog.messages)
+        assert caplog.messages[0].startswith(unleash.PARTLY)
+        assert "broken" in caplog.messages[0]
+
+    def test_a_delta_is_a_state_too(self, new_client, state_of) -> None:
+        """The specification feeds the engine with events."""
+        features = json.loads(state_of("a"))["features"]
+        hydration = {"type": "hydration", "eventId": 1, "segments": []}
+        client = new_client()
+        client.take_state(json.dumps({"events": [{**hydration, "features": features}]}))
+
+        assert client.is_enabled("a")
+
+    def test_a_bad_strategy_is_an_error(self, new_client, state) -> None:
+        """UnleashClient checks them when the first state is taken."""
+        client = new_client(strategies={"mine": object()})
+        for _ in range(2):
+            with pytest.raises(ValueError, match="mine does not have an apply method"):
+                client.take_state(state)
+
+    def test_a_state_that_nobody_hands_over_is_an_error(
+        self, new_client, state
+    ) -> None:
+        """Should UnleashClient stop asking the engine, it would not pass unnoticed."""
+        client = new_client()
+        client.take_state(state)
+        client._scheduler.jobs[0]._func = lambda: None
+        with pytest.raises(ValueError, match="the engine was not asked"):
+            client.take_state(state)
+
+
+class TestCounts:
+    def test_counts_are_taken_once(self, new_client, state) -> None:
+        """Taking them empties them; without evaluations there are none."""
+        client = new_client()
+        client.take_state(state)
+        assert client.take_counts() is None
+        for _ in range(3):
+            client.is_enabled("on")
+        client.is_enabled("off")
+        client.get_variant("overridden", {"userId": "ada"})
+        bucket = client.take_counts()
+
+        assert {"start", "stop", "toggles"} == set(bucket)
+        assert bucket["start"] <= bucket["stop"]
+        assert {
+            "on": {"yes": 3, "no": 0, "variants": {}},
+            "off": {"yes": 0, "no": 1, "variants": {}},
+            "overridden": {"yes": 1, "no": 0, "variants": {"blue": 1}},
+        } == bucket["toggles"]
+        assert client.take_counts() is None
+
+    def test_a_new_state_keeps_the_counts(self, new_client, state) -> None:
+        """A refresh in the middle of a minute loses nothing."""
+        client = new_client()
+        client.take_state(state)
+        client.is_enabled("on")
+        client.take_state(state)
+        client.is_enabled("on")
+
+        assert 2 == client.take_counts()["toggles"]["on"]["yes"]

@@ -1,0 +1,135 @@
+"""The token and the names under which an instance asks."""
+
+from __future__ import annotations
+
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from serverless_flags._client import Outcome
+from serverless_flags._config import load_settings
+from serverless_flags.clients import _unleash_api
+from serverless_flags.clients._unleash_api import Identity
+
+BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
+
+
+class TestToken:
+    def test_without_a_token_none_is_sent(self, api_of, server, state_of) -> None:
+        """A proxy may add it."""
+        server.answer(200, state_of())
+        api_of().fetch(None, timeout=20)
+
+        assert "authorization" not in server.asked[0].headers
+
+    def test_a_callable_is_asked_once(self, api_of, server, state_of) -> None:
+        """A secret manager is not asked for every request."""
+        tokens = iter(["one"])
+        api = api_of(api_token=lambda: next(tokens))
+        for _ in range(3):
+            server.answer(200, state_of())
+            assert api.fetch(None, timeout=20).error is None
+
+        assert ["one"] * 3 == [asked.headers["authorization"] for asked in server.asked]
+
+    @pytest.mark.parametrize("kind", ["fetch", "send"])
+    def test_after_a_401_it_is_asked_again(
+        self, api_of, server, state_of, kind
+    ) -> None:
+        """The secret may have been rotated; the request is repeated once."""
+        tokens = iter(["old", "new"])
+        api = api_of(api_token=lambda: next(tokens))
+        server.answer(401)
+        server.answer(200, state_of("a"))
+        argument = None if kind == "fetch" else BUCKET
+        answer = getattr(api, kind)(argument, timeout=20)
+
+        assert answer.error is None
+        assert ["old", "new"] == [a.headers["authorization"] for a in server.asked]
+
+    def test_a_second_401_is_an_error(self, api_of, server) -> None:
+        """Until the next request, which asks again."""
+        tokens = iter(["one", "two", "three"])
+        api = api_of(api_token=lambda: next(tokens))
+        for _ in range(2):
+            server.answer(401)
+            server.answer(401)
+            error = api.fetch(None, timeout=20).error
+
+            assert error.startswith("the server answered 401")
+        assert ["one", "two", "two", "three"] == [
+            asked.headers["authorization"] for asked in server.asked
+        ]
+
+    def test_a_token_of_text_is_not_tried_twice(self, api_of, server) -> None:
+        """It would be the same one."""
+        server.answer(401)
+        api_of(api_token="t").fetch(None, timeout=20)
+
+        assert 1 == len(server.asked)
+
+    def test_without_time_it_is_not_asked_again(
+        self, api_of, server, monkeypatch
+    ) -> None:
+        """The timeout bounds both requests together."""
+        moments = iter([0.0, 21.0])
+        clock = SimpleNamespace(monotonic=lambda: next(moments))
+        monkeypatch.setattr(_unleash_api, "time", clock)
+        server.answer(401)
+        api = api_of(api_token=lambda: "t")
+
+        assert api.fetch(None, timeout=20).error.startswith("the server answered 401")
+        assert 1 == len(server.asked)
+
+    @pytest.mark.parametrize(
+        ("provide", "why"),
+        [
+            (lambda: 1 / 0, "api_token() raised ZeroDivisionError"),
+            (lambda: None, "the result of api_token() must be a str or a callable"),
+            (lambda: "s3cr3t\n", "the result of api_token() holds a line break"),
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["fetch", "send"])
+    def test_a_token_that_cannot_be_had_sends_nothing(
+        self, api_of, server, kind, provide, why
+    ) -> None:
+        """Counts are kept, and the log says why without the token."""
+        api = api_of(api_token=provide)
+        argument = None if kind == "fetch" else BUCKET
+        answer = getattr(api, kind)(argument, timeout=20)
+
+        assert answer.error.startswith(why)
+        assert "s3cr3t" not in answer.error
+        assert [] == server.asked
+        if kind == "send":
+            assert Outcome.REFUSED is answer.outcome
+
+    def test_it_is_never_in_an_error(self, api_of, server) -> None:
+        """Whatever the server says."""
+        for status in (401, 403, 404, 429, 500, 502):
+            server.answer(status, "default:development.s3cr3t")
+            api = api_of(api_token="default:development.s3cr3t")
+
+            assert "s3cr3t" not in repr(api.fetch(None, timeout=20))
+
+
+class TestIdentity:
+    def test_it_is_new_for_each_process(self) -> None:
+        """Two instances of one function are told apart."""
+        settings = load_settings({}, {})
+        one, two = (Identity(settings, "checkout") for _ in range(2))
+
+        assert one.connection_id != two.connection_id
+        assert one.instance_id != two.instance_id
+        assert one.instance_id.startswith("checkout-")
+        assert str(uuid.UUID(one.connection_id)) == one.connection_id
+
+    def test_a_given_name_is_kept(self) -> None:
+        """Whoever names instances knows why."""
+        settings = load_settings({"instance_id": "i-1"}, {})
+
+        assert "i-1" == Identity(settings, "checkout").instance_id
+
+
+FLAG = {"name": "a", "enabled": True, "strategies": []}

@@ -1,0 +1,28 @@
+"""What is said about a setting that cannot be meant as it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serverless_flags import ConfigurationError
+from serverless_flags._config import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(name="raised", scope="session")
+def _raised() -> Callable[..., str]:
+    """Return what tells the message about a value, given or in the environment."""
+
+    def raised(name: str, value: Any, variable: str | None = None) -> str:
+        with pytest.raises(ConfigurationError) as caught:
+            if variable is None:
+                load_settings({name: value}, {})
+            else:
+                load_settings({}, {variable: value})
+        return str(caught.value)
+
+    return raised

@@ -1,0 +1,232 @@
+"""Refreshes that meet: one at a time, and of several answers the newest wins."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from serverless_flags._client import Fetched
+from serverless_flags._refresh import NO_FLAGS
+
+ONE = Fetched(body="one", etag='"1"', flags=1)
+TWO = Fetched(body="two", etag='"2"', flags=2)
+SAME = Fetched(unchanged=True, etag='"1"')
+DOWN = Fetched(error="the server answered 503", retry_after=60.0)
+
+
+class TestOneAtATime:
+    def test_who_comes_second_waits_for_the_first(self, refreshing, clock) -> None:
+        """One request serves all that need it."""
+        it = refreshing(ONE)
+        first, mine = it.refresher.claim(clock())
+        second, yours = it.refresher.claim(clock.advance(2))
+
+        assert (True, False) == (mine, yours)
+        assert first is second
+
+    def test_after_an_answer_the_next_request_is_another(self, refreshing) -> None:
+        """What has ended is waited for by nobody."""
+        it = refreshing(ONE, SAME)
+
+        assert it.refresh() is not it.refresh()
+
+    def test_a_request_from_before_a_freeze_is_not_waited_for(
+        self, refreshing, clock
+    ) -> None:
+        """It never counts as fresh and does not stand in the way of a new one."""
+        it = refreshing()
+        frozen, _ = it.refresher.claim(clock())
+        thawed, mine = it.refresher.claim(clock.advance(2.1))
+
+        assert mine
+        assert thawed.generation > frozen.generation
+
+    def test_a_request_too_old_to_serve_is_not_waited_for(
+        self, refreshing, clock
+    ) -> None:
+        """Its answer would be stale on arrival."""
+        it = refreshing(max_age=0.0, stale_while_revalidate=0.5)
+        it.refresher.claim(clock())
+
+        assert it.refresher.claim(clock.advance(0.6))[1]
+
+    def test_an_answer_that_was_overtaken_is_dropped(self, refreshing, clock) -> None:
+        """It neither overwrites a newer state nor makes it look older."""
+        it = refreshing(TWO, ONE)
+        frozen, _ = it.refresher.claim(clock())
+        clock.advance(600)
+        it.refresh()
+        it.refresher.run(frozen)
+
+        assert frozen.ended
+        assert not frozen.confirmed
+        assert ["two"] == it.client.bodies
+        assert ("server", 2, None) == it.sees()
+        assert 0 == it.refresher.freshness.age(clock())
+        assert ["changed"] == [outcome for outcome, _ in it.observed]
+
+    def test_a_failure_that_was_overtaken_is_dropped(self, refreshing, clock) -> None:
+        """A timeout from before a freeze says nothing of the server now."""
+        it = refreshing(TWO, DOWN)
+        frozen, _ = it.refresher.claim(clock())
+        clock.advance(600)
+        it.refresh()
+        it.refresher.run(frozen)
+
+        assert ("server", 2, None) == it.sees()
+        assert not it.refresher.freshness.backoff.holds(clock())
+
+    @pytest.mark.parametrize("seconds", [0, 600])
+    def test_a_failure_that_a_freeze_cut_off_says_nothing(
+        self, refreshing, clock, caplog, seconds
+    ) -> None:
+        """An instance that did not run, or has asked again, blames no server."""
+        it = refreshing(lambda: (clock.advance(seconds), DOWN)[1])
+        frozen, _ = it.refresher.claim(clock())
+        if not seconds:
+            it.refresher.claim(clock.advance(600))
+        it.refresher.run(frozen)
+
+        assert ("none", None, "the server answered 503") == it.sees()
+        assert not it.refresher.freshness.backoff.holds(clock())
+        assert [] == caplog.messages
+        assert ["failed"] == [outcome for outcome, _ in it.observed]
+
+    def test_unchanged_says_nothing_of_other_flags(self, refreshing, clock) -> None:
+        """A 304 confirms the flags it was asked about, not those taken meanwhile."""
+        it = refreshing(ONE, TWO, SAME, TWO)
+        it.refresh()
+        slow, _ = it.refresher.claim(clock())
+        fast, mine = it.refresher.claim(clock.advance(3))
+        assert mine
+        it.refresher.run(slow)  # the server was at TWO, and is back at ONE
+        it.refresher.run(fast)
+
+        assert not fast.confirmed
+        it.refresh()
+        assert '"2"' == it.upstream.asked[-1][0]
+
+    def test_an_answer_waits_for_its_client(self, refreshing, client) -> None:
+        """The first request is sent while the client is still being imported."""
+        it = refreshing(ONE, client=False)
+        refresh = it.refresh()
+        assert ("none", None, None) == it.sees()
+        it.refresher.adopt(client)
+        it.refresher.apply(refresh)
+        it.refresher.apply(refresh)
+
+        assert ["one"] == client.bodies
+        assert ("server", 1, None) == it.sees()
+        assert ["changed"] == [outcome for outcome, _ in it.observed]
+
+    def test_a_request_without_answer_changes_nothing(self, refreshing, clock) -> None:
+        """Whoever gave up waiting may look all the same."""
+        it = refreshing()
+        refresh, _ = it.refresher.claim(clock())
+        it.refresher.apply(refresh)
+
+        assert ("none", None, None) == it.sees()
+        assert [] == it.observed
+
+    def test_threads_agree_on_one_request(self, refreshing, clock) -> None:
+        """However many invocations find stale flags at once."""
+        it = refreshing(ONE)
+        start = threading.Barrier(8)
+        claimed = []
+
+        def claim():
+            start.wait(20)
+            claimed.append(it.refresher.claim(clock()))
+
+        threads = [threading.Thread(target=claim) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+
+        assert 1 == sum(mine for _, mine in claimed)
+        assert 1 == len({id(refresh) for refresh, _ in claimed})
+
+
+class Meanwhile:
+    """A lock that somebody else held for as long as it takes to do something."""
+
+    def __init__(self, something) -> None:
+        self._something = [something]
+
+    def __enter__(self) -> None:
+        if self._something:
+            self._something.pop()()
+
+    def __exit__(self, *_error: object) -> None:
+        """Nobody else waits."""
+
+
+class TestExpiry:
+    def test_flags_that_are_too_old_are_forgotten(
+        self, refreshing, clock, caplog
+    ) -> None:
+        """Defaults from then on, until the server has answered."""
+        caplog.set_level(logging.INFO)
+        it = refreshing(ONE, ONE, stale_if_error=100.0)
+        it.refresh()
+        it.refresher.forget_expired(clock.advance(115))
+        assert ("server", 1, None) == it.sees()
+        it.refresher.forget_expired(clock.advance(1))
+        it.refresher.forget_expired(clock.advance(1))
+        assert ("none", None, None) == it.sees()
+        assert ["one", NO_FLAGS] == it.client.bodies
+        it.refresh()
+
+        assert ("server", 1, None) == it.sees()
+        assert ["one", NO_FLAGS, "one"] == it.client.bodies
+        assert [None, None] == [etag for etag, _ in it.upstream.asked]
+        assert [
+            "the flags are older than stale_if_error allows: defaults from now on",
+            "flags are served again",
+        ] == caplog.messages
+
+    def test_without_a_limit_they_are_never_forgotten(self, refreshing, clock) -> None:
+        """``stale_if_error`` has none by default."""
+        it = refreshing(ONE)
+        it.refresh()
+        it.refresher.forget_expired(clock.advance(1e9))
+
+        assert ("server", 1, None) == it.sees()
+
+    def test_unchanged_does_not_bring_forgotten_flags_back(
+        self, refreshing, clock
+    ) -> None:
+        """A slow 304 confirms flags that nobody has any more: they are asked for."""
+        it = refreshing(ONE, SAME, ONE, stale_if_error=100.0)
+        it.refresh()
+        slow, _ = it.refresher.claim(clock.advance(200))
+        it.refresher.forget_expired(clock())  # the invocation waited long enough
+        it.refresher.run(slow)
+
+        assert ("none", None, None) == it.sees()
+        assert not slow.confirmed
+        it.refresh()
+        assert ["one", NO_FLAGS, "one"] == it.client.bodies
+        assert ("server", 1, None) == it.sees()
+
+    def test_what_is_confirmed_meanwhile_is_kept(self, refreshing, clock) -> None:
+        """A late answer and an invocation that gave up look at the flags at once."""
+        it = refreshing(ONE, SAME, stale_if_error=100.0)
+        it.refresh()
+        moment = clock.advance(200)
+        it.refresher._applying = Meanwhile(it.refresh)
+        it.refresher.forget_expired(moment)
+
+        assert ["one"] == it.client.bodies
+        assert ("server", 1, None) == it.sees()
+
+    def test_without_a_client_there_is_nothing_to_forget(self, server, clock) -> None:
+        """A source without a client is only a word."""
+        it = refreshing(ONE, client=False, stale_if_error=100.0)
+        it.refresher.apply(it.refresh())
+        it.refresher.forget_expired(clock.advance(200))
+
+        assert ("none", None, None) == it.sees()

@@ -1,0 +1,145 @@
+"""What happens in one life: drawn from a seed, so that it can be lived again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from enum import Enum
+
+from serverless_flags.testing.faults import Fault
+
+MAX_AGE = 0.25
+STALE_WHILE_REVALIDATE = 0.5
+LIMIT = MAX_AGE + STALE_WHILE_REVALIDATE
+"""Seconds that flags may be old at the start of an invocation."""
+
+FLUSH_INTERVAL = 0.5
+
+SETTINGS = {
+    "SERVERLESS_FLAGS_MAX_AGE": str(MAX_AGE),
+    "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "5",
+    "SERVERLESS_FLAGS_FLUSH_INTERVAL": str(FLUSH_INTERVAL),
+    "SERVERLESS_FLAGS_START_TIMEOUT": "2",
+    "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "0.5",
+    "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "0.5",
+    "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "1",
+}
+
+FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
+
+VARIANTS: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "aws_lambda": [
+        ("function", {"polling": "true", "grace": "2"}),
+        ("function", {"polling": "false", "grace": "2"}),
+    ],
+    "gcp_cloud_functions": [
+        ("function", {"server": "gthread"}),
+        ("function", {"server": "sync"}),
+        ("function_async", {}),
+    ],
+    "azure_functions": [("function", {}), ("function_async", {})],
+}
+"""The functions and the options under which each platform may run them."""
+
+
+class Do(Enum):
+    """What may happen to an instance."""
+
+    ASK = "ask"  # `number` evaluations in one invocation
+    ASK_AT_ONCE = "ask at once"  # `number` invocations side by side
+    FORK = "fork"  # a child evaluates `number` times
+    FLIP = "flip"  # the flag changes
+    FREEZE = "freeze"  # for `seconds`
+    FREEZE_BUSY = "freeze busy"  # likewise, in the middle of an invocation
+    PAUSE = "pause"  # nothing happens for `seconds`
+    FAULT = "fault"  # the server fails, or works again
+
+
+class End(Enum):
+    """How an instance may end."""
+
+    SIGTERM = "sigterm"  # idle
+    SIGTERM_BUSY = "sigterm busy"  # in the middle of an invocation
+    KILL = "kill"  # unheard
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event in a life."""
+
+    do: Do
+    number: int = 0
+    seconds: float = 0.0
+    fault: Fault = Fault.NONE
+
+    def __str__(self) -> str:
+        details = {
+            Do.FAULT: f" {self.fault.value} {self.seconds:.2f}",
+            Do.FREEZE: f" {self.seconds:.2f}",
+            Do.FREEZE_BUSY: f" {self.seconds:.2f}",
+            Do.PAUSE: f" {self.seconds:.2f}",
+            Do.FLIP: "",
+        }
+        return self.do.value + details.get(self.do, f" {self.number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One life, from its birth to its end."""
+
+    seed: str
+    platform: str
+    function: str
+    options: dict[str, str]
+    throttled: bool
+    """Whether the instance is frozen whenever no invocation runs; Lambda's always is."""
+    birth: Step | None
+    """The fault that the server has when the instance starts."""
+    steps: list[Step] = field(default_factory=list)
+    end: End = End.SIGTERM
+
+    def __str__(self) -> str:
+        birth = [] if self.birth is None else [self.birth]
+        steps = ", ".join(map(str, [*birth, *self.steps]))
+        how = " throttled" if self.throttled else ""
+        name = f"{self.platform} {self.function} {self.options}{how}"
+        return f"{name}: {steps}, {self.end.value}"
+
+
+def draw(platform: str, seed: int, number: int) -> Plan:
+    """Draw the life of a number; the same arguments give the same life."""
+    text = f"{platform}-{seed}-{number}"
+    dice = random.Random(text)
+    function, options = dice.choice(VARIANTS[platform])
+    throttled = platform == "gcp_cloud_functions" and dice.random() < 0.5
+    birth = _fault(dice) if dice.random() < 0.15 else None
+    steps = [_step(dice) for _ in range(dice.randint(4, 10))]
+    end = dice.choices([End.SIGTERM, End.SIGTERM_BUSY, End.KILL], [6, 2, 2])[0]
+    return Plan(text, platform, function, options, throttled, birth, steps, end)
+
+
+def _step(dice: random.Random) -> Step:
+    draws = {
+        Do.ASK: 8,
+        Do.ASK_AT_ONCE: 2,
+        Do.FORK: 1,
+        Do.FLIP: 5,
+        Do.FREEZE: 5,
+        Do.FREEZE_BUSY: 2,
+        Do.PAUSE: 2,
+        Do.FAULT: 4,
+    }
+    do = dice.choices(list(draws), list(draws.values()))[0]
+    if do is Do.FAULT:
+        return _fault(dice)
+    number = dice.randint(1, 5)
+    if do in {Do.FREEZE, Do.FREEZE_BUSY} and dice.random() < 0.5:
+        return Step(do, number, LIMIT * dice.uniform(1.1, 2.5))  # a long one
+    return Step(do, number, dice.uniform(0.02, 0.3))
+
+
+def _fault(dice: random.Random) -> Step:
+    """Draw a fault, or half of the time its end."""
+    if dice.random() < 0.5:
+        return Step(Do.FAULT)
+    return Step(Do.FAULT, 0, dice.uniform(0.02, 0.15), dice.choice(FAULTS))
