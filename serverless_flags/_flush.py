@@ -25,6 +25,8 @@ class Flight:
     def __init__(self, began: Instant) -> None:
         self.began = began
         self.bucket: Bucket = {}
+        self.given_up = 0
+        """Evaluations booked as unknown before there was an answer."""
         self.landed = threading.Event()
         self._booked = threading.Lock()
 
@@ -120,7 +122,7 @@ class Flusher:
             sent = self._upstream.send(flight.bucket, timeout=timeout)
         finally:
             if not flight.book():  # it was given up
-                self.counts.unknown -= evaluations(flight.bucket)
+                self.counts.unknown -= flight.given_up
             word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
             self._land(flight)
         seconds = self._clock().since(flight.began)
@@ -150,8 +152,9 @@ class Flusher:
         fresh = None if self._client is None else self._client.take_counts()
         self.counts.give_up(fresh)
         for flight in list(self._in_flight):
+            flight.given_up = evaluations(flight.bucket)
             if flight.book():
-                self.counts.unknown += evaluations(flight.bucket)
+                self.counts.unknown += flight.given_up
 
     def _note(self, sent: Sent, word: str, seconds: float) -> None:
         """Back off or forget the trouble; the log comes after the answer."""

@@ -10,6 +10,7 @@ import pytest
 from serverless_flags._client import FlagClient, StateClient
 from serverless_flags._config import load_settings
 from serverless_flags.clients import open_backend
+from serverless_flags.clients.lean import LeanClient
 from serverless_flags.clients.memory import DISABLED, MemoryClient
 from serverless_flags.clients.unleash import UnleashFlagClient
 
@@ -35,6 +36,14 @@ class TestBackends:
 
         assert opened.upstream is None
         assert isinstance(opened.load(), StateClient)
+
+    def test_lean_with_a_url(self) -> None:
+        """The same server, asked in the same words."""
+        opened = backend(client="lean", url="http://127.0.0.1:9/api")
+        client = opened.load()
+
+        assert isinstance(client, LeanClient)
+        assert client.engine_version == opened.upstream.engine_version != ""
 
     def test_opening_imports_no_sdk(self) -> None:
         """UnleashClient costs a cold start 200 ms: it is imported by ``load``."""

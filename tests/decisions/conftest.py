@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from serverless_flags._flush import Flusher
 from serverless_flags._freshness import Freshness, Instant
 from serverless_flags._refresh import Refresher
 from serverless_flags._report import Reporter
@@ -143,5 +144,42 @@ def _refreshing(server, client, clock):
     def make(*answers, upstream=True, client=client, **ages):
         there = server(*answers) if upstream else None
         return Refreshing(there, client or None, clock, **ages)
+
+    return make
+
+
+class Flushing:
+    """A `Flusher` with all that it touches."""
+
+    def __init__(self, upstream, client, clock) -> None:
+        self.upstream, self.client, self.clock = upstream, client, clock
+        self.observed: list[tuple[str, float]] = []
+        self.flusher = Flusher(
+            upstream,
+            flush_timeout=0.3,
+            request_timeout=2.0,
+            clock=clock,
+            reporter=Reporter(),
+            observe=lambda *observed: self.observed.append(observed),
+        )
+        self.flusher.backoff._uniform = lambda: 1.0
+        if client is not None:
+            self.flusher.adopt(client)
+
+    def sent(self) -> list[dict[str, int]]:
+        """Return the yes-counts of each bucket that was sent."""
+        return [
+            {name: toggle["yes"] for name, toggle in bucket["toggles"].items()}
+            for bucket, _ in self.upstream.asked
+        ]
+
+
+@pytest.fixture(name="flushing")
+def _flushing(server, client, clock):
+    def make(*answers, counts=(), upstream=True, client=client):
+        if client:
+            client.counts.extend(counts)
+        there = server(*answers) if upstream else None
+        return Flushing(there, client or None, clock)
 
     return make

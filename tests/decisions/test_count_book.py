@@ -54,6 +54,15 @@ class Book(RuleBasedStateMachine):
             assert len(bucket["toggles"]) <= 4
             self.under_way.append(bucket)
 
+    @rule(found=toggles)
+    def give_up(self, found) -> None:
+        """A session ends: nobody will send what waits, or what was counted since."""
+        fresh = {"start": "1", "stop": "2", "toggles": copy.deepcopy(found)}
+        self.evaluated += evaluations(fresh)
+        self.counts.give_up(fresh)
+
+        assert not self.counts.waiting
+
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), outcome=st.sampled_from(Outcome))
     def answer(self, data, outcome) -> None:
@@ -89,6 +98,14 @@ def test_nothing_counted_is_nothing_to_send() -> None:
 
     assert counts.take(None) is None
     assert not counts.waiting
+
+
+def test_nothing_counted_is_nothing_to_give_up() -> None:
+    """An end without counts books none."""
+    counts = Counts()
+    counts.give_up(None)
+
+    assert 0 == counts.uncounted
 
 
 def test_what_was_refused_goes_with_the_next(bucket) -> None:

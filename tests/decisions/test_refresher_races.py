@@ -223,7 +223,9 @@ class TestExpiry:
         assert ["one"] == it.client.bodies
         assert ("server", 1, None) == it.sees()
 
-    def test_without_a_client_there_is_nothing_to_forget(self, server, clock) -> None:
+    def test_without_a_client_there_is_nothing_to_forget(
+        self, refreshing, clock
+    ) -> None:
         """A source without a client is only a word."""
         it = refreshing(ONE, client=False, stale_if_error=100.0)
         it.refresher.apply(it.refresh())

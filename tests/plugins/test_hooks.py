@@ -13,30 +13,25 @@ from serverless_flags.hookspecs import HookSpecs
 from serverless_flags.testing import Emulator, emulate
 
 ROOT = Path(__file__).parents[2]
-HOOKS = {
-    name: list(inspect.signature(hook).parameters)[1:]
-    for name, hook in vars(HookSpecs).items()
-    if not name.startswith("_")
-}
 SESSION = object()
 
 
-def test_every_hook_is_tested_and_documented() -> None:
+def test_every_hook_is_tested_and_documented(hooks) -> None:
     """A hook has a test of its name and a heading with its exact arguments."""
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     page = (ROOT / "docs" / "reference" / "hooks.md").read_text()
     headings = re.findall(r"^### `?(\w+\(.*\))`?$", page, re.MULTILINE)
 
-    assert [
-        f"{name}({', '.join(listed)})" for name, listed in HOOKS.items()
-    ] == headings
-    for name in HOOKS:
+    listed = [f"{name}({', '.join(arguments)})" for name, arguments in hooks.items()]
+
+    assert listed == headings
+    for name in hooks:
         assert f"def test_hook_{name}(" in tests
 
 
-def test_a_hook_says_how_often_it_is_called() -> None:
+def test_a_hook_says_how_often_it_is_called(hooks) -> None:
     """An implementer sees from the specification what a call costs."""
-    for name in HOOKS:
+    for name in hooks:
         assert "called" in inspect.getdoc(getattr(HookSpecs, name))
 
 

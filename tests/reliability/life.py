@@ -51,8 +51,8 @@ class Record:
     freezes: list[tuple[float, float]] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     ledger: list[dict[str, Any]] = field(default_factory=list)
-    taken: int = 0
-    """Evaluations that the server has counted."""
+    counted: int = 0
+    """Evaluations that the server has."""
     exit: Exit | None = None
     failure: str | None = None
     """Why the life could not be lived."""
@@ -97,7 +97,7 @@ class Life:
             except EmulatorError as error:
                 record.failure = str(error)
             record.exchanges = list(server.exchanges)
-            record.taken = sum(
+            record.counted = sum(
                 server.counts(flag).total for flag in ("simpleFlag", "version")
             )
         if self._ledger.exists():
@@ -131,10 +131,10 @@ class Life:
         elif step.do is Do.FLIP:
             self._flip()
         elif step.do is Do.FREEZE:
-            self._freeze(instance, step.seconds)
+            self._freeze(instance, step)
         elif step.do is Do.FREEZE_BUSY:
             with self._busy(instance):
-                self._freeze(instance, step.seconds)
+                self._freeze(instance, step)
         elif step.do is Do.PAUSE:
             time.sleep(step.seconds)
         else:
@@ -172,17 +172,18 @@ class Life:
     @contextmanager
     def _busy(self, instance: Emulator) -> Iterator[None]:
         """Be in the middle of an invocation that has evaluated already."""
-        before = self._ledger_size()
+        before = self._lingered()
         arguments = {"args": (instance, f"linger:{BUSY}"), "kwargs": {"busy": True}}
         caller = threading.Thread(target=self._ask, **arguments)
         caller.start()
-        while caller.is_alive() and self._ledger_size() == before:
+        while caller.is_alive() and self._lingered() == before:
             time.sleep(0.002)
         yield
         caller.join()
 
-    def _ledger_size(self) -> int:
-        return self._ledger.stat().st_size if self._ledger.exists() else 0
+    def _lingered(self) -> int:
+        text = self._ledger.read_text() if self._ledger.exists() else ""
+        return text.count("lingering")
 
     def _flip(self) -> None:
         """Put the next state in force: its number is the name of a variant."""
@@ -192,11 +193,14 @@ class Life:
         os.replace(new, self._state)
         self.record.flips.append(time.monotonic())
 
-    def _freeze(self, instance: Emulator, seconds: float) -> None:
+    def _freeze(self, instance: Emulator, step: Step) -> None:
         began = time.monotonic()
         instance.freeze()
-        time.sleep(seconds)
-        instance.thaw()
+        if step.flips:
+            self._flip()
+        time.sleep(step.seconds)
+        if not self._plan.throttled or self._callers:
+            instance.thaw()
         self.record.freezes.append((began, time.monotonic()))
 
     def _fail(self, step: Step) -> None:

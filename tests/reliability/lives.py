@@ -1,89 +1,121 @@
 """
 Live many lives: ``python tests/reliability/lives.py --platform aws_lambda``.
 
-Each is drawn from the seed and its number, and can be lived again with ``--only``.
-Exits with 1 when one of them proves what must not be.
+Each is drawn from the seed and its number; ``--only NUMBER`` lives one again. Exits
+with 1 when a life proves what must not be.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import platform
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from life import Life
+from life import Life, Record
 from plan import LIMIT, VARIANTS, draw
-from verdict import Verdict, judge
+from verdict import Verdict, judge, judge_baseline
+
+JUDGES = {"session": judge, "plain": judge_baseline}
+"""What lives: a session, or UnleashClient as its tutorial uses it."""
 
 
 @dataclass(slots=True)
 class Summary:
     """Many lives in numbers."""
 
-    lives: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
-    failed: list[tuple[str, Verdict]] = field(default_factory=list)
 
-    def total(self, name: str) -> int:
-        """Return the sum of one number."""
-        return sum(getattr(verdict, name) for verdict in self.verdicts)
+    @property
+    def wrong(self) -> int:
+        """Lives that proved what must not be."""
+        return sum(bool(verdict.wrong) for verdict in self.verdicts)
+
+    def rows(self) -> Iterator[tuple[str, object]]:
+        """Yield what is to be told of them."""
+        yield "lives", len(self.verdicts)
+        for name, text in _SUMS.items():
+            yield text, sum(getattr(verdict, name) for verdict in self.verdicts)
+        oldest = max((verdict.oldest for verdict in self.verdicts), default=0.0)
+        yield "longest time for which flags had been superseded, s", f"{oldest:.2f}"
+
+
+_SUMS = {
+    "invocations": "invocations",
+    "made": "evaluations",
+    "counted": "counted by the server",
+    "killed": "lost to a kill without a signal",
+    "unanswered": "lost in a request without an answer",
+    "refused": "lost to a server that refused to the end",
+    "silent": "lost in silence",
+    "doubted": "reported unanswered and counted",
+    "after_freeze": "invocations after a long freeze",
+    "stale": f"invocations that saw flags superseded for more than {LIMIT} s",
+}
 
 
 def main() -> int:
     """Live, print what was proven, return the exit code."""
-    arguments = _arguments()
-    plain = arguments.client == "plain"
-    numbers = arguments.only or range(arguments.lives)
-    summary, began = Summary(), time.monotonic()
-    print(f"seed {arguments.seed}", flush=True)
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        futures = {
-            pool.submit(_live, arguments.platform, arguments.seed, number, arguments.client): number
-            for number in numbers
-        }
-        for future in as_completed(futures):
-            plan, verdict, output = future.result()
-            summary.verdicts.append(verdict)
-            if verdict.wrong or arguments.only:
-                print(f"life {futures[future]}: {verdict}\n  {plan}\n{output}", flush=True)
-            if verdict.wrong:
-                summary.failed.append((plan, verdict))
-    _report(summary, arguments, time.monotonic() - began)
-    return 0 if plain or not summary.failed else 1
+    options = _options()
+    began = time.monotonic()
+    python = platform.python_version()
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    print(f"{options.platform}, {options.client}, Python {python}, {today}, seed {options.seed}", flush=True)
+    summary = Summary()
+    for number, record in _live_all(options):
+        verdict = JUDGES[options.client](record)
+        summary.verdicts.append(verdict)
+        if options.only or (verdict.wrong and options.client == "session"):
+            print(_describe(number, record, verdict), flush=True)
+    for text, value in summary.rows():
+        print(f"{text:55} {value:>8}")
+    print(f"{time.monotonic() - began:.0f} s; {summary.wrong} lives went wrong")
+    return 1 if summary.wrong and options.client == "session" else 0
 
 
-def _live(platform: str, seed: int, number: int, client: str):
-    plan = draw(platform, seed, number)
+def _live_all(options: argparse.Namespace) -> Iterator[tuple[int, Record]]:
+    """Live several at a time; yield each that has ended."""
+    numbers = options.only or range(options.first, options.first + options.lives)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        lives = {pool.submit(_live, options, number): number for number in numbers}
+        for life in as_completed(lives):
+            yield lives.pop(life), life.result()
+
+
+def _live(options: argparse.Namespace, number: int) -> Record:
+    plan = draw(options.platform, options.seed, number)
     with tempfile.TemporaryDirectory() as directory:
-        record = Life(plan, client, Path(directory)).live()
-    return str(plan), judge(record, promised=client == "session"), record.output
+        return Life(plan, options.client, Path(directory)).live()
 
 
-def _report(summary: Summary, arguments: argparse.Namespace, seconds: float) -> None:
-    total = summary.total
-    print(
-        f"{arguments.platform} {arguments.client}: {len(summary.verdicts)} lives in {seconds:.0f} s, "
-        f"{total('calls')} invocations, {total('made')} evaluations, {total('taken')} counted; "
-        f"lost {total('lost')}: unheard {total('unheard')}, reported unanswered {total('unanswered')}, refused {total('refused')}; "
-        f"{total('stale')} invocations saw flags superseded for more than {LIMIT} s, "
-        f"the oldest for {max((v.oldest for v in summary.verdicts), default=0):.2f} s; "
-        f"{len(summary.failed)} lives went wrong"
+def _describe(number: int, record: Record, verdict: Verdict) -> str:
+    return "\n".join(
+        [
+            f"life {number}: {'; '.join(verdict.wrong) or 'as promised'}",
+            f"    {record.plan}",
+            f"    {verdict}",
+            *([f"    {record.failure}"] if record.failure else []),
+            *(f"    > {line}" for line in record.output.splitlines()),
+        ]
     )
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[1])
     parser.add_argument("--platform", choices=VARIANTS, required=True)
     parser.add_argument("--lives", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--client", choices=["session", "plain"], default="session")
-    parser.add_argument("--jobs", type=int, default=4)
-    parser.add_argument("--only", type=int, nargs="+")
+    parser.add_argument("--client", choices=JUDGES, default="session")
+    parser.add_argument("--jobs", type=int, default=4, help="lives at a time")
+    parser.add_argument("--first", type=int, default=0, help="number of the first life")
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of lives")
     return parser.parse_args()
 
 

@@ -14,13 +14,14 @@ LIMIT = MAX_AGE + STALE_WHILE_REVALIDATE
 """Seconds that flags may be old at the start of an invocation."""
 
 FLUSH_INTERVAL = 0.5
+REFRESH_TIMEOUT = 0.5
 
 SETTINGS = {
     "SERVERLESS_FLAGS_MAX_AGE": str(MAX_AGE),
-    "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "5",
+    "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": str(STALE_WHILE_REVALIDATE),
     "SERVERLESS_FLAGS_FLUSH_INTERVAL": str(FLUSH_INTERVAL),
     "SERVERLESS_FLAGS_START_TIMEOUT": "2",
-    "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "0.5",
+    "SERVERLESS_FLAGS_REFRESH_TIMEOUT": str(REFRESH_TIMEOUT),
     "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "0.5",
     "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "1",
 }
@@ -70,13 +71,15 @@ class Step:
     do: Do
     number: int = 0
     seconds: float = 0.0
+    flips: bool = False
+    """Whether the flag changes while the instance is frozen."""
     fault: Fault = Fault.NONE
 
     def __str__(self) -> str:
         details = {
             Do.FAULT: f" {self.fault.value} {self.seconds:.2f}",
-            Do.FREEZE: f" {self.seconds:.2f}",
-            Do.FREEZE_BUSY: f" {self.seconds:.2f}",
+            Do.FREEZE: f" {self.seconds:.2f}" + " flip" * self.flips,
+            Do.FREEZE_BUSY: f" {self.seconds:.2f}" + " flip" * self.flips,
             Do.PAUSE: f" {self.seconds:.2f}",
             Do.FLIP: "",
         }
@@ -127,19 +130,20 @@ def _step(dice: random.Random) -> Step:
         Do.FREEZE: 5,
         Do.FREEZE_BUSY: 2,
         Do.PAUSE: 2,
-        Do.FAULT: 4,
+        Do.FAULT: 3,
     }
     do = dice.choices(list(draws), list(draws.values()))[0]
     if do is Do.FAULT:
         return _fault(dice)
-    number = dice.randint(1, 5)
+    number, flips = dice.randint(1, 5), dice.random() < 0.5
     if do in {Do.FREEZE, Do.FREEZE_BUSY} and dice.random() < 0.5:
-        return Step(do, number, LIMIT * dice.uniform(1.1, 2.5))  # a long one
-    return Step(do, number, dice.uniform(0.02, 0.3))
+        return Step(do, number, LIMIT * dice.uniform(1.1, 2.5), flips)  # a long one
+    return Step(do, number, dice.uniform(0.02, 0.3), flips)
 
 
 def _fault(dice: random.Random) -> Step:
-    """Draw a fault, or half of the time its end."""
-    if dice.random() < 0.5:
+    """Draw a fault, or more often its end."""
+    if dice.random() < 0.6:
         return Step(Do.FAULT)
-    return Step(Do.FAULT, 0, dice.uniform(0.02, 0.15), dice.choice(FAULTS))
+    seconds, fault = dice.uniform(0.02, 0.15), dice.choice(FAULTS)
+    return Step(Do.FAULT, seconds=seconds, fault=fault)

@@ -7,21 +7,20 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plan import FLUSH_INTERVAL, LIMIT, End
+from plan import FLUSH_INTERVAL, LIMIT, REFRESH_TIMEOUT, End
 
-from serverless_flags.testing.faults import Exchange, Fault
+from serverless_flags.testing.faults import Fault
 
 if TYPE_CHECKING:
     from life import Call, Record
 
-IN_TIME = 0.5
-"""Seconds within which an invocation waits for a refresh (``refresh_timeout``)."""
+    from serverless_flags.testing.faults import Exchange
 
 SLACK = 0.1
-"""Seconds for what is between an invocation's start and its clock."""
+"""Seconds between a caller's clock and the function's."""
 
-NEVER_ANSWERED = {Fault.RESET_LATE, Fault.GATEWAY}
-"""Faults after which the server has counted and the client cannot know it."""
+UNKNOWABLE = {Fault.RESET_LATE, Fault.GATEWAY}
+"""Faults after which the server has the counts and the client cannot know it."""
 
 
 @dataclass(slots=True)
@@ -29,116 +28,142 @@ class Verdict:
     """One life in numbers; evaluations unless it says something else."""
 
     made: int = 0
-    taken: int = 0
-    """Counted by the server."""
+    counted: int = 0
+    """What the server has."""
+    killed: int = 0
+    """Lost in lives that ended by a kill without a signal."""
     unanswered: int = 0
-    """Reported by the session: sent, and no answer came."""
+    """Lost in requests that no answer came to, and reported by the session."""
     refused: int = 0
-    """Reported by the session: never sent, for the server would not have them."""
-    unheard: int = 0
-    """Lost to a kill without a signal."""
-    calls: int = 0
+    """Lost because the server refused them to the end, and reported by the session."""
+    silent: int = 0
+    """Lost for no such reason, or unreported."""
+    doubted: int = 0
+    """Reported by the session as unanswered, and counted nevertheless."""
+    invocations: int = 0
+    after_freeze: int = 0
+    """Invocations after a freeze longer than the limit, with the server well."""
     stale: int = 0
-    """Invocations that saw flags older than the limit, whatever the reason."""
+    """Invocations that saw flags older than the limit, with the server well."""
     oldest: float = 0.0
-    """Seconds for which the oldest flags seen had been superseded."""
+    """Seconds for which the oldest of those flags had been superseded."""
     wrong: list[str] = field(default_factory=list)
     """What must not have happened."""
 
-    @property
-    def lost(self) -> int:
-        """Evaluations that the server does not have."""
-        return self.made - self.taken
 
-
-def judge(record: Record, *, promised: bool = True) -> Verdict:
-    """
-    Judge a life.
-
-    Args:
-        record: what happened.
-        promised: whether anything was: the baseline promises nothing.
-    """
-    evaluations = [line for line in record.ledger if line["kind"] == "evaluation"]
-    words = [line for line in record.ledger if line["kind"] == "last words"]
-    verdict = Verdict(len(evaluations), record.taken, calls=len(record.calls))
-    verdict.unanswered = sum(line["unknown"] for line in words)
-    verdict.refused = sum(line["uncounted"] for line in words)
+def judge(record: Record) -> Verdict:
+    """Judge the life of a session."""
+    verdict = Verdict()
+    _count(record, verdict)
+    _compare_ages(record, verdict)
+    lost = verdict.made - verdict.counted
+    told = {line["pid"] for line in record.ledger if line["kind"] == "last words"}
+    asked = {line["pid"] for line in record.ledger if line["kind"] == "evaluation"}
     if record.plan.end is End.KILL:
-        verdict.unheard = max(0, verdict.lost)
-    for call in record.calls:
-        _judge_age(record, call, verdict, promised=promised)
-    if promised:
-        _judge_counts(record, verdict)
-        if record.failure is not None:
-            verdict.wrong.append(record.failure)
-        if record.exit is not None and record.exit.killed:
-            verdict.wrong.append("the grace ran out")
+        _judge_kill(record, verdict)
+    else:
+        _judge_losses(record, verdict)
+    checks = {
+        "evaluations were counted twice": lost < 0,
+        "evaluations were lost in silence": verdict.silent > 0,
+        "the grace ran out": record.exit is not None and record.exit.killed,
+        "an invocation failed": record.failure is not None,
+        "a process ended without a last word": (
+            record.plan.end is not End.KILL and asked > told
+        ),
+        "flags were older than the limit": verdict.stale > 0,
+    }
+    verdict.wrong += [what for what, so in checks.items() if so]
     return verdict
 
 
-def _judge_counts(record: Record, verdict: Verdict) -> None:
-    """Compare what was made with what was taken and what was reported."""
-    if verdict.lost < 0:
-        verdict.wrong.append(f"{-verdict.lost} evaluations were counted twice")
+def judge_baseline(record: Record) -> Verdict:
+    """Judge the life of a client that reports nothing, by the server's word alone."""
+    verdict = Verdict()
+    _count(record, verdict)
+    _compare_ages(record, verdict)
+    lost = max(0, verdict.made - verdict.counted)
     if record.plan.end is End.KILL:
-        _judge_kill(record, verdict)
-        return
-    asked = {line["pid"] for line in record.ledger if line["kind"] == "evaluation"}
-    told = {line["pid"] for line in record.ledger if line["kind"] == "last words"}
-    if asked - told:
-        verdict.wrong.append("a process ended without a last word")
-    # What was reported as unknown may have arrived, and no more than that.
-    arrived = verdict.unanswered + verdict.refused - verdict.lost
-    least = sum(_evaluations(e) for e in _posts(record) if e.fault in NEVER_ANSWERED)
-    if arrived < 0:
-        verdict.wrong.append(f"{-arrived} evaluations were lost in silence")
-    elif arrived < least:
-        verdict.wrong.append(f"{least - arrived} unknown evaluations went unreported")
-    elif arrived > min(verdict.unanswered, verdict.taken):
-        verdict.wrong.append("evaluations were reported lost that were not")
+        verdict.killed = lost
+        return verdict
+    requests = [e for e in _posts(record) if not e.taken]
+    never = sum(_evaluations(e) for e in requests if e.status is None)
+    verdict.unanswered = min(lost, never)
+    verdict.silent = lost - verdict.unanswered
+    return verdict
+
+
+# -- counts ----------------------------------------------------------------------------
+def _count(record: Record, verdict: Verdict) -> None:
+    verdict.made = sum(line["kind"] == "evaluation" for line in record.ledger)
+    verdict.counted = record.counted
+    verdict.invocations = len(record.calls)
+
+
+def _judge_losses(record: Record, verdict: Verdict) -> None:
+    """Compare what is missing with what the session says is missing."""
+    words = [line for line in record.ledger if line["kind"] == "last words"]
+    unknown = sum(line["unknown"] for line in words)
+    refused = sum(line["uncounted"] for line in words)
+    lost = verdict.made - verdict.counted
+    # Of what the session does not know, some may have arrived: no less than the
+    # server took without an answer, and no more than it took at all.
+    arrived = unknown + refused - lost
+    verdict.silent = max(0, -arrived)
+    verdict.doubted = max(0, arrived)
+    verdict.refused = min(refused, lost)
+    verdict.unanswered = lost - verdict.refused - verdict.silent
+    taken = [e for e in _posts(record) if e.taken]
+    least = sum(_evaluations(e) for e in taken if e.fault in UNKNOWABLE)
+    most = min(unknown, sum(map(_evaluations, taken)))
+    if not verdict.silent and not least <= arrived <= most:
+        verdict.wrong.append(f"{arrived} in doubt, not from {least} to {most}")
 
 
 def _judge_kill(record: Record, verdict: Verdict) -> None:
     """Without a fault, a kill costs what came after the last flush was due."""
+    verdict.killed = max(0, verdict.made - verdict.counted)
     if record.faults or not record.calls:
         return
-    last = max(call.asked for call in record.calls)
+    last = max(call.asked for call in record.calls) - FLUSH_INTERVAL - SLACK
     recent = sum(
-        line["kind"] == "evaluation" and line["at"] > last - FLUSH_INTERVAL - SLACK
-        for line in record.ledger
+        line["kind"] == "evaluation" and line["at"] > last for line in record.ledger
     )
-    if verdict.lost > recent:
-        verdict.wrong.append(f"a kill cost {verdict.lost} evaluations, not {recent}")
+    if verdict.killed > recent:
+        verdict.wrong.append(f"a kill cost {verdict.killed}, not {recent} at most")
 
 
-def _judge_age(
-    record: Record, call: Call, verdict: Verdict, *, promised: bool
-) -> None:
-    """Compare the state that an invocation saw with those that were in force."""
-    if call.variant is None:
-        return
-    if call.variant == "disabled":  # no flags at all
-        if promised and not record.faults and not _was_late(record, call):
+def _posts(record: Record) -> list[Exchange]:
+    return [e for e in record.exchanges if e.path == "/api/client/metrics"]
+
+
+def _evaluations(exchange: Exchange) -> int:
+    """Return how many evaluations a request with counts carries."""
+    bucket = json.loads(exchange.body).get("bucket") or {"toggles": {}}
+    return sum(toggle["yes"] + toggle["no"] for toggle in bucket["toggles"].values())
+
+
+# -- ages ------------------------------------------------------------------------------
+def _compare_ages(record: Record, verdict: Verdict) -> None:
+    """Compare the states that invocations saw with those that were in force."""
+    for call in record.calls:
+        if call.variant is None or _excused(record, call):
+            continue
+        began = [began for began, ended in record.freezes if ended - began > LIMIT]
+        verdict.after_freeze += any(began < call.asked for began in began)
+        if call.variant == "disabled":  # no flags at all
             verdict.wrong.append("defaults were served though the server was well")
-        return
-    seen = int(call.variant)
-    if seen + 1 >= len(record.flips):
-        return  # the newest
-    age = call.asked - record.flips[seen + 1]
-    verdict.oldest = max(verdict.oldest, age)
-    if age <= LIMIT:
-        return
-    verdict.stale += 1
-    if promised and not _was_late(record, call):
-        verdict.wrong.append(f"flags were superseded {age:.2f} s before an invocation")
+        elif int(call.variant) + 1 < len(record.flips):
+            superseded = call.asked - record.flips[int(call.variant) + 1]
+            verdict.oldest = max(verdict.oldest, superseded)
+            verdict.stale += superseded > LIMIT
 
 
-def _was_late(record: Record, call: Call) -> bool:
-    """Whether the server, or this machine, did not answer a refresh in time."""
-    if call.answered - call.asked > IN_TIME and not call.busy:
+def _excused(record: Record, call: Call) -> bool:
+    """Whether the server, or this machine, may not have answered a refresh in time."""
+    if call.busy or call.answered - call.asked > REFRESH_TIMEOUT:
         return True
-    answered = [
+    good = [
         exchange.began
         for exchange in record.exchanges
         if exchange.method == "GET"
@@ -146,10 +171,10 @@ def _was_late(record: Record, call: Call) -> bool:
         and exchange.fault is Fault.NONE
         and exchange.status is not None
     ]
-    since = max(answered, default=-math.inf)
+    last = max(good, default=-math.inf)
     return any(
-        began < call.answered and ended > since for began, ended in _failing(record)
-    ) or any(began < call.answered and ended > call.asked for began, ended in record.freezes)
+        began < call.answered and ended > last for began, ended in _failing(record)
+    )
 
 
 def _failing(record: Record) -> list[tuple[float, float]]:
@@ -160,13 +185,3 @@ def _failing(record: Record) -> list[tuple[float, float]]:
         for (began, fault), ended in zip(record.faults, [*ends, math.inf])
         if fault is not Fault.NONE
     ]
-
-
-def _posts(record: Record) -> list[Exchange]:
-    return [e for e in record.exchanges if e.method == "POST" and e.taken]
-
-
-def _evaluations(exchange: Exchange) -> int:
-    """Return how many evaluations a request with counts carries."""
-    bucket = json.loads(exchange.body).get("bucket") or {"toggles": {}}
-    return sum(toggle["yes"] + toggle["no"] for toggle in bucket["toggles"].values())

@@ -177,3 +177,25 @@ def _session() -> Session:
 @pytest.fixture(name="new_session")
 def _new_session() -> type[Session]:
     return Session
+
+
+@pytest.fixture(name="previous")
+def _previous(hub):
+    """Install a handler before ours; return the list of what it heard."""
+    heard = []
+    signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
+    return heard
+
+
+@pytest.fixture(name="exits")
+def _exits(monkeypatch):
+    """Return the exit codes that the process would have ended with."""
+    codes = []
+    ended = threading.Event()
+
+    def leave(code):
+        codes.append(code)
+        ended.set()
+
+    monkeypatch.setattr(os, "_exit", leave)
+    return codes, ended

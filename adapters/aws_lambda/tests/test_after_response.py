@@ -154,16 +154,23 @@ def test_the_thread_cannot_die(run):
         assert answers[-1][1] == 0
 
 
-def test_managed_instances_have_no_such_events(run, flag_server):
+def test_managed_instances_go_on_by_themselves(run, faulty_server):
     """They refuse the registration, which is tried again without events."""
-    with run(settings=SWITCHED_ON, mode="managed-instances") as instance:
+    options = {"mode": "managed-instances", "server": faulty_server}
+    with run(settings=FLUSH_AT_ONCE, **options) as instance:
         extensions = [each.events for each in instance.lifecycle.extensions.values()]
-        answers = [instance.invoke().json() for _ in range(4)]
+        faulty_server.fault = Fault.UNANSWERED
+        answer = instance.invoke().json()
+        requested = faulty_server.wait_for_held(1, WAIT)
+        faulty_server.fault = Fault.NONE
+        faulty_server.release()
+        instance.invoke()
         instance.terminate()
 
         assert extensions == [[]]
-        assert answers == [True] * 4
-        assert flag_server.wait_for_counts("simpleFlag", 4, WAIT) == Counts(yes=4)
+        assert answer is True
+        assert requested
+        assert faulty_server.wait_for_counts("simpleFlag", 2, WAIT) == Counts(yes=2)
 
 
 # -- the extension alone ---------------------------------------------------------------

@@ -60,7 +60,22 @@ def load_authorized(name: str, authorizer: object, **identity: str) -> dict[str,
                 "properties": {"method": "GET", "path": "/lambda"},
             },
         ),
+        (
+            "websocket",
+            {
+                "userId": "user-1",
+                "remoteAddress": "192.0.2.1",
+            },
+        ),
+        (
+            "app_sync",
+            {
+                "userId": "248289761001",
+                "remoteAddress": "192.0.2.1",
+            },
+        ),
         ("sqs", {}),
+        ("s3", {}),
         ("eventbridge", {}),
     ],
 )
@@ -112,6 +127,25 @@ def test_user_of_payload_1(
 
 
 @pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (None, {}),
+        ({"resolverContext": {"sub": "invented"}}, {}),
+        (
+            {"cognitoIdentityId": "eu:1", "userArn": "arn:aws:iam::1:user/x"},
+            {"userId": "eu:1"},
+        ),
+        ({"userArn": "arn:aws:iam::1:user/x"}, {"userId": "arn:aws:iam::1:user/x"}),
+        ({"sourceIp": ["203.0.113.9", "192.0.2.1"]}, {}),
+        ({"sourceIp": "192.0.2.1"}, {}),
+    ],
+)
+def test_identity_of_app_sync(identity: object, expected: dict[str, str]) -> None:
+    """Who its authorization has recognised, and the only address if there is one."""
+    assert expected == read_context({**load("app_sync"), "identity": identity})
+
+
+@pytest.mark.parametrize(
     ("headers", "expected"),
     [
         ({"headers": {"x-forwarded-for": "198.51.100.7"}}, "198.51.100.7"),
@@ -150,6 +184,8 @@ def test_address_behind_a_load_balancer(
         {"requestContext": {"http": {}}},
         {"requestContext": {"identity": {"sourceIp": 7}}},
         {"requestContext": {"elb": {}}, "headers": {"x-forwarded-for": 7}},
+        {"info": {"fieldName": "getPost"}},
+        {"info": "text", "identity": {"sub": "text"}},
     ],
 )
 def test_any_other_event(event: object) -> None:

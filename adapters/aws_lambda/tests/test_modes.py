@@ -102,7 +102,7 @@ def test_workers_know_no_timeout(write_function):
 
 
 def test_flags_in_workers(run, flag_server, tmp_path):
-    """Every worker starts its own session, hears the end and flushes; without a file."""
+    """Each worker has its own session, hears the end and flushes; no file is left."""
     source = """
     @flags.wrap
     def handler(event, context):

@@ -13,7 +13,7 @@ from unittest.mock import MagicMock, Mock
 import pytest
 
 from serverless_flags_aws_lambda import detect_platform
-from serverless_flags_aws_lambda._platform import AwsLambda
+from serverless_flags_aws_lambda._platform import AwsLambda, AwsLambdaAfterResponse
 
 ENVIRON = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME": "f"}
 
@@ -57,6 +57,18 @@ def test_managed_instances_run_between_invocations(extra: dict[str, str]) -> Non
 
     assert platform is not None
     assert platform.runs_between_invocations
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("1", AwsLambdaAfterResponse), ("0", AwsLambda), ("", AwsLambda)],
+)
+def test_work_after_the_response_is_opt_in(value: str, kind: type) -> None:
+    """Only a user who says so gets the extension that Lambda waits for."""
+    name = "SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE"
+
+    assert type(detect_platform(ENVIRON)) is AwsLambda
+    assert type(detect_platform({**ENVIRON, name: value})) is kind
 
 
 def test_doorbell_is_cheap() -> None:

@@ -159,3 +159,16 @@ def test_without_a_handler_an_invocation_in_flight_is_cut(start, flag_server, tm
     assert isinstance(failure, EmulatorError)
     assert (end.code, end.killed) == (-signal.SIGTERM, False)
     assert flag_server.counts("simpleFlag") == Counts(yes=1)
+
+
+@pytest.mark.parametrize(("interval", "counted"), [("60", 0), ("0", 2)])
+def test_a_kill_costs_what_was_not_flushed(start, flag_server, interval, counted):
+    """The host's own kill is no signal; ``flush_interval`` bounds what it can cost."""
+    environ = {"SERVERLESS_FLAGS_FLUSH_INTERVAL": interval, **flag_server.environ}
+    instance = start("flagged.py:hello", environ)
+
+    answers = [instance.request().body for _ in range(2)]
+    instance.kill()
+
+    assert answers == ["True"] * 2
+    assert counted == flag_server.counts("simpleFlag").total

@@ -39,6 +39,7 @@ def answer(do: str) -> str:
         for _ in range(int(number) - 1):
             evaluate()
     elif verb == "linger":
+        note("lingering")
         time.sleep(float(number))
     elif verb == "fork":
         _fork(int(number))

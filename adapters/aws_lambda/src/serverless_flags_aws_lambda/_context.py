@@ -5,7 +5,8 @@ Only what AWS itself has verified or measured is told. The shapes are documented
 https://docs.aws.amazon.com/apigateway/latest/developerguide/ (pages "Create AWS Lambda
 proxy integrations" for HTTP APIs and "Input format of a Lambda function for proxy
 integration" for REST APIs), https://docs.aws.amazon.com/lambda/latest/dg/ (pages
-"urls-invocation" and "services-alb").
+"urls-invocation" and "services-alb") and https://docs.aws.amazon.com/appsync/ (page
+"Resolver context object reference"); docs/reference/context.md has them in a table.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 
 def read_context(event: Any) -> dict[str, Any]:
     """
-    Read the evaluation context of an HTTP event; other events have none.
+    Read the evaluation context of a request; other events have none.
 
-    Function URLs and HTTP APIs send payload 2.0, REST APIs payload 1.0, Application
-    Load Balancers one of their own.
+    Function URLs and HTTP APIs send payload 2.0, REST and WebSocket APIs payload 1.0,
+    Application Load Balancers and AppSync one of their own.
     """
     request = _dig(event, "requestContext")
     if isinstance(_dig(request, "http"), Mapping):
@@ -32,6 +33,8 @@ def read_context(event: Any) -> dict[str, Any]:
             method=_dig(event, "httpMethod"),
             path=_dig(event, "path"),
         )
+    if isinstance(_dig(event, "info"), Mapping):
+        return _read_app_sync(_dig(event, "identity"))
     return {}
 
 
@@ -53,7 +56,7 @@ def _read_http_api(event: Any, request: Any) -> dict[str, Any]:
 
 
 def _read_rest_api(event: Any, request: Any) -> dict[str, Any]:
-    """Read payload 1.0: a REST API, or an HTTP API that was told to send it."""
+    """Read payload 1.0: a REST or WebSocket API, or an HTTP API told to send it."""
     authorizer, identity = _dig(request, "authorizer"), _dig(request, "identity")
     return _context(
         user=_first(
@@ -66,6 +69,24 @@ def _read_rest_api(event: Any, request: Any) -> dict[str, Any]:
         address=_dig(identity, "sourceIp"),
         method=_dig(event, "httpMethod"),
         path=_dig(event, "path"),
+    )
+
+
+def _read_app_sync(identity: Any) -> dict[str, Any]:
+    """
+    Read the identity that AppSync gives a resolver.
+
+    ``sourceIp`` is a list, of one address only if the client sent no X-Forwarded-For.
+    """
+    addresses = _dig(identity, "sourceIp")
+    alone = isinstance(addresses, list) and len(addresses) == 1
+    return _context(
+        user=_first(
+            _dig(identity, "sub"),
+            _dig(identity, "cognitoIdentityId"),
+            _dig(identity, "userArn"),
+        ),
+        address=addresses[0] if alone else None,
     )
 
 

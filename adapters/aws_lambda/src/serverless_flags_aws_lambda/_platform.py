@@ -130,9 +130,11 @@ class AwsLambdaAfterResponse(AwsLambda):
     def wait_after_response(
         self, invocation: Invocation, wait: Callable[[float], bool]
     ) -> bool:
-        """Let the extension wait."""
+        """Let the extension wait; Managed Instances, never frozen, need none."""
         extension = self._extensions.get(os.getpid())
-        return extension is not None and extension.take(invocation.id, wait)
+        if extension is None:
+            return self.runs_between_invocations
+        return extension.take(invocation.id, wait)
 
     @hookimpl
     def end_invocation(self, invocation: Invocation) -> None:

@@ -62,7 +62,7 @@ class GcpCloudFunctions(Platform):
         server              at SIGTERM                        after the last answer
         ==================  ================================  =====================
         gunicorn            handler; in gthread from the      ``atexit``
-                            first invocation's end on
+                            next heartbeat on, in 1 s
         uvicorn             handler                           ``Server.shutdown``
         ``--debug``, Flask  killed: every invocation flushes  (no such moment)
         ==================  ================================  =====================

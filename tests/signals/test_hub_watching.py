@@ -1,0 +1,172 @@
+"""The watcher of one process, and what a forked child has of its hub."""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from serverless_flags import signals
+
+
+class TestWatching:
+    def test_the_watcher_flushes_and_ends_the_process(
+        self, hub, session, exits
+    ) -> None:
+        """Where nobody else handles SIGTERM, and the main thread may be stuck."""
+        codes, ended = exits
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert signals.watch_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert ended.wait(20)
+        assert [0] == codes
+        assert ["terminate", "close"] == [what for what, _ in session.heard]
+
+    def test_another_handler_decides_about_the_end(
+        self, hub, session, previous, exits
+    ) -> None:
+        """It is called on the main thread, as it was before."""
+        codes, _ = exits
+        signals.watch_sigterm(session, grace=1.0)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+        assert [signal.SIGTERM] == previous
+        assert [] == codes
+
+    def test_a_handler_installed_later_decides_about_the_end(
+        self, hub, session, exits
+    ) -> None:
+        """The watcher flushes; who took the signal knows what follows."""
+        codes, _ = exits
+        heard = []
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.watch_sigterm(session, grace=1.0)
+        signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+        assert [signal.SIGTERM] == heard
+        assert [] == codes
+
+    def test_one_watcher_serves_all(self, hub, previous, new_session) -> None:
+        """The second session finds the thread and the sockets."""
+        one, two = new_session(), new_session()
+        signals.watch_sigterm(one, grace=1.0)
+        sockets, threads = hub.sockets, threading.active_count()
+        signals.watch_sigterm(two, grace=1.0)
+
+        assert sockets is hub.sockets
+        assert threads == threading.active_count()
+        signal.raise_signal(signal.SIGTERM)
+        assert one.told.wait(20)
+        assert two.told.wait(20)
+
+    def test_other_signals_wake_it_for_nothing(self, hub, previous, session) -> None:
+        """The wakeup fd hears them all."""
+        before = signal.signal(signal.SIGUSR1, lambda *_: None)
+        try:
+            signals.watch_sigterm(session, grace=1.0)
+            signal.raise_signal(signal.SIGUSR1)
+            while select.select([hub.sockets[0]], [], [], 0)[0]:
+                time.sleep(0)  # until the watcher has read it
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert [] == session.heard
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+
+    def test_a_wakeup_fd_that_was_taken(self, hub, previous, session) -> None:
+        """An event loop takes it; while Python runs, the handler tells the watcher."""
+        signals.watch_sigterm(session, grace=1.0)
+        assert hub.sockets[1].fileno() == signal.set_wakeup_fd(-1)
+        signal.raise_signal(signal.SIGTERM)
+
+        assert session.told.wait(20)
+
+    def test_rearming_takes_it_back(self, hub, previous, session) -> None:
+        """At each invocation, on the main thread only."""
+        signals.rearm()  # nothing to watch yet
+        signals.watch_sigterm(session, grace=1.0)
+        signal.set_wakeup_fd(-1)
+        thread = threading.Thread(target=signals.rearm)
+        thread.start()
+        thread.join(20)
+        assert -1 == signal.set_wakeup_fd(-1)
+        signals.rearm()
+
+        assert hub.sockets[1].fileno() == signal.set_wakeup_fd(-1)
+
+    def test_a_full_pipe_does_not_stop_the_handler(
+        self, hub, previous, session, monkeypatch
+    ) -> None:
+        """The watcher has plenty to read; the previous handler is called."""
+        signals.watch_sigterm(session, grace=1.0)
+        receiver, sender = socket.socketpair()
+        watched, hub.sockets = hub.sockets, (receiver, sender)
+        sender.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            while True:
+                sender.send(bytes(65536))
+        signal.raise_signal(signal.SIGTERM)
+        hub.sockets = watched
+        receiver.close()
+        sender.close()
+
+        assert [signal.SIGTERM] == previous
+
+    def test_a_watcher_whose_sockets_are_closed_ends(self, hub, session, exits) -> None:
+        """A daemon that closes what it does not know must not spin."""
+        codes, _ = exits
+        threads = set(threading.enumerate())
+        signals.watch_sigterm(session, grace=1.0)
+        (watcher,) = set(threading.enumerate()) - threads
+        signal.set_wakeup_fd(-1)
+        hub.sockets[1].close()
+        watcher.join(20)
+
+        assert not watcher.is_alive()
+        assert [] == codes == session.heard
+
+
+class TestForking:
+    def test_a_child_has_a_hub_of_its_own(self, hub, previous, session) -> None:
+        """It knows no session, and SIGTERM is what it was before us."""
+        handler = signal.getsignal(signal.SIGTERM)
+        signals.watch_sigterm(session, grace=1.0)
+        receiver, sender = hub.sockets
+        hub.sockets = receiver.dup(), sender.dup()  # as a fork copies them
+        copies = hub.sockets
+        signals._after_fork()
+        hub.sockets = receiver, sender
+
+        assert signals._hub is not hub
+        assert {} == dict(signals._hub.graces)
+        assert handler is signal.getsignal(signal.SIGTERM)
+        assert -1 == signal.set_wakeup_fd(-1)
+        assert [-1, -1] == [copy.fileno() for copy in copies]
+
+    def test_a_handler_installed_later_is_the_childs_too(self, hub, session) -> None:
+        """Whoever took the signal after us keeps it."""
+        signals.connect_sigterm(session, grace=1.0)
+
+        def theirs(*_received) -> None: ...
+
+        signal.signal(signal.SIGTERM, theirs)
+        signals._after_fork()
+
+        assert theirs is signal.getsignal(signal.SIGTERM)
+
+    def test_a_hub_that_installed_nothing_leaves_nothing(self, hub, session) -> None:
+        """Neither a signal nor a wakeup fd is touched."""
+        handler = signal.getsignal(signal.SIGTERM)
+        signals.connect_exit(session, grace=1.0)
+        signals._after_fork()
+
+        assert handler is signal.getsignal(signal.SIGTERM)
