@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from serverless_flags import _wrap
 from serverless_flags._config import load_settings
+from serverless_flags._election import discover
 from serverless_flags._instance import Instance
-from serverless_flags._plugins import Plugins, discover
 from serverless_flags._scope import Scope
 from serverless_flags._state import State
 from serverless_flags._status import Status, status_of
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._client import FlagClient
     from serverless_flags._freshness import Instant
+    from serverless_flags._plugins import Plugins
     from serverless_flags.platform import Invocation
 
 P = ParamSpec("P")

@@ -27,6 +27,8 @@ def backend_of(
     """Return the backend of a client of Unleash; ``load`` calls ``new_client``."""
     identity = Identity(settings, app_name)
     api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
+    if api is not None and settings.snapshot is None:
+        api.prepare()  # else the start asks nobody
 
     def load() -> EngineClient:
         client = new_client(settings, identity)

@@ -40,9 +40,11 @@ flags = FlagSession(platform="local", start_timeout=20, request_timeout=20)
 def handler(event, context):
     return flags.is_enabled("simpleFlag"), flags.get_variant("unknown")["name"]
 
+flags.start()
+started = flags.status.source, sorted(sys.modules)
 answer = handler({}, None)
 closed = flags.close(20)
-print(json.dumps([answer, flags.status.source, closed, sorted(sys.modules)]))
+print(json.dumps([*started, answer, closed, sorted(sys.modules)]))
 """
 
 
@@ -72,35 +74,39 @@ def _run():
 
 def test_it_reads_and_counts(run) -> None:
     """From the server and to it, with nothing of UnleashClient's imported."""
+    chosen = {"SERVERLESS_FLAGS_CLIENT": "lean"}
     with FlagServer({"simpleFlag": True}) as server:
-        chosen = {"SERVERLESS_FLAGS_CLIENT": "lean"}
-        (answer, source, closed, modules), log = run({**server.environ, **chosen})
+        (source, _, answer, closed, modules), log = run({**server.environ, **chosen})
 
-        assert ([True, "disabled"], "server", True) == (answer, source, closed)
+        assert ("server", [True, "disabled"], True) == (source, answer, closed)
         assert 1 == server.wait_for_counts("simpleFlag", 1, timeout=20).yes
     assert "" == log
     assert not {*THEIRS, "asyncio", "importlib.metadata"} & {*modules}
     assert "yggdrasil_engine.engine" in modules
 
 
-def test_it_starts_from_a_snapshot_without_the_network(run, state_of, tmp_path) -> None:
-    """TLS is not even loaded before the first refresh."""
+def test_a_snapshot_needs_no_network(run, state_of, tmp_path) -> None:
+    """What a request needs is loaded with the first one, as late as that."""
     snapshot = tmp_path / "flags.json"
     snapshot.write_text(state_of("simpleFlag"), encoding="utf-8")
     chosen = {
         "SERVERLESS_FLAGS_CLIENT": "lean",
         "SERVERLESS_FLAGS_SNAPSHOT": str(snapshot),
     }
-    (answer, source, closed, modules), _ = run(chosen)
+    with FlagServer({"simpleFlag": True}) as server:
+        (source, early, answer, closed, late), _ = run({**server.environ, **chosen})
 
-    assert ([True, "disabled"], "snapshot", True) == (answer, source, closed)
-    assert not {*THEIRS, "ssl", "asyncio", "importlib.metadata"} & {*modules}
+        assert ("snapshot", [True, "disabled"], True) == (source, answer, closed)
+        assert 1 == server.wait_for_counts("simpleFlag", 1, timeout=20).yes
+    network = {"http.client", "ssl", "email"}
+    assert not {*THEIRS, *network, "asyncio", "importlib.metadata"} & {*early}
+    assert network <= {*late}
 
 
 def test_the_client_unleash_says_what_is_missing(run) -> None:
     """The function goes on with its defaults, and the log names the module."""
     with FlagServer({"simpleFlag": True}) as server:
-        (answer, source, *_), log = run(server.environ)
+        (source, _, answer, *_), log = run(server.environ)
 
-    assert ([False, "disabled"], "none") == (answer, source)
+    assert ("none", [False, "disabled"]) == (source, answer)
     assert "No module named 'UnleashClient'" in log

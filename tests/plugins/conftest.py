@@ -13,7 +13,8 @@ import pytest
 
 from serverless_flags import Platform, hookimpl
 from serverless_flags._config import load_settings
-from serverless_flags._plugins import MARKERS, Plugins, discover
+from serverless_flags._election import MARKERS, discover
+from serverless_flags._plugins import Plugins
 from serverless_flags.hookspecs import HookSpecs
 
 if TYPE_CHECKING:

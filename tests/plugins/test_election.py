@@ -6,7 +6,7 @@ import logging
 
 from serverless_flags import Platform, hookimpl
 from serverless_flags._config import load_settings
-from serverless_flags._plugins import discover
+from serverless_flags._election import discover
 from serverless_flags.platform import Local
 
 CLOUD = {"CLOUD": "1"}
