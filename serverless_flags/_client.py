@@ -14,9 +14,7 @@ class Outcome(Enum):
     """What became of a request."""
 
     TAKEN = "taken"  # the server answered 2xx
-    REFUSED = (
-        "refused"  # no byte was written, or the server said that it did not take it
-    )
+    REFUSED = "refused"  # it was not written whole, or the server did not take it
     UNKNOWN = "unknown"  # written, perhaps taken: no answer, or a gateway's
 
 

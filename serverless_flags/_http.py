@@ -63,7 +63,6 @@ class _Stream:
 
     def sendall(self, data: bytes) -> None:
         self.bound()
-        self.written = True
         self.socket.sendall(data)
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002  reason: http.client's call
@@ -213,6 +212,7 @@ class Http:
         status = None
         try:
             connection.request(method, target, body, headers)
+            stream.written = True  # before, nobody can take what is not whole
             response = connection.getresponse()
             status = response.status
             content = _read(response)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._report import Reporter, logger
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._client import Backend
     from serverless_flags._config import Settings
+    from serverless_flags.clients.impression import Impression
 
 
 def lean_backend(settings: Settings, app_name: str) -> Backend:
@@ -33,21 +33,6 @@ def lean_backend(settings: Settings, app_name: str) -> Backend:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Impression:
-    """An evaluation of a flag with impression data; UnleashClient's event, flat."""
-
-    event_type: str
-    """``feature_flag`` or ``variant``."""
-    event_id: str
-    """Unique, a UUID."""
-    context: dict[str, Any]
-    """The evaluation context, as the engine saw it."""
-    enabled: bool
-    feature_name: str
-    variant: str = ""
-
-
 class LeanClient:
     """
     UnleashClient's answers, from the engine that it asks too.
@@ -60,7 +45,7 @@ class LeanClient:
         app_name: for the evaluation context.
         environment: likewise.
         strategies: custom strategies by name, as UnleashClient takes them.
-        on_impression: called with an `Impression` for each evaluation of a flag with
+        on_impression: called with an `impression.Impression` for each evaluation of a flag with
             impression data, on the thread that evaluates.
     """
 
@@ -182,6 +167,8 @@ class LeanClient:
         """Tell of an evaluation, if the flag asks for it."""
         assert self._on_impression is not None  # noqa: S101  reason: narrows the type
         import uuid  # only with a listener
+
+        from serverless_flags.clients.impression import Impression  # likewise
 
         state, library = self._state, self._library
         try:

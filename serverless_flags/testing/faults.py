@@ -134,7 +134,10 @@ class FaultyFlagServer(FlagServer):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer one request as the fault says; a WSGI application."""
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        if len(body) < length:  # the client has given up
+            raise ConnectionAbortedError
         exchange = Exchange(
             environ["REQUEST_METHOD"],
             environ["PATH_INFO"],

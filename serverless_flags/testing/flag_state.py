@@ -124,7 +124,7 @@ def features_body(flags: Any) -> dict[str, Any]:
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body if each of its features has what a client cannot do without."""
+    """Check what a person has to say of a feature; fill in what the engine wants."""
     for feature in body["features"]:
         if (
             not isinstance(feature, dict)
@@ -133,6 +133,8 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
         ):
             message = f"a feature needs a name and enabled, not {feature!r}: {CURE}"
             raise ConfigurationError(message)
+        feature.setdefault("strategies", [])
+    body.setdefault("version", 2)
     return body
 
 

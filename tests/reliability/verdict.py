@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plan import FLUSH_INTERVAL, LIMIT, REFRESH_TIMEOUT, End
+from plan import FLUSH_INTERVAL, LIMIT, REFRESH_TIMEOUT, Do, End
 
 from serverless_flags.testing.faults import Fault
 
@@ -121,9 +121,10 @@ def _judge_losses(record: Record, verdict: Verdict) -> None:
 
 
 def _judge_kill(record: Record, verdict: Verdict) -> None:
-    """Without a fault, a kill costs what came after the last flush was due."""
+    """Undisturbed, a kill costs what came after the last flush was due."""
     verdict.killed = max(0, verdict.made - verdict.counted)
-    if record.faults or not record.calls:
+    disturbed = any(step.do is Do.FREEZE_BUSY for step in record.plan.steps)
+    if record.faults or disturbed or not record.calls:
         return
     last = max(call.asked for call in record.calls) - FLUSH_INTERVAL - SLACK
     recent = sum(

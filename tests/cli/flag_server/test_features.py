@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from serverless_flags import FlagSession
 from serverless_flags.testing import FlagServer
 
 if TYPE_CHECKING:
@@ -94,3 +95,15 @@ class TestBody:
         """The query ?project= leaves the flags of other projects out."""
         assert client.fetch("?project=two").enabled == {"b": True}
         assert server.requests[0].query == "project=two"
+
+
+def test_what_the_engine_wants_is_filled_in() -> None:
+    """A person writes name and enabled; every client can take what is served."""
+    body = {"features": [{"name": "simpleFlag", "enabled": True}]}
+    with FlagServer(body) as server:
+        flags = FlagSession(url=server.url, api_token=server.token, plugins=[])
+        flags.start()
+
+        assert flags.is_enabled("simpleFlag")
+        assert flags.status.flags == 1
+        flags.close()
