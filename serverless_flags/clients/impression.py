@@ -11,7 +11,7 @@ class Impression:
     """
     One evaluation of a flag with impression data.
 
-    It has the fields of UnleashClient's ``UnleashEvent``; its type and its id are texts.
+    It has the fields of UnleashClient's ``UnleashEvent``; type and id are texts.
     """
 
     event_type: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._report import Reporter, logger
+from serverless_flags._report import Reporter
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import enriched
-from serverless_flags.clients._engine import PARTLY, Library, define_strategies
+from serverless_flags.clients._engine import Library, Spent, load_state
 from serverless_flags.clients.memory import DISABLED
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class LeanClient:
         app_name: for the evaluation context.
         environment: likewise.
         strategies: custom strategies by name, as UnleashClient takes them.
-        on_impression: called with an `impression.Impression` for each evaluation of a flag with
+        on_impression: called with an `Impression` for each evaluation of a flag with
             impression data, on the thread that evaluates.
     """
 
@@ -65,8 +64,8 @@ class LeanClient:
         self._counter = UnleashEngine()
         self._counts: int = self._counter.state
         self._library = Library(self._counter)
-        self._spent: deque[Any] = deque()
-        self._state = _State(self._counter, self._spent)  # knows no flag
+        self._spent = Spent()
+        self._state = _State(self._counter)  # knows no flag
         self._known = {"appName": app_name, "environment": environment}
         self._strategies = dict(strategies or {})
         self._on_impression = on_impression
@@ -75,17 +74,11 @@ class LeanClient:
     def take_state(self, body: str) -> None:
         """Parse a state aside, then evaluate from it; the counts stay."""
         engine = self._new_engine()
-        engine.register_custom_strategies(self._strategies)
-        try:
-            self._library.read(self._library.take_state(engine.state, body.encode()))
-        except ValueError as complaint:
-            if not str(complaint).startswith(PARTLY):
-                raise
-            logger.warning("%s", str(complaint)[:500])
-        if self._strategies:
-            define_strategies(engine, body)
-        self._state = _State(engine, self._spent)
-        self._spent.clear()  # 35 ms at 5,000 flags: here, not where flags are asked
+        load_state(self._library, engine, body, self._strategies)
+        state = _State(engine)
+        self._spent.take(engine, after=state)
+        self._state = state
+        self._spent.free()
 
     def take_counts(self) -> dict[str, Any] | None:
         """Drain the counts, whichever state they belong to."""
@@ -122,15 +115,15 @@ class LeanClient:
         library = self._library
         try:
             variant = _variant(self._ask(library.check_variant, feature_name, seen))
-            name, word = feature_name.encode(), variant["name"].encode()
+            name = feature_name.encode()
             library.count_toggle(self._counts, name, variant["feature_enabled"])
-            library.count_variant(self._counts, name, word)
+            library.count_variant(self._counts, name, variant["name"].encode())
         except Exception:  # noqa: BLE001  reason: as UnleashClient: a strategy may raise anything
             self._fault(feature_name)
             return dict(DISABLED)
         if self._on_impression is not None:
-            enabled, word = variant["enabled"], variant["name"]
-            self._emit("variant", feature_name, seen, enabled=enabled, variant=word)
+            on, word = variant["enabled"], variant["name"]
+            self._emit("variant", feature_name, seen, enabled=on, variant=word)
         return variant
 
     def _ask(
@@ -187,23 +180,14 @@ class LeanClient:
 
 
 class _State:
-    """
-    One state of the flags, in an engine of its own.
+    """One state of the flags, in an engine of its own; whoever evaluates holds it."""
 
-    Whoever evaluates holds it. When nobody does any more, its engine goes to the spent
-    ones, for freeing it takes long.
-    """
+    __slots__ = ("__weakref__", "engine", "engine_pointer", "strategies")
 
-    __slots__ = ("_spent", "engine", "engine_pointer", "strategies")
-
-    def __init__(self, engine: Any, spent: deque[Any]) -> None:
+    def __init__(self, engine: Any) -> None:
         self.engine = engine
         self.engine_pointer: int = engine.state
         self.strategies = engine.custom_strategy_handler
-        self._spent = spent
-
-    def __del__(self) -> None:
-        self._spent.append(self.engine)
 
 
 def _variant(found: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._report import logger
 from serverless_flags._version import __version__
 from serverless_flags.clients._backend import backend_of
-from serverless_flags.clients._engine import PARTLY
+from serverless_flags.clients._engine import Library, Spent, load_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from serverless_flags._client import Backend
     from serverless_flags._config import Settings
     from serverless_flags.clients._unleash_api import Identity
-
-FEATURES = "/client/features"
-"""UnleashClient's cache key of the state (``UnleashClient.constants.FEATURES_URL``)."""
 
 
 def unleash_backend(settings: Settings, app_name: str) -> Backend:
@@ -28,22 +24,52 @@ def unleash_backend(settings: Settings, app_name: str) -> Backend:
 
 class UnleashFlagClient:
     """
-    One UnleashClient that does nothing of its own accord.
+    UnleashClient, a new one for each state, that does nothing of its own accord.
 
-    Its scheduler runs nothing, its cache is a dict filled by us, its metrics job does
-    not exist: every request is the session's.
+    Each is never initialised: it has no job, no file and no thread, and every request
+    is the session's. It gets its state before it takes the place of the one before, so
+    no evaluation waits for a parse. One more engine counts for all of them: a new state
+    leaves the counts where they are.
     """
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
+        import yggdrasil_engine  # with UnleashClient, in _new_client
+        from yggdrasil_engine.engine import UnleashEngine  # likewise
+
+        self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
+        self._settings, self._identity = settings, identity
+        self._counter = UnleashEngine()
+        self._library = Library(self._counter)
+        self._spent = Spent()
+        self._serve(self._new_client())
+
+    def take_state(self, body: str) -> None:
+        """Give the state to a new UnleashClient, then evaluate with that one."""
+        client = self._new_client()
+        engine = client._engine  # noqa: SLF001  reason: its public ways to a state end in a request or a file, and drop what the engine answers; tests/clients/test_unleash_contract.py
+        load_state(self._library, engine, body, self._settings.strategies)
+        self._spent.take(engine, after=client)
+        self._serve(client)
+        self._spent.free()
+
+    def take_counts(self) -> dict[str, Any] | None:
+        """Drain the counts, whichever state they belong to."""
+        counts: dict[str, Any] | None = self._counter.get_metrics()
+        return counts
+
+    def _serve(self, client: Any) -> None:
+        # Bound here: a method of ours would add a frame to every evaluation.
+        self.is_enabled: Callable[..., bool] = client.is_enabled
+        self.get_variant: Callable[..., dict[str, Any]] = client.get_variant
+
+    def _new_client(self) -> Any:
         # 170 to 240 ms and 26 MB: never at import, always while the network works
-        import yggdrasil_engine  # see above
         from UnleashClient.clients import UnleashClient  # see above
         from UnleashClient.utils import InstanceAllowType  # see above
 
-        self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
-        self._cache = _memory_cache()
-        self._scheduler = _IdleScheduler()
-        self._client = UnleashClient(
+        settings, identity = self._settings, self._identity
+        nothing: Any = _Nothing()
+        client = UnleashClient(
             url=settings.url or "http://127.0.0.1",  # never asked
             app_name=identity.app_name,
             environment=settings.environment,
@@ -51,112 +77,24 @@ class UnleashFlagClient:
             project_name=settings.project_name,
             disable_metrics=True,
             disable_registration=True,
-            custom_strategies=dict(settings.strategies),
             verbose_log_level=logging.DEBUG,
-            cache=self._cache,
-            scheduler=self._scheduler,
+            cache=nothing,
+            scheduler=nothing,
             scheduler_executor="none",
             multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
             sdk_flavor="serverless-flags",
             sdk_flavor_version=__version__,
         )
-        # Bound here: a method of ours would add a frame to every evaluation.
-        self.is_enabled: Callable[..., bool] = self._client.is_enabled
-        self.get_variant: Callable[..., dict[str, Any]] = self._client.get_variant
-        # Public API would send; see tests/clients/test_unleash_contract.py
-        self._engine = self._client._engine  # noqa: SLF001  reason: above
-        self._engine.take_state = self._hand_over  # its own drops the answer
-        self._refusal: str | None = None
-
-    def take_state(self, body: str) -> None:
-        """Hand the state to the engine, exactly once."""
-        self._refusal = "the engine was not asked"
-        self._cache.set(FEATURES, body)
-        if self._scheduler.jobs:
-            self._scheduler.jobs[0].run()
-        else:
-            self._client.initialize_client(fetch_toggles=False)
-        if self._refusal is not None:
-            raise ValueError(self._refusal)
-
-    def _hand_over(self, body: str) -> None:
-        """Do as the engine's own ``take_state`` does, and keep what it answers."""
-        engine = self._engine
-        pointer = engine.lib.take_state(engine.state, body.encode())
-        with engine.materialize_pointer(pointer, list) as response:
-            complaint = response.error_message
-        if complaint is None or complaint.startswith(PARTLY):
-            engine.custom_strategy_handler.update_strategies(body)
-            if complaint is not None:
-                logger.warning("%s", complaint[:500])
-            complaint = None
-        self._refusal = complaint
-
-    def take_counts(self) -> dict[str, Any] | None:
-        """Drain the engine's counts."""
-        counts: dict[str, Any] | None = self._engine.get_metrics()
-        return counts
+        engine = client._engine  # noqa: SLF001  reason: see take_state
+        engine.count_toggle = self._counter.count_toggle
+        engine.count_variant = self._counter.count_variant
+        return client
 
 
-class _Job:
-    """What a scheduler hands back for a job; the session runs it itself."""
+class _Nothing:
+    """What UnleashClient takes for a cache and a scheduler: no file, no thread."""
 
-    def __init__(
-        self, func: Callable[..., Any], kwargs: Mapping[str, Any] | None
-    ) -> None:
-        self._func, self._kwargs = func, kwargs or {}
+    bootstrapped = False
 
-    def run(self) -> None:
-        self._func(**self._kwargs)
-
-    def remove(self) -> None:
-        """Nothing to do: nobody runs it."""
-
-
-class _IdleScheduler:
-    """An APScheduler for UnleashClient that keeps jobs and never runs one."""
-
-    def __init__(self) -> None:
-        self.jobs: list[_Job] = []
-        self.state = 0
-
-    def add_job(
-        self,
-        func: Callable[..., Any],
-        trigger: object = None,  # noqa: ARG002  reason: APScheduler's signature
-        kwargs: Mapping[str, Any] | None = None,
-        **_options: object,
-    ) -> _Job:
-        job = _Job(func, kwargs)
-        self.jobs.append(job)
-        return job
-
-    def start(self) -> None:
-        self.state = 1
-
-
-def _memory_cache() -> Any:
-    from UnleashClient.cache import BaseCache  # comes with the SDK
-
-    class MemoryCache(BaseCache):
-        """UnleashClient's cache as a dict."""
-
-        def __init__(self) -> None:
-            self._values: dict[str, Any] = {}
-
-        def set(self, key: str, value: Any) -> None:
-            self._values[key] = value
-
-        def mset(self, data: dict[str, Any]) -> None:
-            self._values.update(data)
-
-        def get(self, key: str, default: Any = None) -> Any:
-            return self._values.get(key, default)
-
-        def exists(self, key: str) -> bool:
-            return key in self._values
-
-        def destroy(self) -> None:
-            self._values.clear()
-
-    return MemoryCache()
+    def mset(self, data: dict[str, Any]) -> None:
+        """Forget it."""

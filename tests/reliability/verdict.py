@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ class Verdict:
     """One life in numbers; evaluations unless it says something else."""
 
     made: int = 0
+    cut: int = 0
+    """Begun when the process ended: perhaps made, perhaps not."""
     counted: int = 0
     """What the server has."""
     killed: int = 0
@@ -64,7 +67,7 @@ def judge(record: Record) -> Verdict:
     else:
         _judge_losses(record, verdict)
     checks = {
-        "evaluations were counted twice": lost < 0,
+        "evaluations were counted twice": lost < -verdict.cut,
         "evaluations were lost in silence": verdict.silent > 0,
         "the grace ran out": record.exit is not None and record.exit.killed,
         "an invocation failed": record.failure is not None,
@@ -95,7 +98,9 @@ def judge_baseline(record: Record) -> Verdict:
 
 # -- counts ----------------------------------------------------------------------------
 def _count(record: Record, verdict: Verdict) -> None:
-    verdict.made = sum(line["kind"] == "evaluation" for line in record.ledger)
+    kinds = Counter(line["kind"] for line in record.ledger)
+    verdict.made = kinds["evaluation"]
+    verdict.cut = kinds["question"] - kinds["evaluation"]
     verdict.counted = record.counted
     verdict.invocations = len(record.calls)
 
@@ -111,12 +116,12 @@ def _judge_losses(record: Record, verdict: Verdict) -> None:
     arrived = unknown + refused - lost
     verdict.silent = max(0, -arrived)
     verdict.doubted = max(0, arrived)
-    verdict.refused = min(refused, lost)
-    verdict.unanswered = lost - verdict.refused - verdict.silent
+    verdict.refused = min(refused, max(0, lost))
+    verdict.unanswered = max(0, lost) - verdict.refused - verdict.silent
     taken = [e for e in _posts(record) if e.taken]
     least = sum(_evaluations(e) for e in taken if e.fault in UNKNOWABLE)
     most = min(unknown, sum(map(_evaluations, taken)))
-    if not verdict.silent and not least <= arrived <= most:
+    if not verdict.silent and not least <= arrived <= most + verdict.cut:
         verdict.wrong.append(f"{arrived} in doubt, not from {least} to {most}")
 
 

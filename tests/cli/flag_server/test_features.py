@@ -66,11 +66,17 @@ def test_gzip_only_when_accepted(
 class TestBody:
     """Flags given as a body of /api/client/features."""
 
-    BODY = {  # noqa: RUF012  reason: nobody changes it
+    BODY = {
         "version": 2,
         "features": [
-            {"name": "a", "enabled": True, "project": "one", "variants": [{}]},
-            {"name": "b", "enabled": True, "project": "two"},
+            {
+                "name": "a",
+                "enabled": True,
+                "project": "one",
+                "strategies": [],
+                "variants": [{}],
+            },
+            {"name": "b", "enabled": True, "project": "two", "strategies": []},
         ],
         "segments": [{"id": 1, "constraints": []}],
     }

@@ -19,8 +19,10 @@ def note(kind: str, **facts: object) -> None:
 
 def evaluate() -> tuple[bool, str]:
     """Ask two flags: one that is on or off, one whose variant is the state's number."""
+    note("question")
     enabled = client.flags.is_enabled("simpleFlag")
     note("evaluation", enabled=enabled)
+    note("question")
     variant = client.flags.get_variant("version")["name"]
     note("evaluation", variant=variant)
     return enabled, variant
@@ -41,6 +43,7 @@ def answer(do: str) -> str:
     elif verb == "linger":
         note("lingering")
         time.sleep(float(number))
+        evaluate()
     elif verb == "fork":
         _fork(int(number))
     return json.dumps({"enabled": enabled, "variant": variant})
