@@ -54,7 +54,7 @@ class FlagSession:
         environment: the context field; the token selects Unleash's environment.
         project_name: ask for the flags of one project only.
         instance_id: default: unique for each process.
-        client: ``unleash``, ``memory``, or an object with ``is_enabled`` and
+        client: ``unleash``, ``lean``, ``memory``, or an object with ``is_enabled`` and
             ``get_variant``.
         snapshot: path of a JSON file with the body of ``/api/client/features``, served
             until the server has answered.

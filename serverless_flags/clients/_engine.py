@@ -62,7 +62,8 @@ class Library:
         """
         text = self._text(answer).value
         self._free(answer)
-        return _BY_HEART[text] if text in _BY_HEART else _parsed(text)
+        value = _BY_HEART.get(text, _UNUSUAL)
+        return _parsed(text) if value is _UNUSUAL else value
 
     def count_toggle(self, engine: int, name: bytes, enabled: bool) -> None:  # noqa: FBT001  reason: the library's own order
         """Count an evaluation."""
@@ -152,3 +153,4 @@ _BY_HEART: dict[bytes | None, Any] = {
     b'{"status_code":"NotFound","value":null,"error_message":null}': None,
 }
 """Answers about flags; every other answer is read as the JSON that it is."""
+_UNUSUAL = object()

@@ -132,12 +132,11 @@ class LeanClient:
         """Return the engine's answer; None when it does not know the flag."""
         state = self._state  # held, for another thread may put a new one in its place
         custom = b"{}"
-        if feature_name in state.strategies.strategy_definitions:
-            results = state.strategies.evaluate_custom_strategies(feature_name, context)
-            custom = json.dumps(results).encode()
+        if feature_name in state.custom:
+            custom = state.custom_results(feature_name, context)
         text = _as_json(context).encode()
         return self._library.read(
-            check(state.engine_pointer, feature_name.encode(), text, custom)
+            check(state.pointer, feature_name.encode(), text, custom)
         )
 
     def _fault(self, feature_name: str) -> None:
@@ -165,7 +164,7 @@ class LeanClient:
 
         state, library = self._state, self._library
         try:
-            asked = library.should_emit(state.engine_pointer, feature_name.encode())
+            asked = library.should_emit(state.pointer, feature_name.encode())
             if library.read(asked):
                 event_id = str(uuid.uuid4())
                 self._on_impression(
@@ -182,12 +181,19 @@ class LeanClient:
 class _State:
     """One state of the flags, in an engine of its own; whoever evaluates holds it."""
 
-    __slots__ = ("__weakref__", "engine", "engine_pointer", "strategies")
+    __slots__ = ("__weakref__", "_strategies", "custom", "engine", "pointer")
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
-        self.engine_pointer: int = engine.state
-        self.strategies = engine.custom_strategy_handler
+        self.pointer: int = engine.state
+        self._strategies = engine.custom_strategy_handler
+        self.custom: Mapping[str, Any] = self._strategies.strategy_definitions
+        """The flags with custom strategies."""
+
+    def custom_results(self, feature_name: str, context: dict[str, Any]) -> bytes:
+        """Ask the custom strategies of a flag, for the engine cannot."""
+        results = self._strategies.evaluate_custom_strategies(feature_name, context)
+        return json.dumps(results).encode()
 
 
 def _variant(found: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from serverless_flags._freshness import Instant
 from serverless_flags.clients.memory import MemoryClient
 from serverless_flags.exceptions import MissingDependencyError
 from serverless_flags.testing._adapters import emulate
+from serverless_flags.testing.container import ContainerEmulator
 from serverless_flags.testing.emulator import Answer, Emulator, Exit
 from serverless_flags.testing.flag_counts import Counts
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdapterContract",
     "Answer",
+    "ContainerEmulator",
     "Counts",
     "Emulator",
     "Exit",

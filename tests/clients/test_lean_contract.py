@@ -180,7 +180,7 @@ class TestStrategies:
         text = json.dumps(body)
         theirs, mine = UnleashEngine(), UnleashEngine()
         theirs.custom_strategy_handler.update_strategies(text)
-        _engine.define_strategies(mine, text)
+        _engine._define_strategies(mine, text)
 
         assert theirs.custom_strategy_handler.strategy_definitions
         assert (

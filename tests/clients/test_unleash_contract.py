@@ -15,22 +15,27 @@ from datetime import datetime
 import pytest
 import yggdrasil_engine
 from UnleashClient import _headers, _payloads, constants
-from UnleashClient.cache import BaseCache
 from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
+from yggdrasil_engine.engine import UnleashEngine
 
 from serverless_flags._client import StateClient
 from serverless_flags._config import load_settings
-from serverless_flags.clients import _unleash_api, memory, unleash
+from serverless_flags.clients import _unleash_api, memory
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
+
+
+@pytest.fixture(name="sdk_of")
+def _sdk_of():
+    """Return what finds the UnleashClient that answers now."""
+    return lambda client: client.is_enabled.__self__
 
 
 class TestNames:
     """What we name, exists and means what we take it for."""
 
     def test_the_constants_are_ours(self) -> None:
-        """The cache key, the specification, the variant of a flag that is off."""
-        assert constants.FEATURES_URL == unleash.FEATURES
+        """The specification, the variant of a flag that is off."""
         assert constants.CLIENT_SPEC_VERSION == _unleash_api.CLIENT_SPEC
         assert constants.DISABLED_VARIATION == memory.DISABLED
 
@@ -46,7 +51,6 @@ class TestNames:
             "project_name",
             "disable_metrics",
             "disable_registration",
-            "custom_strategies",
             "verbose_log_level",
             "cache",
             "scheduler",
@@ -57,40 +61,26 @@ class TestNames:
         } <= taken
         assert "SILENTLY_ALLOW" in InstanceAllowType.__members__
 
-    def test_the_cache_is_what_we_implement(self, new_client) -> None:
-        """`BaseCache` asks for five methods, all of which ours has."""
-        cache = new_client()._cache
-
-        assert isinstance(cache, BaseCache)
-        assert {"set", "mset", "get", "exists", "destroy"} == set(
-            BaseCache.__abstractmethods__
-        ) | {"destroy"}
-        assert cache.bootstrapped is False
-        cache.mset({"a": 1})
-        cache.set("b", 2)
-        assert (1, 2, None, 3) == (
-            cache.get("a"),
-            cache.get("b"),
-            cache.get("c"),
-            cache.get("c", 3),
-        )
-        assert cache.exists("a")
-        cache.destroy()
-        assert not cache.exists("a")
-
-    def test_the_private_members(self, new_client, state) -> None:
-        """Each with what we call it with."""
+    def test_the_engine_is_the_one_that_is_asked(self, new_client, sdk_of) -> None:
+        """`UnleashClient._engine`, whose counting can be led elsewhere."""
         client = new_client()
-        client.take_state(state)
-        engine = client._client._engine
+        engine = sdk_of(client)._engine
 
+        assert isinstance(engine, UnleashEngine)
+        assert client._counter is not engine
+        assert client._counter.count_toggle == engine.count_toggle
+        assert client._counter.count_variant == engine.count_variant
+        client.is_enabled("flag")
+        client.get_variant("flag")
         assert engine.get_metrics() is None
-        assert callable(engine.custom_strategy_handler.update_strategies)
-        assert callable(engine.materialize_pointer)
-        assert callable(engine.lib.take_state)
-        assert engine.state
+        assert client.take_counts() is not None
+
+    def test_the_engine_has_a_version(self, new_client) -> None:
+        """Which is sent with the counts."""
         assert isinstance(yggdrasil_engine.__yggdrasil_core_version__, str)
-        assert client.engine_version == yggdrasil_engine.__yggdrasil_core_version__
+        assert (
+            yggdrasil_engine.__yggdrasil_core_version__ == new_client().engine_version
+        )
 
     def test_the_client_is_a_state_client(self, new_client) -> None:
         """The session brings its state and takes its counts."""
@@ -100,19 +90,14 @@ class TestNames:
 class TestQuiet:
     """UnleashClient does nothing of its own accord."""
 
-    def test_there_is_one_job_and_it_is_ours_to_run(self, new_client, state) -> None:
-        """`OfflineConnector` adds the one that loads the cache; there is no other."""
+    def test_there_is_no_job(self, new_client, sdk_of, state) -> None:
+        """Nobody is asked to run anything: what we give for a scheduler cannot."""
         client = new_client()
-        assert [] == client._scheduler.jobs
-        for _ in range(3):
-            client.take_state(state)
+        client.take_state(state)
 
-            assert 1 == len(client._scheduler.jobs)
-        job = client._scheduler.jobs[0]
-        assert "load_from_cache" == job._func.__name__
-        assert {} == job._kwargs
-        assert client._client.metric_job is None
-        assert 1 == client._scheduler.state
+        assert sdk_of(client).metric_job is None
+        assert not hasattr(sdk_of(client).unleash_scheduler, "add_job")
+        assert not sdk_of(client).is_initialized
 
     def test_no_thread_no_file_no_request(
         self, new_client, state, strategies, tmp_path, monkeypatch
@@ -135,7 +120,6 @@ class TestQuiet:
         client.get_variant("variants", {"userId": "7"})
         client.take_counts()
         client.take_state(state)
-        client._client.destroy()
 
         assert threads == threading.enumerate()
         assert [] == list(tmp_path.iterdir())
@@ -152,24 +136,15 @@ class TestQuiet:
 
         assert [] == caplog.messages
 
-    def test_the_scheduler_is_asked_for_nothing_else(self, new_client, state) -> None:
-        """What `destroy` calls exists, though nobody calls it."""
-        client = new_client()
-        client.take_state(state)
-        job = client._scheduler.jobs[0]
-
-        assert job.remove() is None
-
 
 class TestWire:
     """What UnleashClient would send, we send."""
 
     @pytest.fixture(name="config")
-    def _config(self, new_client):
+    def _config(self, new_client, sdk_of):
         """Return the configuration that UnleashClient builds its requests from."""
-        return new_client(
-            instance_id="i", max_age=15, flush_interval=60
-        )._client._config
+        client = new_client(instance_id="i", max_age=15, flush_interval=60)
+        return sdk_of(client)._config
 
     def test_the_metrics(self, config) -> None:
         """Key by key and value by value, but for the connection's random id."""

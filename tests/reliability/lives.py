@@ -8,20 +8,26 @@ with 1 when a life proves what must not be.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING
 
 from life import Life, Record
 from plan import LIMIT, VARIANTS, draw
 from verdict import Verdict, judge, judge_baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASELINE_LIMIT = 2.0
+"""Seconds: twice the shortest interval at which UnleashClient refreshes."""
 
 JUDGES = {"session": judge, "plain": judge_baseline}
 """What lives: a session, or UnleashClient as its tutorial uses it."""
@@ -43,8 +49,11 @@ class Summary:
         yield "lives", len(self.verdicts)
         for name, text in _SUMS.items():
             yield text, sum(getattr(verdict, name) for verdict in self.verdicts)
-        oldest = max((verdict.oldest for verdict in self.verdicts), default=0.0)
-        yield "longest time for which flags had been superseded, s", f"{oldest:.2f}"
+        ages = [age for verdict in self.verdicts for age in verdict.ages]
+        for limit in (LIMIT, BASELINE_LIMIT):
+            text = f"invocations that saw flags superseded for more than {limit} s"
+            yield text, sum(age > limit for age in ages)
+        yield "the longest of these times, in s", f"{max(ages, default=0.0):.2f}"
 
 
 _SUMS = {
@@ -54,30 +63,34 @@ _SUMS = {
     "killed": "lost to a kill without a signal",
     "unanswered": "lost in a request without an answer",
     "refused": "lost to a server that refused to the end",
-    "silent": "lost in silence",
+    "silent": "lost for no such reason",
     "doubted": "reported unanswered and counted",
     "after_freeze": "invocations after a long freeze",
-    "stale": f"invocations that saw flags superseded for more than {LIMIT} s",
+    "defaults": "invocations that saw defaults",
 }
 
 
 def main() -> int:
-    """Live, print what was proven, return the exit code."""
+    """Live, say what was proven, return the exit code."""
     options = _options()
     began = time.monotonic()
-    python = platform.python_version()
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    print(f"{options.platform}, {options.client}, Python {python}, {today}, seed {options.seed}", flush=True)
+    today = datetime.now(timezone.utc).date()
+    _say(options.platform, options.client, f"Python {python_version()}", today)
+    _say("seed", options.seed)
     summary = Summary()
     for number, record in _live_all(options):
         verdict = JUDGES[options.client](record)
         summary.verdicts.append(verdict)
-        if options.only or (verdict.wrong and options.client == "session"):
-            print(_describe(number, record, verdict), flush=True)
+        if options.only or verdict.wrong:
+            _say(_describe(number, record, verdict))
     for text, value in summary.rows():
-        print(f"{text:55} {value:>8}")
-    print(f"{time.monotonic() - began:.0f} s; {summary.wrong} lives went wrong")
-    return 1 if summary.wrong and options.client == "session" else 0
+        _say(f"{text:55} {value:>8}")
+    _say(f"{time.monotonic() - began:.0f} s, {summary.wrong} lives went wrong")
+    return min(1, summary.wrong)
+
+
+def _say(*words: object) -> None:
+    print(*words, flush=True)  # noqa: T201  reason: a command line prints
 
 
 def _live_all(options: argparse.Namespace) -> Iterator[tuple[int, Record]]:

@@ -95,7 +95,7 @@ class Plan:
     function: str
     options: dict[str, str]
     throttled: bool
-    """Whether the instance is frozen whenever no invocation runs; Lambda's always is."""
+    """Whether it is frozen while no invocation runs; Lambda's emulator always does."""
     birth: Step | None
     """The fault that the server has when the instance starts."""
     steps: list[Step] = field(default_factory=list)

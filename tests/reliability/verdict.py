@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -46,12 +47,17 @@ class Verdict:
     invocations: int = 0
     after_freeze: int = 0
     """Invocations after a freeze longer than the limit, with the server well."""
-    stale: int = 0
-    """Invocations that saw flags older than the limit, with the server well."""
-    oldest: float = 0.0
-    """Seconds for which the oldest of those flags had been superseded."""
+    ages: list[float] = field(default_factory=list)
+    """Seconds for which the flags that invocations saw had been superseded."""
+    defaults: int = 0
+    """Invocations that saw no flags at all, with the server well."""
     wrong: list[str] = field(default_factory=list)
     """What must not have happened."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether an invocation saw flags older than the limit."""
+        return any(age > LIMIT for age in self.ages)
 
 
 def judge(record: Record) -> Verdict:
@@ -74,7 +80,8 @@ def judge(record: Record) -> Verdict:
         "a process ended without a last word": (
             record.plan.end is not End.KILL and asked > told
         ),
-        "flags were older than the limit": verdict.stale > 0,
+        "flags were older than the limit": verdict.stale,
+        "defaults were served though the server was well": verdict.defaults > 0,
     }
     verdict.wrong += [what for what, so in checks.items() if so]
     return verdict
@@ -158,11 +165,10 @@ def _compare_ages(record: Record, verdict: Verdict) -> None:
         began = [began for began, ended in record.freezes if ended - began > LIMIT]
         verdict.after_freeze += any(began < call.asked for began in began)
         if call.variant == "disabled":  # no flags at all
-            verdict.wrong.append("defaults were served though the server was well")
+            verdict.defaults += 1
         elif int(call.variant) + 1 < len(record.flips):
             superseded = call.asked - record.flips[int(call.variant) + 1]
-            verdict.oldest = max(verdict.oldest, superseded)
-            verdict.stale += superseded > LIMIT
+            verdict.ages.append(max(0.0, superseded))
 
 
 def _excused(record: Record, call: Call) -> bool:
@@ -185,9 +191,9 @@ def _excused(record: Record, call: Call) -> bool:
 
 def _failing(record: Record) -> list[tuple[float, float]]:
     """Return when the server was failing."""
-    ends = [began for began, _ in record.faults[1:]]
+    changes = [*record.faults, (math.inf, Fault.NONE)]
     return [
         (began, ended)
-        for (began, fault), ended in zip(record.faults, [*ends, math.inf])
+        for (began, fault), (ended, _) in itertools.pairwise(changes)
         if fault is not Fault.NONE
     ]

@@ -294,6 +294,37 @@ def test_a_closed_session_answers_and_counts_nothing(make, server, handler_of, c
     assert 1 == caplog.text.count("the session is closed")
 
 
+def test_an_end_that_loses_counts_says_how_many(make, server, caplog):
+    """What the server refused to the end is booked and told once, with the number."""
+    server.status["POST"] = 503
+    flags = make()
+    for _ in range(3):
+        flags.is_enabled("simpleFlag")
+
+    assert flags.close(5) is False
+    assert 3 == flags.status.uncounted
+    assert 1 == caplog.text.count("3 evaluations were not counted, 0 were sent and not")
+
+
+def test_an_end_that_cannot_wait_books_what_is_on_its_way(make, server):
+    """Its fate is unknown, until the answer comes after all."""
+    flags = make()
+    flags.is_enabled("simpleFlag")
+    while server.arrived.acquire(blocking=False):
+        pass
+    server.answers.clear()
+    flags.flush(0)
+    server.arrived.acquire(timeout=10)
+    closed = flags.close(0)
+    unknown = flags.status.unknown_counts
+    server.answers.set()
+    flags._instance.flusher.finish(10)
+
+    assert (False, 1) == (closed, unknown)
+    assert 1 == server.counted()
+    assert 0 == flags.status.unknown_counts + flags.status.uncounted
+
+
 def test_a_session_closed_before_its_start_answers_defaults(make, server, caplog):
     """Nothing starts after the end."""
     flags = make()

@@ -230,6 +230,15 @@ def test_it_waits_for_what_was_handed_over(extension, asks, event):
     assert [0 < timeout <= _after_response.LONGEST for timeout in waited] == [True]
 
 
+def test_an_event_without_an_invocation_is_let_go(extension, asks, event):
+    """No session has entered it: what begins later waits for itself."""
+    extension.end(event)
+    assert asks()
+    extension.begin(event)
+
+    assert not extension.take(event, lambda _: True)
+
+
 def test_a_block_after_the_release_waits_for_itself(extension, asks, event):
     """The next event may have been asked for when a second block begins."""
     extension.begin(event)

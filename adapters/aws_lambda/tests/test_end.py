@@ -101,7 +101,6 @@ DISPLACE = {
 
     asyncio.run(main())
     """,
-    "another fd": "signal.set_wakeup_fd(-1)",
 }
 """What takes the wakeup fd away and does not give it back."""
 

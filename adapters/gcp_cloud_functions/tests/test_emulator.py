@@ -125,30 +125,11 @@ def test_the_grace_ends_with_sigkill(start):
     assert (end.code, end.killed) == (-signal.SIGKILL, True)
 
 
-def test_a_frozen_instance_answers_after_its_thaw(start):
-    """Freezing stops the master and the workers, and nothing is lost by it."""
-    instance = start("plain.py:http")
-    instance.freeze()
-    instance.thaw()
-
-    assert instance.request().status == 200
-
-
 def test_two_workers_serve(start):
     """``workers`` is gunicorn's number of worker processes."""
     instance = start("plain.py:http", workers="2", server="sync")
 
     assert instance.request().json()["environ"]["WORKERS"] == "2"
-
-
-def test_the_debug_server_serves_from_its_reloaders_child(start):
-    """``--debug`` is Flask's development server, with the module imported twice."""
-    instance = start("plain.py:http", server="debug")
-
-    answer = instance.request().json()
-
-    assert instance.process.pid != answer["pid"]
-    assert "(werkzeug)" in instance.runtime
 
 
 def test_a_module_that_fails_shows_what_it_printed(start):

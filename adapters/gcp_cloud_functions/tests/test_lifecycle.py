@@ -115,25 +115,28 @@ def test_two_sessions_are_both_flushed(start_flagged, server, target):
     assert Counts(yes=1) == server.counts("otherFlag")
 
 
-@pytest.mark.parametrize(
-    ("environ", "options", "why"),
-    [
-        pytest.param(
-            {"K_CONFIGURATION": ""}, {}, "1st generation", id="1st-generation"
-        ),
-        pytest.param({}, {"server": "debug"}, "reloader", id="reloader"),
-    ],
-)
-def test_without_a_signal_every_invocation_flushes(
-    start_flagged, server, environ, options, why
-):
-    """The status says why; a kill costs nothing then."""
-    instance = start_flagged("http", environ=environ, **options)
+def test_the_first_generation_flushes_every_invocation(start_flagged, server):
+    """It promises no SIGTERM: the status says so, and a kill costs nothing."""
+    instance = start_flagged("http", environ={"K_CONFIGURATION": ""})
 
     answer = instance.request().json()
     instance.kill()
 
     assert answer["flush_interval"] == 0
-    assert answer["termination"].startswith("not connected: ")
-    assert why in answer["termination"]
-    assert server.wait_for_counts("simpleFlag", 1, 0) == Counts(yes=1)
+    assert answer["termination"].startswith("not connected: the 1st generation")
+    assert server.counts("simpleFlag") == Counts(yes=1)
+
+
+def test_the_reloaders_child_flushes_every_invocation(start_flagged, server):
+    """``--debug`` imports the module twice, and kills the process that serves."""
+    instance = start_flagged("http", server="debug")
+
+    answer = instance.request().json()
+    end = instance.terminate()
+
+    assert answer["pid"] != instance.process.pid
+    assert "(werkzeug)" in instance.runtime
+    assert answer["flush_interval"] == 0
+    assert answer["termination"].startswith("not connected: the reloader")
+    assert not end.killed
+    assert server.counts("simpleFlag") == Counts(yes=1)

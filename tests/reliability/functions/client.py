@@ -7,10 +7,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags import FlagSession, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PLAIN = os.environ["LIFE_CLIENT"] == "plain"
 

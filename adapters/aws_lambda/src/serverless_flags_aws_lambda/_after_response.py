@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from http.client import HTTPConnection
 
-PATIENCE = 0.1
-"""Seconds after its event in which an invocation begins, if it is one of ours."""
+PATIENCE = 0.25
+"""Seconds after its event in which an invocation begins, if it is one of ours: a small
+instance is given the processor every 100 ms only."""
 LONGEST = 2.0
 """Seconds that are waited after a response: a request's life, by default."""
 MARGIN = 0.2
-"""Seconds before the function timeout at which the instance is let go: a small one is
-given the processor every 100 ms only."""
+"""Seconds before the function timeout at which the instance is let go."""
 RETRY = 0.1
 """Seconds between two attempts to reach the Extensions API."""
 

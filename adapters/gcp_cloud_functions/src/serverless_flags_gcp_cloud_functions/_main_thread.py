@@ -6,11 +6,14 @@ uvicorn too, while signal handlers can be installed on the main thread only.
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_LOG = logging.getLogger("serverless_flags")
 
 
 def run_on_main_thread(work: Callable[[], object]) -> bool:
@@ -40,6 +43,9 @@ def _run_at_heartbeat(worker: Any, work: Callable[[], object]) -> None:
     def notify_and_work() -> None:
         worker.notify = notify
         notify()
-        work()
+        try:
+            work()
+        except Exception:  # noqa: BLE001  reason: it would end the worker
+            _LOG.warning("a signal could not be connected", exc_info=True)
 
     worker.notify = notify_and_work

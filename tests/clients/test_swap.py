@@ -1,28 +1,44 @@
-"""The lean client in several threads: nothing waits for a parse, no count is lost."""
+"""A new state in other threads' time: nothing waits for a parse, no count is lost."""
 
 from __future__ import annotations
 
+import gc
+import json
 import threading
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from yggdrasil_engine.engine import UnleashEngine
+from UnleashClient.clients import unleash_client
+from yggdrasil_engine import engine as yggdrasil
 
-from serverless_flags.clients.lean import LeanClient
+from serverless_flags._config import load_settings
+from serverless_flags.clients import open_backend
 
 PATIENCE = 30.0
 """Seconds after which a test gives up."""
 
 
-@pytest.fixture(name="new_lean", scope="session")
-def _new_lean(state_of):
-    def make(*flags):
-        client = LeanClient(app_name="checkout")
-        client.take_state(state_of(*flags))
-        return client
+class Gate:
+    """A custom strategy that stands in an evaluation until it is opened."""
 
-    return make
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def apply(self, _parameters, _context):
+        self.reached.set()
+        return self.opened.wait(PATIENCE)
+
+
+@pytest.fixture(name="new", params=["unleash", "lean"], scope="module")
+def _new(request):
+    """Return what makes a client that asks Unleash's engine."""
+
+    def new(**given):
+        chosen = load_settings({"client": request.param, **given}, {})
+        return open_backend(chosen, "checkout").load()
+
+    return new
 
 
 def _beside(function, *arguments):
@@ -31,12 +47,19 @@ def _beside(function, *arguments):
     return thread
 
 
+def _gated(name):
+    strategy = {"name": "gate", "parameters": {}}
+    flag = {"name": name, "enabled": True, "strategies": [strategy]}
+    return json.dumps({"version": 2, "features": [flag]})
+
+
 class TestParse:
     def test_evaluations_go_on_while_a_state_is_parsed(
-        self, new_lean, state_of, monkeypatch
+        self, new, state_of, monkeypatch
     ) -> None:
         """With the flags before; the new ones are served once they are complete."""
-        client = new_lean("old")
+        client = new()
+        client.take_state(state_of("old"))
         begun, finish = threading.Event(), threading.Event()
         parse = client._library.take_state
 
@@ -58,33 +81,26 @@ class TestParse:
         assert counted == client.take_counts()["toggles"]["old"]
 
     def test_an_evaluation_under_way_ends_with_the_flags_it_began_with(
-        self, new_lean, state_of, monkeypatch
+        self, new, state_of, monkeypatch
     ) -> None:
         """It is counted, and does not pay for freeing them: the next state does."""
         freed = []
 
-        class Engine(UnleashEngine):
+        class Engine(yggdrasil.UnleashEngine):
             def __del__(self) -> None:
                 freed.append(threading.current_thread())
                 super().__del__()
 
-        client = LeanClient(app_name="checkout")
-        client._new_engine = Engine
-        client.take_state(state_of("old"))
-        begun, finish = threading.Event(), threading.Event()
-        check = client._library.check_enabled
-        answers = []
-
-        def slow(*arguments):
-            begun.set()
-            assert finish.wait(PATIENCE)
-            return check(*arguments)
-
-        monkeypatch.setattr(client._library, "check_enabled", slow)
+        monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
+        monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
+        gate, answers = Gate(), []
+        client = new(strategies={"gate": gate})
+        client.take_state(_gated("old"))
+        freed.clear()  # the engine from before the first state
         asking = _beside(lambda: answers.append(client.is_enabled("old")))
-        assert begun.wait(PATIENCE)
+        assert gate.reached.wait(PATIENCE)
         client.take_state(state_of("new"))
-        finish.set()
+        gate.opened.set()
         asking.join(PATIENCE)
         assert [True] == answers
         assert [] == freed
@@ -92,6 +108,33 @@ class TestParse:
 
         assert [threading.current_thread()] * 2 == freed
         assert 1 == client.take_counts()["toggles"]["old"]["yes"]
+
+    def test_old_flags_leave_no_garbage(self, new, state_of, monkeypatch) -> None:
+        """Their memory is free at once: no collection has to find it."""
+        living = []
+
+        class Engine(yggdrasil.UnleashEngine):
+            def __init__(self) -> None:
+                living.append(id(self))
+                super().__init__()
+
+            def __del__(self) -> None:
+                living.remove(id(self))
+                super().__del__()
+
+        monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
+        monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
+        gc.disable()
+        try:
+            client = new()
+            seen = []
+            for _ in range(3):
+                client.take_state(state_of("flag"))
+                seen.append(len(living))
+        finally:
+            gc.enable()
+
+        assert [2, 2, 2] == seen  # the one that evaluates, and the one that counts
 
 
 class TestConservation:
@@ -106,10 +149,11 @@ class TestConservation:
         drains=st.integers(0, 8),
     )
     def test_every_evaluation_is_counted_once(
-        self, new_lean, state_of, plan, states, drains
+        self, new, state_of, plan, states, drains
     ) -> None:
         """However states and flushes fall between them, in whichever threads."""
-        client = new_lean("on")
+        client = new()
+        client.take_state(state_of("on"))
         start = threading.Barrier(len(plan) + 2)
         buckets = []
 

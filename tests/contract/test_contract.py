@@ -1,0 +1,77 @@
+"""The contract is kept by a good adapter, and notices a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from serverless_flags import EmulatorError
+from serverless_flags.testing import AdapterContract, ContainerEmulator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FUNCTION = Path(__file__).parent / "cloud" / "function.py"
+
+
+class Container(ContainerEmulator):
+    def command(self) -> list[str]:
+        return [self.python, str(self.module_path)]
+
+    def variables(self) -> dict[str, str]:
+        return {"SMALL_CLOUD": "1"}
+
+
+class SmallCloudContract(AdapterContract):
+    platform = "small_cloud"
+    environ = {"SMALL_CLOUD": "1"}
+    target = f"{FUNCTION}:function"
+
+    def emulator(self, environ: Mapping[str, str]) -> ContainerEmulator:
+        return Container(self.target, environ=environ)
+
+
+@pytest.mark.usefixtures("cloud")
+class TestContract(SmallCloudContract):
+    """A good adapter keeps it all."""
+
+
+@pytest.mark.parametrize(
+    ("breach", "test", "message"),
+    [
+        ("deaf", "sigterm_loses_no_count", r"counts: expected .*5"),
+        ("greedy", "no_other_environment_is_recognised", "an empty environment"),
+        ("swallow", "an_exception_passes", "the status is of a failure"),
+    ],
+)
+def test_a_breach_is_noticed(cloud, monkeypatch, breach, test, message):
+    """It fails the test that is about it, in words."""
+    monkeypatch.setenv("SMALL_CLOUD_BREACH", breach)
+
+    with pytest.raises(AssertionError, match=message):
+        getattr(SmallCloudContract(), f"test_{test}")()
+
+
+def test_a_function_that_fails_shows_what_the_instance_printed(cloud):
+    """An invocation that should succeed tells why it did not."""
+    with (
+        SmallCloudContract().trial() as on,
+        pytest.raises(AssertionError, match="ContractError"),
+    ):
+        on.ask("raise")
+
+
+def test_a_container_that_does_not_listen(cloud):
+    """Its output is in the error."""
+
+    class Broken(Container):
+        def command(self) -> list[str]:
+            return [self.python, "-c", "raise LookupError('no such thing')"]
+
+    with (
+        pytest.raises(EmulatorError, match="no such thing"),
+        Broken(f"{FUNCTION}:function"),
+    ):
+        pass

@@ -1,0 +1,184 @@
+"""The judge is strict: each thing that must not be is noticed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from life import Call, Record
+from plan import LIMIT, Do, End, Plan, Step, draw
+from verdict import judge, judge_baseline
+
+from serverless_flags.testing import Exit
+from serverless_flags.testing.faults import Exchange, Fault
+
+PLAN = Plan("seed", "aws_lambda", "function", {}, False, None)
+
+
+def post(evaluations, **fields):
+    toggles = {"simpleFlag": {"yes": evaluations, "no": 0}}
+    body = json.dumps({"bucket": {"toggles": toggles}}).encode()
+    exchange = Exchange("POST", "/api/client/metrics", body, 5.0, Fault.NONE)
+    return dataclasses.replace(exchange, **fields)
+
+
+@pytest.fixture(name="record")
+def _record():
+    """Ten evaluations, one flip, a freeze, and every count with the server."""
+    ledger = [
+        {"kind": kind, "pid": 1, "at": 1.0 + number}
+        for number in range(10)
+        for kind in ("question", "evaluation")
+    ]
+    ledger.append({"kind": "last words", "pid": 1, "uncounted": 0, "unknown": 0})
+    get = Exchange("GET", "/api/client/features", b"", 1.0, Fault.NONE, True, 200)
+    return Record(
+        PLAN,
+        calls=[Call(1.0, 1.1, "0", False), Call(8.0, 8.1, "1", False)],
+        flips=[0.0, 6.0],
+        freezes=[(5.0, 7.0)],
+        exchanges=[get, post(10, taken=True, status=202)],
+        ledger=ledger,
+        counted=10,
+        exit=Exit(0, 0.1, killed=False),
+    )
+
+
+def test_a_good_life(record):
+    """Nothing is wrong with it, and what it proves is counted."""
+    verdict = judge(record)
+
+    assert [] == verdict.wrong
+    assert (10, 10, 0) == (verdict.made, verdict.counted, verdict.silent)
+    assert (2, 1, [0.0]) == (verdict.invocations, verdict.after_freeze, verdict.ages)
+
+
+def test_a_silent_loss(record):
+    """One count is missing and nobody said so."""
+    record.counted = 9
+
+    assert ["evaluations were lost in silence"] == judge(record).wrong
+    assert 1 == judge(record).silent
+
+
+def test_a_count_too_many(record):
+    """What was sent twice shows in the sum."""
+    record.counted = 11
+
+    assert "evaluations were counted twice" in judge(record).wrong
+
+
+@pytest.mark.parametrize("reported", [{"unknown": 3}, {"uncounted": 3}])
+def test_a_loss_that_was_told(record, reported):
+    """The session said how many, and whether an answer was missing or a no."""
+    record.ledger[-1].update(reported)
+    record.counted = 7
+    verdict = judge(record)
+
+    assert [] == verdict.wrong
+    expected = (reported.get("unknown", 0), reported.get("uncounted", 0))
+    assert expected == (verdict.unanswered, verdict.refused)
+
+
+def test_an_unknown_count_that_arrived(record):
+    """The server took it and could not say so."""
+    record.exchanges.append(post(4, taken=True, fault=Fault.GATEWAY))
+    record.ledger[-1]["unknown"] = 4
+    verdict = judge(record)
+
+    assert [] == verdict.wrong
+    assert 4 == verdict.doubted
+    record.ledger[-1]["unknown"] = 3
+    assert ["3 in doubt, not from 4 to 3"] == judge(record).wrong
+
+
+def test_no_last_word(record):
+    """An instance that had a signal must have closed its session."""
+    record.ledger.pop()
+
+    assert ["a process ended without a last word"] == judge(record).wrong
+
+
+def test_an_evaluation_cut_by_the_end(record):
+    """It may be counted though the function had no time to write it down."""
+    record.ledger.insert(0, {"kind": "question", "pid": 1, "at": 9.0})
+    record.counted = 11
+
+    assert [] == judge(record).wrong
+
+
+@pytest.mark.parametrize(("lost", "wrong"), [(2, 0), (3, 1)])
+def test_a_kill(record, lost, wrong):
+    """Undisturbed, it costs what came in the last flush interval."""
+    record.plan = dataclasses.replace(PLAN, end=End.KILL)
+    record.ledger = record.ledger[:-1]
+    record.calls.append(Call(10.0, 10.1, "1", False))
+    record.ledger += [{"kind": "evaluation", "pid": 1, "at": 10.0}] * 1
+    record.counted = 11 - lost
+    verdict = judge(record)
+
+    assert wrong == len(verdict.wrong)
+    assert lost == verdict.killed
+    busy = [Step(Do.FREEZE_BUSY, 1, 1.0)]
+    record.plan = dataclasses.replace(record.plan, steps=busy)
+    assert [] == judge(record).wrong
+
+
+def test_old_flags(record):
+    """Superseded longer than the limit before an invocation began."""
+    record.calls[1] = Call(6.0 + LIMIT + 0.1, 7.0, "0", False)
+
+    assert ["flags were older than the limit"] == judge(record).wrong
+    record.calls[1] = Call(6.0 + LIMIT - 0.1, 7.0, "0", False)
+    assert [] == judge(record).wrong
+
+
+def test_defaults(record):
+    """A server that is well gives nobody a reason to serve them."""
+    record.calls[1] = Call(8.0, 8.1, "disabled", False)
+
+    assert ["defaults were served though the server was well"] == judge(record).wrong
+
+
+@pytest.mark.parametrize(
+    ("faults", "answered", "excused"),
+    [
+        pytest.param([(7.0, Fault.ERROR)], 8.1, True, id="failing"),
+        pytest.param([(2.0, Fault.ERROR), (3.0, Fault.NONE)], 8.1, True, id="failed"),
+        pytest.param([(0.0, Fault.ERROR), (0.5, Fault.NONE)], 8.1, False, id="before"),
+        pytest.param([], 9.0, True, id="slow"),
+    ],
+)
+def test_what_excuses_old_flags(record, faults, answered, excused):
+    """A server that fails, or failed and was not asked since, or is not in time."""
+    record.faults = faults
+    record.calls[1] = Call(8.0, answered, "0", False)
+
+    assert excused is not judge(record).stale
+
+
+def test_the_end_and_the_answers(record):
+    """A grace that ran out and an invocation that failed are wrong."""
+    record.exit = Exit(-9, 5.0, killed=True)
+    record.failure = "500"
+
+    assert ["the grace ran out", "an invocation failed"] == judge(record).wrong
+
+
+def test_the_baseline_is_not_asked_for_reports(record):
+    """What no answer came to is known from the server; all else is silent."""
+    record.ledger.pop()
+    record.exchanges.append(post(3))
+    record.counted = 5
+    verdict = judge_baseline(record)
+
+    assert (3, 2) == (verdict.unanswered, verdict.silent)
+    record.plan = dataclasses.replace(PLAN, end=End.KILL)
+    assert 5 == judge_baseline(record).killed
+
+
+def test_a_life_is_drawn_again_from_its_seed():
+    """The same numbers, the same life; other numbers, another one."""
+    assert draw("aws_lambda", 1, 2) == draw("aws_lambda", 1, 2)
+    assert draw("aws_lambda", 1, 2).steps != draw("aws_lambda", 1, 3).steps
