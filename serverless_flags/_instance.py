@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from serverless_flags import _freshness
 from serverless_flags._client import StateClient
+from serverless_flags._closed import ClosedClient
 from serverless_flags._config import UNLEASH
+from serverless_flags._connection import Connection
 from serverless_flags._duties import Duties
 from serverless_flags._errand import Errand, Waitable
 from serverless_flags._flush import Flusher
@@ -49,8 +51,7 @@ class Instance:
         self.flusher: Flusher | None = None
         self.duties: Duties | None = None
         """What invocations do; None before the start and after the end."""
-        self.signal = False
-        """Whether the end of the process will be heard."""
+        self.connection = Connection()
         self.uncounted = 0
         """Evaluations without a client, or after the end."""
         self.invoked = False
@@ -58,9 +59,6 @@ class Instance:
         self._phase = State.NEW
         self._lock = threading.Lock()
         self._started = Waitable()
-        self._connected: set[str] = set()
-        self._why_deaf = "the platform gives no signal here"
-        self._connecting = threading.Lock()
         self._backend: Backend | None = None
 
     @property
@@ -78,19 +76,7 @@ class Instance:
 
     def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
         """Connect the signals of the platform, once per process and moment."""
-        if at in self._connected:
-            return
-        from serverless_flags import signals  # sockets: not at import
-
-        with self._connecting:
-            if at in self._connected:
-                return
-            platform = plugins.platform
-            signals.connect_exit(session, grace=platform.shutdown_grace)
-            heard, why = plugins.connect_instance(session, at)
-            self.signal = self.signal or heard or platform.ends_in_order
-            self._why_deaf = why or self._why_deaf
-            self._connected.add(at)
+        self.connection.connect(session, plugins, at)
         if self.flusher is not None:
             self.flusher.interval = self.flush_interval
 
@@ -100,20 +86,11 @@ class Instance:
         self.invoked = True
 
     @property
-    def termination(self) -> str:
-        """``connected``, or why the end will not be heard."""
-        if self.signal:
-            return "connected"
-        if not self._connected:
-            return "not connected yet: nothing was wrapped or invoked"
-        return f"not connected: {self._why_deaf}"
-
-    @property
     def flush_interval(self) -> float:
         """Seconds between flushes; 0 means at the end of every invocation."""
         if self.settings.flush_interval is not None:
             return self.settings.flush_interval
-        return FLUSH_INTERVAL if self.signal else 0.0
+        return FLUSH_INTERVAL if self.connection.hears_end else 0.0
 
     def start(
         self, session: FlagSession, plugins: Plugins, timeout: float | None = None
@@ -123,7 +100,7 @@ class Instance:
             self._started.wait(STUCK)
             return
         try:
-            if not self._connected:
+            if not self.connection.moments:
                 self.connect(session, plugins, "wrap")
             self._start(session, plugins, timeout)
         except Exception:  # noqa: BLE001  reason: a session's fault must not be the function's
@@ -291,11 +268,17 @@ class Instance:
         self._phase = State.CLOSED
         self.duties = None
         if self.client is not None:
-            self.client = _Uncounting(self, self.client)
+            self.client = ClosedClient(self.client, self._note_lost)
         if self._backend is not None and self._backend.upstream is not None:
             self._backend.upstream.close()
         self._report_losses()
         return flushed
+
+    def _note_lost(self) -> None:
+        self.uncounted += 1
+        self.reporter.warn(
+            "closed", "the session is closed: flags are answered but no longer counted"
+        )
 
     def _report_losses(self) -> None:
         """Say what the server will never have, or may not: the last log line."""
@@ -312,27 +295,6 @@ class Instance:
                 uncounted,
                 counts.unknown,
             )
-
-
-class _Uncounting:
-    """The client after the end: it answers, and nobody will fetch what it counts."""
-
-    def __init__(self, instance: Instance, client: FlagClient) -> None:
-        self._instance, self._client = instance, client
-
-    def is_enabled(self, *args: Any) -> bool:
-        self._note()
-        return self._client.is_enabled(*args)
-
-    def get_variant(self, *args: Any) -> dict[str, Any]:
-        self._note()
-        return self._client.get_variant(*args)
-
-    def _note(self) -> None:
-        self._instance.uncounted += 1
-        self._instance.reporter.warn(
-            "closed", "the session is closed: flags are answered but no longer counted"
-        )
 
 
 def _freshness_of(settings: Settings) -> Freshness:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import warnings
 import weakref
@@ -15,6 +14,7 @@ from serverless_flags import _wrap
 from serverless_flags._config import load_settings
 from serverless_flags._election import discover
 from serverless_flags._instance import Instance
+from serverless_flags._process import on_running_loop, renew_after_fork
 from serverless_flags._scope import Scope
 from serverless_flags._state import State
 from serverless_flags._status import Status, status_of
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_sessions: weakref.WeakSet[FlagSession] = weakref.WeakSet()
-"""Every session of this process, to be made new in a forked child."""
 
 
 class FlagSession:
@@ -117,8 +114,7 @@ class FlagSession:
         self._pid = os.getpid()
         self._serves = False
         self._instance = Instance(self._settings)
-        _sessions.add(self)
-        _hook_fork()
+        renew_after_fork(self)
 
     # -- questions -----------------------------------------------------------------
     def is_enabled(
@@ -172,7 +168,7 @@ class FlagSession:
             return "the session was closed before it was started"
         if self.plugins.platform.will_fork and not (self._serves or instance.invoked):
             return "this process is going to fork; ask inside an invocation"
-        if _on_running_loop():
+        if on_running_loop():
             return "a start would block the running event loop; wrap the function"
         return None
 
@@ -328,29 +324,3 @@ class FlagSession:
         instance = getattr(self, "_instance", None)
         if instance is not None and instance.state in {State.READY, State.DEGRADED}:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2)
-
-
-def _on_running_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-_hooked = False
-
-
-def _hook_fork() -> None:
-    global _hooked  # noqa: PLW0603  reason: a fork hook cannot be undone
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked = True
-        os.register_at_fork(after_in_child=_after_fork)
-
-
-def _after_fork() -> None:
-    for session in list(_sessions):
-        session.renew()

@@ -48,7 +48,7 @@ def status_of(instance: Instance, platform: str) -> Status:
         source=source,
         age=None if refresher is None else refresher.freshness.age(instance.clock()),
         flags=None if refresher is None else refresher.flags,
-        termination=instance.termination,
+        termination=instance.connection.termination,
         flush_interval=instance.flush_interval,
         uncounted=instance.uncounted + (counts.uncounted if counts else 0),
         unknown_counts=counts.unknown if counts else 0,

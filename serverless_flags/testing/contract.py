@@ -123,7 +123,7 @@ class AdapterContract:
     # -- one start, every count ----------------------------------------------------
     def test_fifty_first_invocations_start_once(self) -> None:
         """Every process asks for the flags once, and nobody gets a default."""
-        with self.trial() as on:
+        with self.trial({**UNHURRIED, "SERVERLESS_FLAGS_MAX_AGE": "3600"}) as on:
             answers = on.ask_at_once(50)
             on.end()
 

@@ -55,6 +55,8 @@ class Exchange:
     began: float
     """By ``time.monotonic``."""
     fault: Fault
+    sender: str = ""
+    """The process that sent it, by its ``unleash-connection-id``."""
     taken: bool = False
     """Whether the server acted on it."""
     status: int | None = None
@@ -144,6 +146,7 @@ class FaultyFlagServer(FlagServer):
             body,
             time.monotonic(),
             self._fault,
+            environ.get("HTTP_UNLEASH_CONNECTION_ID", ""),
         )
         self.exchanges.append(exchange)
         time.sleep(self.round_trip / 2)

@@ -12,6 +12,7 @@ import pytest
 
 from serverless_flags._config import load_settings
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
+from serverless_flags.clients.lean import LeanClient
 from serverless_flags.clients.unleash import UnleashFlagClient
 
 if TYPE_CHECKING:
@@ -132,6 +133,23 @@ def _new_client() -> Callable[..., UnleashFlagClient]:
         return UnleashFlagClient(settings, Identity(settings, APP_NAME))
 
     return make
+
+
+@pytest.fixture(name="new_lean")
+def _new_lean(state: str) -> Callable[..., LeanClient]:
+    """Return what makes a lean client with the state of every kind of flag."""
+
+    def make(**options: Any) -> LeanClient:
+        client = LeanClient(app_name=APP_NAME, **options)
+        client.take_state(state)
+        return client
+
+    return make
+
+
+@pytest.fixture(name="lean")
+def _lean(new_lean: Callable[..., LeanClient]) -> LeanClient:
+    return new_lean()
 
 
 class Asked(NamedTuple):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import logging
-from datetime import datetime, timezone
 
 import pytest
 import yggdrasil_engine
@@ -19,23 +17,6 @@ from serverless_flags.clients.lean import LeanClient
 from serverless_flags.clients.memory import DISABLED
 
 USER = {"userId": "7"}
-
-
-@pytest.fixture(name="new_lean")
-def _new_lean(state):
-    """Return what makes a client with the state of every kind of flag."""
-
-    def make(**options):
-        client = LeanClient(app_name="checkout", **options)
-        client.take_state(state)
-        return client
-
-    return make
-
-
-@pytest.fixture(name="lean")
-def _lean(new_lean):
-    return new_lean()
 
 
 class Broken:
@@ -224,67 +205,6 @@ class TestAnswers:
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
         assert caplog.records[0].exc_info
         assert logger.name == caplog.records[0].name
-
-
-class Plan(str, enum.Enum):
-    PRO = "pro"
-
-
-class TestContext:
-    @pytest.mark.parametrize(
-        ("context", "flag"),
-        [
-            ({"plan": "pro"}, "in"),
-            ({"properties": {"plan": "pro"}}, "in"),
-            ({"size": 10}, "number"),
-            ({"properties": {"size": 10.5}}, "number"),
-            ({"userId": 7}, "users"),
-            ({"userId": 7, "environment": "default"}, "segment"),
-        ],
-    )
-    def test_values_are_texts_and_properties(self, lean, context, flag) -> None:
-        """Whatever is no field of Unleash's is a property."""
-        assert lean.is_enabled(flag, context)
-
-    @pytest.mark.parametrize(
-        "context",
-        [
-            {"plan": Plan.PRO},
-            {"appName": "other", "environment": "production"},
-            {"currentTime": datetime(2020, 1, 1, tzinfo=timezone.utc), "userId": None},
-            {"when": datetime(2020, 1, 1, tzinfo=timezone.utc), "properties": {"n": 1}},
-            {3: 4, None: True, "properties": {5: 6.0}},
-            {"properties": {"plan": "free", "userId": "8"}, "plan": "pro"},
-            {},
-            None,
-        ],
-    )
-    def test_it_is_what_unleashclient_makes_of_it(
-        self, lean, new_client, context
-    ) -> None:
-        """Value by value and in order, but for the moment."""
-        seen = []
-        given = None if context is None else dict(context)
-
-        def fallback(_name, context):
-            seen.append(context)
-            return True
-
-        for client in (new_client(), lean):
-            assert client.is_enabled("no such flag", context, fallback)
-        theirs, mine = seen
-        if "currentTime" not in (context or {}):
-            moments = [theirs.pop("currentTime"), mine.pop("currentTime")]
-            assert sorted(moments, key=datetime.fromisoformat) == moments
-        assert theirs == mine
-        assert list(theirs["properties"]) == list(mine["properties"])
-        assert given == context
-
-    def test_a_broken_context_is_the_callers_fault(self, lean, new_client) -> None:
-        """It is raised, as UnleashClient raises it."""
-        for client in (lean, new_client()):
-            with pytest.raises((AttributeError, TypeError)):
-                client.is_enabled("on", {"properties": None})
 
 
 class TestImpressions:

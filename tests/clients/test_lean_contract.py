@@ -83,6 +83,32 @@ class TestLibrary:
         with pytest.raises(TypeError):
             library.check_enabled(engine.state, b"flag", b"{}", b"{}")
 
+    def test_an_evaluation_keeps_the_interpreters_lock(self, engine) -> None:
+        """And a parse lets go of it: ``ctypes`` says which with a bit of its type."""
+        library = Library(engine)
+        keeps = {
+            name: bool(type(function)._flags_ & ctypes._FUNCFLAG_PYTHONAPI)
+            for name, function in vars(library).items()
+            if isinstance(function, ctypes._CFuncPtr)
+        }
+
+        assert {"take_state"} == {name for name, kept in keeps.items() if not kept}
+        assert 7 == len(keeps)
+
+    def test_each_answer_is_freed(self, engine, monkeypatch) -> None:
+        """Once, whether it is read or not."""
+        library, freed = Library(engine), []
+        free = library._free
+        monkeypatch.setattr(library, "_free", lambda it: (freed.append(it), free(it)))
+        on = True
+        library.read(library.check_enabled(engine.state, b"flag", b"{}", b"{}"))
+        library.count_toggle(engine.state, b"flag", on)
+        library.count_variant(engine.state, b"flag", b"red")
+        with pytest.raises(ValueError, match="Failed to parse JSON"):
+            library.read(library.check_enabled(engine.state, b"flag", b"{", b"{}"))
+
+        assert 4 == len(freed)
+
 
 class TestAnswers:
     def test_those_known_by_heart_come_like_this(self, answer) -> None:

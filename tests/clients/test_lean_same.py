@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from UnleashClient.cache import BaseCache
 from UnleashClient.clients import UnleashClient
+from UnleashClient.constants import FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
-from serverless_flags.clients._unleash_api import check_state
 from serverless_flags.clients.lean import LeanClient
 
 PARENTS = ["p0", "p1"]
@@ -224,28 +223,19 @@ contexts = st.fixed_dictionaries(
 )
 
 
-class Bootstrapped(BaseCache):
-    """A cache that has the state from the start."""
+class Bootstrapped:
+    """A cache that has the state from the start, as far as UnleashClient asks it."""
 
     bootstrapped = True
 
     def __init__(self, state: str) -> None:
-        self._values: dict[str, Any] = {"/client/features": state}
-
-    def set(self, key, value):
-        self._values[key] = value
+        self._state = state
 
     def mset(self, data):
-        self._values.update(data)
+        """Forget it."""
 
-    def get(self, key, default=None):
-        return self._values.get(key, default)
-
-    def exists(self, key):
-        return key in self._values
-
-    def destroy(self):
-        self._values.clear()
+    def get(self, key):
+        return self._state if key == FEATURES_URL else None
 
 
 @pytest.fixture(name="clients", scope="module")
@@ -313,47 +303,3 @@ class TestSame:
 
             assert _answers(unleash, contexts) == _answers(lean, contexts)
         assert unleash.take_counts()["toggles"] == lean.take_counts()["toggles"]
-
-
-class TestCheck:
-    @given(
-        body=st.recursive(
-            st.none() | st.booleans() | st.integers() | st.sampled_from(VALUES),
-            lambda inner: (
-                st.lists(inner, max_size=3)
-                | st.dictionaries(
-                    st.sampled_from(
-                        ["features", "events", "strategies", "name", "enabled", "type"]
-                    ),
-                    inner,
-                    max_size=5,
-                )
-            ),
-            max_leaves=20,
-        )
-        | states
-    )
-    def test_what_is_checked_in_outline_is_checked(self, body) -> None:
-        """Leaving out most of a body while it is parsed changes no verdict."""
-        fetched = check_state(json.dumps(body).encode())
-
-        assert _is_state(body) is (fetched.error is None)
-        features = body.get("features") if isinstance(body, dict) else None
-        whole = len(features) if isinstance(features, list) else None
-        assert fetched.flags in {None, whole}
-
-
-def _is_state(body: Any) -> bool:
-    """Say of a whole body what `check_state` says of its outline."""
-    if not isinstance(body, dict):
-        return False
-    features, events = body.get("features"), body.get("events")
-    if isinstance(features, list) and all(
-        isinstance(feature, dict)
-        and isinstance(feature.get("name"), str)
-        and isinstance(feature.get("enabled"), bool)
-        and isinstance(feature.get("strategies"), list)
-        for feature in features
-    ):
-        return True
-    return isinstance(events, list) and all(isinstance(event, dict) for event in events)

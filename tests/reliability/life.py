@@ -78,6 +78,7 @@ class Life:
             "LIFE_CACHE": str(directory),
             "LIFE_CLIENT": client,
             "LIFE_LEDGER": str(self._ledger),
+            "SERVERLESS_FLAGS_CLIENT": plan.client,
             "UNLEASH_APP_NAME": plan.seed,
         }
 
@@ -178,8 +179,10 @@ class Life:
         caller.start()
         while caller.is_alive() and self._lingered() == before:
             time.sleep(0.002)
-        yield
-        caller.join()
+        try:
+            yield
+        finally:
+            caller.join()
 
     def _lingered(self) -> int:
         text = self._ledger.read_text() if self._ledger.exists() else ""
@@ -199,15 +202,17 @@ class Life:
         if step.flips:
             self._flip()
         time.sleep(step.seconds)
-        if not self._plan.throttled or self._callers:
+        if self._callers or not self._plan.frozen_when_idle:
             instance.thaw()
         self.record.freezes.append((began, time.monotonic()))
 
     def _fail(self, step: Step) -> None:
+        began = time.monotonic()
         self._server.delay = step.seconds
         self._server.fault = step.fault
         self._server.release()
-        self.record.faults.append((time.monotonic(), step.fault))
+        well = step.fault is Fault.NONE
+        self.record.faults.append((time.monotonic() if well else began, step.fault))
 
 
 def _interrupt(instance: Emulator) -> Exit:

@@ -94,18 +94,25 @@ class Plan:
     platform: str
     function: str
     options: dict[str, str]
+    client: str
+    """The session's flag client."""
     throttled: bool
-    """Whether it is frozen while no invocation runs; Lambda's emulator always does."""
+    """Whether the life freezes it while no invocation runs."""
     birth: Step | None
     """The fault that the server has when the instance starts."""
     steps: list[Step] = field(default_factory=list)
     end: End = End.SIGTERM
 
+    @property
+    def frozen_when_idle(self) -> bool:
+        """Whether anybody does: Lambda's emulator freezes by itself."""
+        return self.throttled or self.platform == "aws_lambda"
+
     def __str__(self) -> str:
         birth = [] if self.birth is None else [self.birth]
         steps = ", ".join(map(str, [*birth, *self.steps]))
         how = " throttled" if self.throttled else ""
-        name = f"{self.platform} {self.function} {self.options}{how}"
+        name = f"{self.platform} {self.function} {self.options} {self.client}{how}"
         return f"{name}: {steps}, {self.end.value}"
 
 
@@ -114,11 +121,12 @@ def draw(platform: str, seed: int, number: int) -> Plan:
     text = f"{platform}-{seed}-{number}"
     dice = random.Random(text)
     function, options = dice.choice(VARIANTS[platform])
+    client = dice.choice(["unleash", "lean"])
     throttled = platform == "gcp_cloud_functions" and dice.random() < 0.5
     birth = _fault(dice) if dice.random() < 0.15 else None
     steps = [_step(dice) for _ in range(dice.randint(4, 10))]
     end = dice.choices([End.SIGTERM, End.SIGTERM_BUSY, End.KILL], [6, 2, 2])[0]
-    return Plan(text, platform, function, options, throttled, birth, steps, end)
+    return Plan(text, platform, function, options, client, throttled, birth, steps, end)
 
 
 def _step(dice: random.Random) -> Step:

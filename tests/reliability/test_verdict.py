@@ -13,7 +13,7 @@ from verdict import judge, judge_baseline
 from serverless_flags.testing import Exit
 from serverless_flags.testing.faults import Exchange, Fault
 
-PLAN = Plan("seed", "aws_lambda", "function", {}, False, None)
+PLAN = Plan("seed", "aws_lambda", "function", {}, "unleash", False, None)
 
 
 def post(evaluations, **fields):
@@ -32,7 +32,7 @@ def _record():
         for kind in ("question", "evaluation")
     ]
     ledger.append({"kind": "last words", "pid": 1, "uncounted": 0, "unknown": 0})
-    get = Exchange("GET", "/api/client/features", b"", 1.0, Fault.NONE, True, 200)
+    get = Exchange("GET", "/api/client/features", b"", 1.0, Fault.NONE, status=200)
     return Record(
         PLAN,
         calls=[Call(1.0, 1.1, "0", False), Call(8.0, 8.1, "1", False)],

@@ -179,6 +179,7 @@ def _excused(record: Record, call: Call) -> bool:
         exchange.began
         for exchange in record.exchanges
         if exchange.method == "GET"
+        and exchange.sender == record.exchanges[0].sender  # not a forked child
         and exchange.began < call.asked
         and exchange.fault is Fault.NONE
         and exchange.status is not None

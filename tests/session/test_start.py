@@ -372,12 +372,12 @@ def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
 
 def test_the_fork_hook_renews_every_session(make):
     """What the child runs after a fork: every session is new, nothing is inherited."""
-    from serverless_flags import _session
+    from serverless_flags import _process
 
     flags = make()
     flags.start()
 
-    _session._after_fork()
+    _process.renew_all()
 
     assert State.NEW is flags.status.state
 

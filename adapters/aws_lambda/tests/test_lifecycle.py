@@ -114,6 +114,29 @@ def test_invocation_after_the_end(write_function):
         assert first.json() != second.json()
 
 
+def test_an_ending_instance_is_not_frozen(write_function, is_frozen):
+    """What it answers after SIGTERM must not stop it on its way out."""
+    target = write_function(
+        """
+        import signal
+
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+        def handler(event, context):
+            return "answered"
+        """
+    )
+    with LambdaEmulator(target) as instance:
+        lifecycle = instance.lifecycle
+        idle = lifecycle.wait(lambda: is_frozen(instance), WAIT)
+        instance._send_sigterm()
+        answer = instance.invoke()
+        lifecycle.wait(lambda: lifecycle.idle, WAIT)
+
+        assert (True, "answered") == (idle, answer.json())
+        assert not is_frozen(instance)
+
+
 # -- the function timeout ------------------------------------------------------------
 
 

@@ -216,6 +216,12 @@ def test_an_instance_that_was_not_started_has_no_runtime():
         _ = instance.runtime
 
 
+def test_an_option_that_is_no_truth_is_refused():
+    """A misspelt one must not be taken for its default."""
+    with pytest.raises(EmulatorError, match="'yes', neither true nor false"):
+        FunctionsHost(f"{APPS}/plain.py:hello", placeholder="yes")
+
+
 def test_a_missing_library_names_the_cure(monkeypatch):
     """An interpreter without azure-functions says what to install."""
 

@@ -76,7 +76,7 @@ def test_every_count_arrives_at_the_end(start, flag_server):
     assert (end.code, end.killed) == (-15, False)
 
 
-@pytest.mark.parametrize("placeholder", ["no", "yes"])
+@pytest.mark.parametrize("placeholder", ["false", "true"])
 def test_settings_are_read_when_the_app_is_imported(start, flag_server, placeholder):
     """A placeholder has no setting, no name and no flag server until then."""
     environ = {**flag_server.environ, "WEBSITE_SITE_NAME": "shop"}

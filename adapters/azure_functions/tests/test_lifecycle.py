@@ -54,7 +54,7 @@ def test_a_slow_flag_server_blocks_nobody_else(start, what):
 def test_off_the_main_thread_each_invocation_flushes(start, flag_server, path):
     """As under Python 3.15's worker; a kill costs nothing, and the status says why."""
     environ = flag_server.environ
-    instance = start(f"flagged.py:{path}", environ, main_thread="no")
+    instance = start(f"flagged.py:{path}", environ, main_thread="false")
 
     answer = instance.request().body
     status = instance.request("/api/status").json()

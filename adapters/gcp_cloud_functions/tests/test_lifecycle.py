@@ -13,7 +13,7 @@ import pytest
 from serverless_flags import EmulatorError
 from serverless_flags.testing import Counts
 
-ONE_SECOND_TIMEOUT = {"CLOUD_RUN_TIMEOUT_SECONDS": "1"}
+TIMEOUT = {"CLOUD_RUN_TIMEOUT_SECONDS": "2"}
 
 
 def _fetches(server):
@@ -73,7 +73,7 @@ def _ask_at_once(instance, number):
 )
 def test_a_worker_that_is_aborted_flushes(start_flagged, server, target, options):
     """A request past the timeout ends its worker: SystemExit inside the function."""
-    instance = start_flagged(target, environ=ONE_SECOND_TIMEOUT, **options)
+    instance = start_flagged(target, environ=TIMEOUT, **options)
 
     first = instance.request().json()["pid"]
     with contextlib.suppress(EmulatorError):  # gunicorn's own worker answers 500
@@ -91,7 +91,7 @@ def test_a_worker_that_is_aborted_flushes(start_flagged, server, target, options
 
 def test_a_request_that_times_out_costs_nothing_else(start_flagged, server):
     """RequestTimeoutException is the function's own; its worker and session live on."""
-    environ = {**ONE_SECOND_TIMEOUT, "THREADED_TIMEOUT_ENABLED": "true"}
+    environ = {**TIMEOUT, "THREADED_TIMEOUT_ENABLED": "true"}
     instance = start_flagged("http", environ=environ)
 
     before = instance.request().json()["pid"]

@@ -28,6 +28,7 @@ def function(environ, start_response):
 
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 128  # with 5, as is the default, callers wait for seconds
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ class FunctionsHost(Emulator):
     ``request("/")`` calls the target; other paths go by the routes of the app.
 
     Args:
-        placeholder: ``yes`` starts the worker before there is an app to run, as
+        placeholder: ``true`` starts the worker before there is an app to run, as
             Consumption plans do: its environment comes later, in a message.
-        main_thread: ``no`` imports the app, and runs its loop, on another thread, as
+        main_thread: ``false`` imports the app, and runs its loop, on another thread, as
             the worker of Python 3.15 does.
     """
 
@@ -65,12 +65,12 @@ class FunctionsHost(Emulator):
         *,
         environ: Mapping[str, str] | None = None,
         python: str = sys.executable,
-        placeholder: str = "no",
-        main_thread: str = "yes",
+        placeholder: str = "false",
+        main_thread: str = "true",
     ) -> None:
         super().__init__(target, environ=environ, python=python)
-        self.is_placeholder = placeholder == "yes"
-        self.on_main_thread = main_thread == "yes"
+        self.is_placeholder = _is_true(placeholder)
+        self.on_main_thread = _is_true(main_thread)
 
     @property
     def runtime(self) -> str:
@@ -205,3 +205,10 @@ class FunctionsHost(Emulator):
             message = f"{self.function} has no HTTP trigger: call it with invoke()"
             raise EmulatorError(message)
         return str(described["path"]).partition("/{")[0] or "/"
+
+
+def _is_true(option: str) -> bool:
+    if option not in {"true", "false"}:
+        message = f"an option is {option!r}, neither true nor false"
+        raise EmulatorError(message)
+    return option == "true"

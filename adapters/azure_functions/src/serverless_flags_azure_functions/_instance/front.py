@@ -77,6 +77,7 @@ class Front(ThreadingHTTPServer):
     """The HTTP server in front of a worker; one thread for each request."""
 
     daemon_threads = True
+    request_queue_size = 128  # with 5, as is the default, callers wait for seconds
 
     def __init__(
         self,
