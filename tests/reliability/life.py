@@ -197,12 +197,14 @@ class Life:
         self.record.flips.append(time.monotonic())
 
     def _freeze(self, instance: Emulator, step: Step) -> None:
+        awake = self._callers or not self._plan.frozen_when_idle
         began = time.monotonic()
-        instance.freeze()
+        if awake:
+            instance.freeze()
         if step.flips:
             self._flip()
         time.sleep(step.seconds)
-        if self._callers or not self._plan.frozen_when_idle:
+        if awake:
             instance.thaw()
         self.record.freezes.append((began, time.monotonic()))
 
