@@ -130,3 +130,10 @@ def expect(what: str, expected: object, actual: object) -> None:
     if expected != actual:
         message = f"{what}: expected {expected!r}, not {actual!r}"
         raise AssertionError(message)
+
+
+def require(what: str, fulfilled: bool) -> None:  # noqa: FBT001  reason: as an assert reads
+    """Assert with words of our own, for the same reason."""
+    if not fulfilled:
+        message = f"not so: {what}"
+        raise AssertionError(message)

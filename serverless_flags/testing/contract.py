@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from serverless_flags.hookspecs import PROJECT
 from serverless_flags.testing._adapters import emulate
-from serverless_flags.testing._trial import PATIENCE, UNHURRIED, Trial, expect, trial
+from serverless_flags.testing._trial import (
+    PATIENCE,
+    UNHURRIED,
+    Trial,
+    expect,
+    require,
+    trial,
+)
 from serverless_flags.testing.faults import Fault
 from serverless_flags.testing.flag_counts import Counts
-from serverless_flags.testing.flagged import FORKED, GATE
+from serverless_flags.testing.flagged import FLAG, FORKED, GATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +145,7 @@ class AdapterContract:
                 on.ask()
             ended = on.end()
 
-            expect("killed", False, ended.killed)  # noqa: FBT003  reason: it reads well
+            require("the end comes in its grace", not ended.killed)
             expect("counts", Counts(yes=5), on.counts)
 
     def test_sigterm_while_logging_is_locked(self, tmp_path: Path) -> None:
@@ -152,11 +159,11 @@ class AdapterContract:
                 with gate.open("wb"):  # opens when the function holds the locks
                     on.signal()
                     # a server that drains flushes only after the answer
-                    on.server.wait_for_counts("simpleFlag", 2, timeout=1.0)
+                    on.server.wait_for_counts(FLAG, 2, timeout=1.0)
                 ended = on.wait_for_end()
                 held.exception()  # an answer, or a connection that broke
 
-            expect("the end in time", True, ended)  # noqa: FBT003  reason: it reads well
+            require("the end comes in its grace", ended)
             expect("counts", Counts(yes=2), on.counts)
 
     def test_a_forked_child_starts_without_counts(self) -> None:
@@ -178,7 +185,7 @@ class AdapterContract:
 
             expect("the status is of a failure", 5, failed.status // 100)
             told = failed.body + on.instance.output
-            expect("the exception is told", True, "ContractError" in told)  # noqa: FBT003  reason: it reads well
+            require("the exception is told", "ContractError" in told)
             expect("counts", Counts(yes=2), on.counts)
 
     # -- freeze and thaw -----------------------------------------------------------
@@ -187,7 +194,7 @@ class AdapterContract:
         with self.trial({**UNHURRIED, **SHORT_LIVED}) as on:
             before = on.ask()["enabled"]
             with on.frozen(LIMIT):
-                on.server.set("simpleFlag", False)  # noqa: FBT003  reason: the server's word
+                on.server.set(FLAG, enabled=False)
             after = on.ask()["enabled"]
             on.end()
 
@@ -203,20 +210,20 @@ class AdapterContract:
             on.ask()
             on.server.fault = Fault.UNANSWERED
             with on.frozen(0.15):
-                """Let the flags grow stale."""
+                pass  # the flags grow stale
             with ThreadPoolExecutor(1) as caller:
                 refreshing = caller.submit(on.ask, "wait")
                 with gate.open("wb"):
                     held = on.server.wait_for_held(1, PATIENCE)
                 refreshing.result()
             with on.frozen(LIMIT):
-                on.server.set("simpleFlag", False)  # noqa: FBT003  reason: the server's word
+                on.server.set(FLAG, enabled=False)
                 on.server.fault = Fault.NONE
                 on.server.release()  # the answer waits for the thaw
             after = [on.ask()["enabled"] for _ in range(5)]
             on.end()
 
-            expect("a refresh was under way", True, held)  # noqa: FBT003  reason: it reads well
+            require("a refresh is under way at the freeze", held)
             expect("after the thaw", [False] * 5, after)
             expect("counts", Counts(yes=2, no=5), on.counts)
 
@@ -239,8 +246,8 @@ class AdapterContract:
             ended = on.end()
 
             expect("the default", {False}, answers)
-            expect("ten short invocations", True, on.waited < PATIENCE / 2)  # noqa: FBT003  reason: it reads well
-            expect("killed", False, ended.killed)  # noqa: FBT003  reason: it reads well
+            require("ten invocations are short", on.waited < PATIENCE / 2)
+            require("the end comes in its grace", not ended.killed)
 
     def test_a_server_200_ms_away_over_tls(self, tmp_path: Path) -> None:
         """A function of 5 ms, with the default timeouts, still refreshes and counts."""
@@ -252,7 +259,7 @@ class AdapterContract:
         tls = _certify(tmp_path / "ca.pem")
         with self.trial(settings, round_trip=0.2, tls=tls) as on:
             on.ask_until(lambda answer: answer["enabled"], "work")
-            on.server.set("simpleFlag", False)  # noqa: FBT003  reason: the server's word
+            on.server.set(FLAG, enabled=False)
             on.ask_until(lambda answer: not answer["enabled"], "work")
             asked = on.asked
             on.ask_until(lambda _: on.counts.total >= asked, "work")
