@@ -40,7 +40,8 @@ def test_a_slow_flag_server_blocks_nobody_else(start, what):
 
         others = ["/api/unwrapped_async", "/api/unwrapped"]
         answers = [instance.request(path).body for path in others]
-        waited = not any(request.done() for request in waiting)
+        # One flush may have taken the counts of both; then only one waits for it.
+        waited = not all(request.done() for request in waiting)
         server.fault = Fault.NONE
         server.release()
 
