@@ -8,8 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags.testing._words import FLAG
 from serverless_flags.testing.faults import Fault, FaultyFlagServer
-from serverless_flags.testing.flagged import FLAG
 
 if TYPE_CHECKING:
     import ssl

@@ -18,9 +18,9 @@ from serverless_flags.testing._trial import (
     require,
     trial,
 )
+from serverless_flags.testing._words import FLAG, FORKED, GATE
 from serverless_flags.testing.faults import Fault
 from serverless_flags.testing.flag_counts import Counts
-from serverless_flags.testing.flagged import FLAG, FORKED, GATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

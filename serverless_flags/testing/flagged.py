@@ -19,17 +19,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from serverless_flags import FlagSession
+from serverless_flags.testing._words import FLAG, FORKED, GATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FLAG = "simpleFlag"
-GATE = "CONTRACT_GATE"
-"""The variable with the path of a named pipe: who reads it waits until it is closed."""
-
 HANDLER_SECONDS = 0.005
-FORKED = 2
-"""Evaluations that a forked child makes."""
 
 flags = FlagSession()
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from serverless_flags._client import Outcome
+from serverless_flags._http import _Stream
 
 SHORT = 0.3
 """Seconds; a request that ends after far less than the tests' patience was bounded."""
@@ -112,6 +113,31 @@ def test_a_server_that_does_not_read_is_left(peer, http) -> None:
         gone.set()
 
     assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+
+
+@pytest.fixture(name="overdue")
+def _overdue():
+    """Return a server and a reader whose deadline is over, as after a freeze."""
+    server, client = socket.socketpair()
+    with server, client:
+        yield server, _Stream(client, time.monotonic() - 600).makefile()
+
+
+def test_an_answer_that_came_during_a_freeze_is_read(overdue) -> None:
+    """The deadline bounds the waiting; what is there already costs none."""
+    server, reader = overdue
+    server.sendall(b"HTTP/1.1 202 Accepted\r\n")
+
+    assert b"HTTP/1.1 202 Accepted\r\n" == reader.readline()
+
+
+def test_nothing_is_waited_for_after_the_deadline(overdue) -> None:
+    """Neither for an answer nor for the rest of one."""
+    server, reader = overdue
+    server.sendall(b"HTTP/1.1 202")
+
+    with pytest.raises(TimeoutError, match="the deadline passed"):
+        reader.readline()
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTT"])

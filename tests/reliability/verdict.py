@@ -66,8 +66,6 @@ def judge(record: Record) -> Verdict:
     _count(record, verdict)
     _compare_ages(record, verdict)
     lost = verdict.made - verdict.counted
-    told = {line["pid"] for line in record.ledger if line["kind"] == "last words"}
-    asked = {line["pid"] for line in record.ledger if line["kind"] == "evaluation"}
     if record.plan.end is End.KILL:
         _judge_kill(record, verdict)
     else:
@@ -77,9 +75,6 @@ def judge(record: Record) -> Verdict:
         "evaluations were lost in silence": verdict.silent > 0,
         "the grace ran out": record.exit is not None and record.exit.killed,
         "an invocation failed": record.failure is not None,
-        "a process ended without a last word": (
-            record.plan.end is not End.KILL and asked > told
-        ),
         "flags were older than the limit": verdict.stale,
         "defaults were served though the server was well": verdict.defaults > 0,
     }
