@@ -90,6 +90,7 @@ class FaultyFlagServer(FlagServer):
         self.round_trip = round_trip
         self.tls = tls
         self._fault = Fault.NONE
+        self._place: socket.socket | None = None
         self._changed = threading.Condition()
         self._releases = 0
         self._held = 0
@@ -110,7 +111,16 @@ class FaultyFlagServer(FlagServer):
         if fault is Fault.REFUSED:
             super().stop()
         else:
-            super().start()
+            self.start()
+
+    def start(self) -> None:
+        """Answer requests; while nobody listens the port is kept from others."""
+        if self._place is None:
+            self._place = socket.socket()
+            self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._place.bind(("127.0.0.1", self.port))
+            self.port = self._place.getsockname()[1]
+        super().start()
 
     def release(self) -> None:
         """Let go of the requests that wait: what the server acted on is answered."""
@@ -126,6 +136,9 @@ class FaultyFlagServer(FlagServer):
     def stop(self) -> None:
         """Refuse new connections, drop the kept ones and what waits on them."""
         super().stop()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         self.release()
 
     # -- one request ---------------------------------------------------------------

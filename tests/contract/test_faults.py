@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 
 import pytest
@@ -88,6 +89,13 @@ def test_nobody_listens(server, send):
         send()
     server.fault = Fault.NONE
     assert 202 == send()
+
+
+def test_nobody_else_gets_the_port(server):
+    """Whoever takes any free port meanwhile does not take this one."""
+    server.fault = Fault.REFUSED
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", server.port))
 
 
 @pytest.mark.parametrize(
