@@ -23,15 +23,7 @@ from benchmarks import report
 from benchmarks.environments import ROOT
 from benchmarks.rounds import Results
 
-TOPICS = (
-    "cold",
-    "runtimes",
-    "wrapper",
-    "evaluation",
-    "idle",
-    "traffic",
-    "refresh",
-)
+TOPICS = ("cold", "runtimes", "idle", "traffic", "refresh")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -60,6 +60,6 @@ def _distribution(package: str) -> str:
 def _uv(*arguments: str) -> None:
     hidden = {n: v for n, v in os.environ.items() if not n.startswith("UV_INTERNAL__")}
     hidden.pop("VIRTUAL_ENV", None)
-    subprocess.run(  # noqa: S603  reason: our own arguments
+    subprocess.run(
         [sys.executable, "-m", "uv", *arguments], check=True, env=hidden, cwd=ROOT
     )

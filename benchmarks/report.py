@@ -1,4 +1,4 @@
-"""Tables and plots of a topic, for docs/benchmarks.md."""
+"""Tables and plots of a topic, for benchmarks/page.md."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 from benchmarks.environments import ROOT
 
-DOCS = ROOT / "docs"
-PLOTS = DOCS / "benchmarks"
+PLOTS = ROOT / "benchmarks" / "benchmarks"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -40,7 +39,7 @@ def times(ratio: float) -> str:
 
 def bars(name: str, title: str, unit: str, values: Mapping[str, float]) -> str:
     """
-    Draw horizontal bars into ``docs/benchmarks/<name>.svg``; ours stand out.
+    Draw horizontal bars into ``benchmarks/benchmarks/<name>.svg``; ours stand out.
 
     Returns:
         the Markdown that shows them.
@@ -68,7 +67,7 @@ def lines(
     axes_names: tuple[str, str],
     series: Mapping[str, Mapping[float, float]],
 ) -> str:
-    """Draw lines over a logarithmic x axis into ``docs/benchmarks/<name>.svg``."""
+    """Draw lines over a logarithmic x axis into ``benchmarks/benchmarks/<name>.svg``."""
     from matplotlib import pyplot, rcParams
 
     rcParams["svg.hashsalt"] = "serverless-flags"
@@ -107,8 +106,8 @@ def _tidy(path: Path) -> None:
 
 
 def put(marker: str, text: str) -> None:
-    """Write a topic's part between its marks in docs/benchmarks.md."""
-    page = DOCS / "benchmarks.md"
+    """Write a topic's part between its marks in benchmarks/page.md."""
+    page = Path(__file__).parent / "page.md"
     before, opening, rest = page.read_text().partition(f"<!-- {marker} -->\n")
     _, closing, after = rest.partition(f"<!-- /{marker} -->")
     if not opening or not closing:

@@ -132,7 +132,7 @@ def interleave(
 
 def title_of(group: str, contender: str, name: str) -> str:
     """Return the name of a benchmark in a suite."""
-    return " | ".join((group, contender, name))
+    return f"{group} | {contender} | {name}"
 
 
 def _run(title: str, name: str, value: float, number: int) -> pyperf.Run:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from serverless_flags._session import FlagSession
-from serverless_flags._state import State
-from serverless_flags._status import Status
+from serverless_flags._status import State, Status
 from serverless_flags._version import __version__
 from serverless_flags.exceptions import (
     ConfigurationError,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from serverless_flags._errand import Errand, Waitable
@@ -29,25 +28,39 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
 class Wait:
-    """Something to wait for, and at most how many seconds."""
+    """
+    Something to wait for.
 
-    what: Waitable
-    seconds: float
-    then: Callable[[], None] = _nothing
-    """To be called afterwards, however the waiting ended."""
+    Args:
+        what: it ends once.
+        seconds: how long at most.
+        then: to be called afterwards, however the waiting ended.
+    """
+
+    __slots__ = ("seconds", "then", "what")
+
+    def __init__(
+        self, what: Waitable, seconds: float, then: Callable[[], None] = _nothing
+    ) -> None:
+        self.what, self.seconds, self.then = what, seconds, then
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What one invocation has begun."""
+    """
+    What one invocation has begun.
 
-    first: Wait | None = None
-    """What the user's function waits for."""
+    Args:
+        first: what the user's function waits for.
+        beside: what runs in parallel with it.
+    """
 
-    beside: Waitable | None = None
-    """What runs in parallel with it."""
+    __slots__ = ("beside", "first")
+
+    def __init__(
+        self, first: Wait | None = None, beside: Waitable | None = None
+    ) -> None:
+        self.first, self.beside = first, beside
 
 
 NOTHING_DUE = Plan()

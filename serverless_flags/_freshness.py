@@ -1,15 +1,10 @@
 """When flags are fresh, when to ask for new ones, when to leave a server alone."""
 
-from __future__ import annotations
-
-import math
 import os
 import time
+from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import NamedTuple
 
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 300.0
@@ -25,7 +20,7 @@ class Instant(NamedTuple):
     monotonic: float
     wall: float
 
-    def since(self, earlier: Instant) -> float:
+    def since(self, earlier: "Instant") -> float:
         """
         Return the seconds since ``earlier``, by the clock that says more.
 
@@ -95,7 +90,7 @@ class Freshness:
         self._fresh_for = max_age
         self.served_for = max_age + stale_while_revalidate
         """Seconds up to which flags are served without asking first."""
-        self.expires = stale_if_error < math.inf
+        self.expires = stale_if_error < float("inf")
         """Whether flags may grow too old to be served at all."""
         self._kept_for = max_age + max(stale_while_revalidate, stale_if_error)
         self.confirmed: Instant | None = None

@@ -6,8 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from serverless_flags import _freshness
-from serverless_flags._client import StateClient
-from serverless_flags._closed import ClosedClient
+from serverless_flags._client import ClosedClient, StateClient
 from serverless_flags._config import UNLEASH
 from serverless_flags._connection import Connection
 from serverless_flags._duties import Duties
@@ -16,7 +15,7 @@ from serverless_flags._flush import Flusher
 from serverless_flags._freshness import Freshness
 from serverless_flags._refresh import Heritage, Refresh, Refresher
 from serverless_flags._report import Reporter, logger
-from serverless_flags._state import State
+from serverless_flags._status import State
 from serverless_flags.clients import open_backend
 
 if TYPE_CHECKING:

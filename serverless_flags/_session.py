@@ -11,14 +11,13 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from serverless_flags import _wrap
+from serverless_flags._client import DISABLED
 from serverless_flags._config import load_settings
 from serverless_flags._election import discover
 from serverless_flags._instance import Instance
 from serverless_flags._process import on_running_loop, renew_after_fork
 from serverless_flags._scope import Scope
-from serverless_flags._state import State
-from serverless_flags._status import Status, status_of
-from serverless_flags.clients.memory import DISABLED
+from serverless_flags._status import State, Status, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

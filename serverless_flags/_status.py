@@ -1,18 +1,24 @@
-"""What a session tells of itself."""
+"""Where a session stands, and what else it tells of itself."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from serverless_flags._state import State
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from serverless_flags._instance import Instance
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class State(Enum):
+    """``NEW → STARTING → READY ⇄ DEGRADED → TERMINATING → CLOSED``; a fork: NEW."""
+
+    NEW = "new"  # nothing has been imported, opened or asked
+    STARTING = "starting"  # one thread imports the client and asks for flags
+    READY = "ready"  # flags are known, from the server or from a snapshot
+    DEGRADED = "degraded"  # none are: defaults are served, each due refresh tries again
+    TERMINATING = "terminating"  # told of the end; each ending invocation flushes
+    CLOSED = "closed"  # evaluates from the last state, counts nothing
+
+
+class Status(NamedTuple):
     """What a session knows of itself; None for what its client cannot know."""
 
     state: State
@@ -34,7 +40,7 @@ class Status:
     last_error: str | None
 
 
-def status_of(instance: Instance, platform: str) -> Status:
+def status_of(instance: "Instance", platform: str) -> Status:
     """Read the status of one session in this process."""
     refresher, flusher = instance.refresher, instance.flusher
     source = "none" if refresher is None else refresher.source

@@ -9,16 +9,15 @@ from __future__ import annotations
 import _thread
 import atexit
 import contextlib
-import math
 import os
 import signal
-import socket
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from types import FrameType
 
@@ -65,6 +64,8 @@ class _Hub:
     def watch(self) -> None:
         """Start the watcher, which hears SIGTERM while the main thread is in C."""
         if self.sockets is None:
+            import socket  # 2 ms, and most platforms need no watcher
+
             receiver, sender = socket.socketpair()
             sender.settimeout(0)  # non-blocking: a wakeup fd must not wait
             self.sockets = receiver, sender
@@ -110,7 +111,7 @@ class _Hub:
         return ours and self.previous == signal.SIG_DFL
 
     def _side_by_side(
-        self, what: str, most: float = math.inf, longer: float = 0.0
+        self, what: str, most: float = float("inf"), longer: float = 0.0
     ) -> float:
         """Tell every session and wait; return what is left of the grace, in seconds."""
         graces = [(s, min(grace, most)) for s, grace in list(self.graces.items())]

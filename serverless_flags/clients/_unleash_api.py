@@ -201,7 +201,7 @@ class UnleashApi:
 def check_state(body: bytes) -> Fetched:
     """Check that a body is the state of flags, so that no other reaches an engine."""
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
         state = json.loads(text, object_hook=_outline)
     except (ValueError, RecursionError):
         return Fetched(error="the answer is not JSON; is the url the one of the API?")
@@ -286,6 +286,7 @@ def _quoted(text: str) -> str:
     return quote(text, safe="")
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UNSEEN: dict[str, Any] = {}
 _CURES = {
     401: " (is api_token a backend token of this server?)",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._client import DISABLED
 from serverless_flags._report import Reporter
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import enriched
 from serverless_flags.clients._engine import Library, Spent, load_state
-from serverless_flags.clients.memory import DISABLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._client import DISABLED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-DISABLED = {"name": "disabled", "enabled": False, "feature_enabled": False}
-"""The variant that UnleashClient returns for a flag that is off or unknown."""
 
 
 class MemoryClient:

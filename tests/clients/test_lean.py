@@ -8,13 +8,12 @@ import logging
 import pytest
 import yggdrasil_engine
 
-from serverless_flags._client import StateClient
+from serverless_flags._client import DISABLED, StateClient
 from serverless_flags._config import load_settings
 from serverless_flags._report import logger
 from serverless_flags.clients import open_backend
 from serverless_flags.clients.impression import Impression
 from serverless_flags.clients.lean import LeanClient
-from serverless_flags.clients.memory import DISABLED
 
 USER = {"userId": "7"}
 

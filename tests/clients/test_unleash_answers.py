@@ -11,7 +11,7 @@ from UnleashClient.cache import FileCache
 from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 
-from serverless_flags.clients import memory
+from serverless_flags._client import DISABLED
 
 
 def raw_client(state, strategies, directory) -> UnleashClient:
@@ -80,7 +80,7 @@ class TestAnswers:
             assert client.is_enabled("app")
             assert client.is_enabled("no such flag", None, lambda *_: True)
             assert not client.is_enabled("off", fallback_function=lambda *_: True)
-            assert memory.DISABLED == client.get_variant("no such flag")
+            assert DISABLED == client.get_variant("no such flag")
 
     def test_before_the_first_state(self, new_client) -> None:
         """Everything is off, and what was asked is counted."""
@@ -88,6 +88,6 @@ class TestAnswers:
 
         assert not client.is_enabled("on")
         assert client.is_enabled("on", None, lambda *_: True)
-        assert memory.DISABLED == client.get_variant("on")
+        assert DISABLED == client.get_variant("on")
         counted = {"yes": 1, "no": 2, "variants": {"disabled": 1}}
         assert counted == client.take_counts()["toggles"]["on"]

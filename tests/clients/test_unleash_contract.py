@@ -19,9 +19,9 @@ from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags._client import StateClient
+from serverless_flags._client import DISABLED, StateClient
 from serverless_flags._config import load_settings
-from serverless_flags.clients import _unleash_api, memory
+from serverless_flags.clients import _unleash_api
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 
 
@@ -37,7 +37,7 @@ class TestNames:
     def test_the_constants_are_ours(self) -> None:
         """The specification, the variant of a flag that is off."""
         assert constants.CLIENT_SPEC_VERSION == _unleash_api.CLIENT_SPEC
-        assert constants.DISABLED_VARIATION == memory.DISABLED
+        assert constants.DISABLED_VARIATION == DISABLED
 
     def test_the_constructor_takes_what_we_give(self) -> None:
         """Every keyword that turns something off, and the two names of ours."""

@@ -102,7 +102,7 @@ class TestWhereTheyComeFrom:
         """Nothing can stand in the environment that cannot be given."""
         keywords = set(FlagSession.__init__.__annotations__) - {"return"}
 
-        assert set(Settings.__dataclass_fields__) == keywords
+        assert set(Settings._fields) == keywords
         assert set(ENVIRONMENT) <= keywords
 
 

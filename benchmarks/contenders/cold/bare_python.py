@@ -1,0 +1,3 @@
+"""The interpreter alone: what everybody pays."""
+
+print("True", flush=True)

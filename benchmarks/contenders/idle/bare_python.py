@@ -1,0 +1,5 @@
+"""The interpreter alone."""
+
+from _idle import show
+
+show(enabled=True)
