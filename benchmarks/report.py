@@ -67,7 +67,7 @@ def lines(
     axes_names: tuple[str, str],
     series: Mapping[str, Mapping[float, float]],
 ) -> str:
-    """Draw lines over a logarithmic x axis into ``benchmarks/benchmarks/<name>.svg``."""
+    """Draw lines over a logarithmic x axis; the SVG is called ``<name>``."""
     from matplotlib import pyplot, rcParams
 
     rcParams["svg.hashsalt"] = "serverless-flags"
