@@ -17,11 +17,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serverless_flags._client import Outcome
-from serverless_flags._route import Route
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+
+    from serverless_flags._dial import Dial
+    from serverless_flags._route import Route
 
 MOST_BYTES = 32 * 1024 * 1024
 """The largest body read, before and after decompression."""
@@ -123,10 +125,15 @@ class Http:
 
     Threads may share it: a connection in use belongs to its request, and a request
     that finds none kept opens its own, so none ever waits for another.
+
+    Args:
+        route: the way to the server.
+        dial: a connection that was begun already, for the first request.
     """
 
-    def __init__(self, url: str, environ: Mapping[str, str] | None = None) -> None:
-        self._route = Route(url, environ)
+    def __init__(self, route: Route, dial: Dial | None = None) -> None:
+        self._route = route
+        self._dial = dial
         self._kept: deque[_Kept] = deque()
         self._closed = False
 
@@ -163,6 +170,8 @@ class Http:
         """Keep no connection from now on; requests in flight go on."""
         self._closed = True
         self._drop_kept()
+        if self._dial is not None:
+            self._dial.close()
 
     def _drop_kept(self) -> None:
         with contextlib.suppress(IndexError):
@@ -181,7 +190,7 @@ class Http:
 
     def _connect(self, deadline: float) -> tuple[http.client.HTTPConnection, _Stream]:
         route = self._route
-        stream = _Stream(route.connect(deadline), deadline)
+        stream = _Stream(self._dialled(deadline) or route.connect(deadline), deadline)
         try:
             if route.tls:
                 if route.proxy is not None:
@@ -196,6 +205,19 @@ class Http:
         connection.auto_open = 0
         connection.sock = stream
         return connection, stream
+
+    def _dialled(self, deadline: float) -> socket.socket | None:
+        """Return the connection that was begun before the first request."""
+        dial, self._dial = self._dial, None
+        if dial is None:
+            return None
+        try:
+            if self._route.tls:
+                self._route.prepare_tls()  # reads certificates while the network works
+            return dial.take(deadline)
+        except BaseException:
+            dial.close()
+            raise
 
     def _tunnel(self, stream: _Stream) -> None:
         """Ask the proxy for a way through."""

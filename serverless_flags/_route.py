@@ -93,9 +93,14 @@ class Route:
 
     def secure(self, sock: socket.socket) -> socket.socket:
         """Start TLS. Raises OSError (``ssl.SSLError`` is one)."""
+        context = self.prepare_tls()
+        return context.wrap_socket(sock, server_hostname=self.target.host)
+
+    def prepare_tls(self) -> ssl.SSLContext:
+        """Read the certificates, once. Raises OSError."""
         if self._context is None:
             self._context = _tls_context(self._ca)
-        return self._context.wrap_socket(sock, server_hostname=self.target.host)
+        return self._context
 
 
 def _dial(family: int, address: tuple[object, ...], timeout: float) -> socket.socket:

@@ -228,7 +228,7 @@ sees that comes at any moment and waits its turn.
 No invocation of ours waits for a parse. What is left are pauses of up to 5 ms, for as
 long as Python itself works on the answer: that is how long a thread that computes keeps
 the interpreter's lock from another. They are too few for the p99 and not for that of
-arrivals. A thread that computes pays back: it lets a refresh wait as often.
+arrivals. The invocations in turn hold a refresh up, which then takes longer.
 
 Ours are a wrapped function with Google's adapter elected and `refresh()` called on the
 other thread; the plain SDK, at its defaults, runs the job that its scheduler would run.

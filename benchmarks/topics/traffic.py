@@ -156,6 +156,5 @@ second for six minutes, taken ten times. In one that is frozen between calls its
 scheduler drops what is more than a second late: it sends less, and serves flags that
 are older than its interval.
 
-With calls all the time both ask equally often: as many requests, fewer bytes,
-a seventh of the connections. With few
-calls ours ask only when they are called."""
+With calls all the time both ask equally often: as many requests, fewer bytes, a seventh
+of the connections. With few calls ours ask only when they are called."""

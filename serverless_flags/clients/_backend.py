@@ -28,7 +28,7 @@ def backend_of(
     identity = Identity(settings, app_name)
     api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
     if api is not None and settings.snapshot is None:
-        api.prepare()  # else the start asks nobody
+        api.prepare(settings.request_timeout)  # else the start asks nobody
 
     def load() -> EngineClient:
         client = new_client(settings, identity)

@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from serverless_flags._http import Http
+from serverless_flags._route import Route
 
 if TYPE_CHECKING:
     import ssl
@@ -214,7 +215,7 @@ def _http() -> Iterator[Callable[..., Http]]:
     made = []
 
     def make(url, environ=None):
-        made.append(Http(url, environ or {}))
+        made.append(Http(Route(url, environ or {})))
         return made[-1]
 
     yield make

@@ -1,0 +1,53 @@
+"""A connection that is begun before the modules which use it are imported."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from serverless_flags._errand import Errand
+
+if TYPE_CHECKING:
+    import socket
+
+    from serverless_flags._route import Route
+
+
+class Dial:
+    """
+    One TCP connection on its way: a round trip that imports need not wait for.
+
+    Args:
+        route: the way to the server.
+        timeout: seconds that connecting may take.
+    """
+
+    def __init__(self, route: Route, timeout: float) -> None:
+        self.route = route
+        self._timeout = timeout
+        self._sockets: deque[socket.socket] = deque()
+        self._unwanted = False
+        self._errand = Errand(self._connect).start()
+
+    def _connect(self) -> None:
+        with contextlib.suppress(OSError):  # who takes it, connects again and is told
+            self._sockets.append(self.route.connect(time.monotonic() + self._timeout))
+        if self._unwanted:
+            self.close()
+
+    def take(self, deadline: float) -> socket.socket | None:
+        """Return the connection, once; None when there is none before ``deadline``."""
+        self._errand.wait(deadline - time.monotonic())
+        try:
+            return self._sockets.pop()
+        except IndexError:
+            self._unwanted = True
+            return None
+
+    def close(self) -> None:
+        """Let go of the connection, now or when it comes."""
+        self._unwanted = True
+        with contextlib.suppress(IndexError):
+            self._sockets.pop().close()
