@@ -29,7 +29,7 @@ class Library:
     lets go of the lock gets it back from a busy thread 5 ms later, each time.
 
     Args:
-        engine: an ``UnleashEngine``, any one.
+        engine: an ``UnleashEngine`` or an `Engine`, any one.
     """
 
     def __init__(self, engine: Any) -> None:
@@ -46,6 +46,7 @@ class Library:
         self.check_variant = bind(keeping, "check_variant")
         self.should_emit = bind(keeping, "should_emit_impression_event")
         self.take_state = bind(releasing, "take_state")
+        self.get_metrics = bind(keeping, "get_metrics")
         self._count_toggle = bind(keeping, "count_toggle")
         self._count_variant = bind(keeping, "count_variant")
         self._free = keeping(None, *lib.free_response.argtypes)(("free_response", lib))

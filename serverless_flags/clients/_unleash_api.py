@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import platform
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -301,5 +301,8 @@ _CURES = {
     403: " (may the token read this project and environment?)",
     404: " (does the url end in /api?)",
 }
-_PYTHON = platform.python_implementation()
-_PYTHON_VERSION = platform.python_version()
+_PYTHON = {"cpython": "CPython", "pypy": "PyPy"}.get(
+    sys.implementation.name, sys.implementation.name
+)
+"""As `platform` says it, whose import takes 1 ms."""
+_PYTHON_VERSION = sys.version.split()[0]

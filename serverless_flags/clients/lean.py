@@ -10,6 +10,7 @@ from serverless_flags._report import Reporter
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import enriched
 from serverless_flags.clients._engine import Library, Spent, load_state
+from serverless_flags.clients._ffi import engine_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,11 +58,10 @@ class LeanClient:
         on_impression: Callable[[Impression], object] | None = None,
     ) -> None:
         import yggdrasil_engine  # 10 to 40 ms and 6 MB: while the network works
-        from yggdrasil_engine.engine import UnleashEngine  # see above
 
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
-        self._new_engine = UnleashEngine
-        self._counter = UnleashEngine()
+        self._new_engine = engine_class()
+        self._counter = self._new_engine()
         self._counts: int = self._counter.state
         self._library = Library(self._counter)
         self._spent = Spent()
@@ -82,7 +82,8 @@ class LeanClient:
 
     def take_counts(self) -> dict[str, Any] | None:
         """Drain the counts, whichever state they belong to."""
-        counts: dict[str, Any] | None = self._counter.get_metrics()
+        library = self._library
+        counts: dict[str, Any] | None = library.read(library.get_metrics(self._counts))
         return counts
 
     def is_enabled(

@@ -82,7 +82,8 @@ def test_it_reads_and_counts(run) -> None:
         assert 1 == server.wait_for_counts("simpleFlag", 1, timeout=20).yes
     assert "" == log
     assert not {*THEIRS, "asyncio", "importlib.metadata"} & {*modules}
-    assert "yggdrasil_engine.engine" in modules
+    assert "yggdrasil_engine.custom_strategy" in modules
+    assert "yggdrasil_engine.engine" not in modules
 
 
 def test_a_snapshot_needs_no_network(run, state_of, tmp_path) -> None:

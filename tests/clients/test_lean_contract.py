@@ -9,13 +9,15 @@ import ctypes
 import json
 
 import pytest
+import yggdrasil_engine
 from UnleashClient import _context
 from yggdrasil_engine import custom_strategy
 from yggdrasil_engine.engine import UnleashEngine
 
 from serverless_flags.clients import _context as ours
-from serverless_flags.clients import _engine
+from serverless_flags.clients import _engine, _ffi
 from serverless_flags.clients._engine import Library
+from serverless_flags.clients.lean import LeanClient
 
 TEXT, POINTER, ANSWER = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_char)
 FUNCTIONS = {
@@ -93,7 +95,7 @@ class TestLibrary:
         }
 
         assert {"take_state"} == {name for name, kept in keeps.items() if not kept}
-        assert 7 == len(keeps)
+        assert 8 == len(keeps)
 
     def test_each_answer_is_freed(self, engine, monkeypatch) -> None:
         """Once, whether it is read or not."""
@@ -108,6 +110,31 @@ class TestLibrary:
             library.read(library.check_enabled(engine.state, b"flag", b"{", b"{}"))
 
         assert 4 == len(freed)
+
+
+class TestEngine:
+    def test_this_version_is_known(self) -> None:
+        """Else the client is right and slower: look at the arguments, then add it."""
+        assert yggdrasil_engine.__yggdrasil_core_version__ in _ffi.KNOWN
+        assert _ffi.Engine is _ffi.engine_class()
+
+    @pytest.mark.parametrize("name", _ffi.ARGUMENTS)
+    def test_the_arguments_are_those_of_unleashengine(self, engine, name) -> None:
+        """One by one: a wrong one would end the process."""
+        declared = [getattr(ctypes, word) for word in _ffi.ARGUMENTS[name]]
+
+        assert declared == list(getattr(engine.lib, name).argtypes or ())
+
+    def test_another_version_is_taken_with_its_own_layer(self, monkeypatch) -> None:
+        """And answers and counts all the same."""
+        version = "__yggdrasil_core_version__"
+        monkeypatch.setattr(yggdrasil_engine, version, "99.0.0")
+        client = LeanClient(app_name="checkout")
+        client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+
+        assert UnleashEngine is _ffi.engine_class()
+        assert client.is_enabled("flag")
+        assert 1 == client.take_counts()["toggles"]["flag"]["yes"]
 
 
 class TestAnswers:

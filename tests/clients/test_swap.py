@@ -13,7 +13,7 @@ from UnleashClient.clients import unleash_client
 from yggdrasil_engine import engine as yggdrasil
 
 from serverless_flags._config import load_settings
-from serverless_flags.clients import open_backend
+from serverless_flags.clients import _ffi, open_backend
 
 PATIENCE = 30.0
 """Seconds after which a test gives up."""
@@ -39,6 +39,13 @@ def _new(request):
         return open_backend(chosen, "checkout").load()
 
     return new
+
+
+@pytest.fixture(name="engines")
+def _engines(request):
+    """Return the class that the client's engines are of."""
+    client = request.node.callspec.params["new"]
+    return yggdrasil.UnleashEngine if client == "unleash" else _ffi.Engine
 
 
 def _beside(function, *arguments):
@@ -81,18 +88,19 @@ class TestParse:
         assert counted == client.take_counts()["toggles"]["old"]
 
     def test_an_evaluation_under_way_ends_with_the_flags_it_began_with(
-        self, new, state_of, monkeypatch
+        self, new, engines, state_of, monkeypatch
     ) -> None:
         """It is counted, and does not pay for freeing them: the next state does."""
         freed = []
 
-        class Engine(yggdrasil.UnleashEngine):
+        class Engine(engines):
             def __del__(self) -> None:
                 freed.append(threading.current_thread())
                 super().__del__()
 
         monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
         monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
+        monkeypatch.setattr(_ffi, "Engine", Engine)
         gate, answers = Gate(), []
         client = new(strategies={"gate": gate})
         client.take_state(_gated("old"))
@@ -109,11 +117,13 @@ class TestParse:
         assert [threading.current_thread()] * 2 == freed
         assert 1 == client.take_counts()["toggles"]["old"]["yes"]
 
-    def test_old_flags_leave_no_garbage(self, new, state_of, monkeypatch) -> None:
+    def test_old_flags_leave_no_garbage(
+        self, new, engines, state_of, monkeypatch
+    ) -> None:
         """Their memory is free at once: no collection has to find it."""
         living = []
 
-        class Engine(yggdrasil.UnleashEngine):
+        class Engine(engines):
             def __init__(self) -> None:
                 living.append(id(self))
                 super().__init__()
@@ -124,6 +134,7 @@ class TestParse:
 
         monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
         monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
+        monkeypatch.setattr(_ffi, "Engine", Engine)
         gc.disable()
         try:
             client = new()
