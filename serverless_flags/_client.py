@@ -29,9 +29,6 @@ class Fetched(NamedTuple):
 
     unchanged: bool = False
     etag: str | None = None
-    flags: int | None = None
-    """How many flags the new state holds; None when the body does not say."""
-
     error: str | None = None
     """Why there is no answer, for people; it never holds the token."""
 
@@ -89,6 +86,11 @@ class Upstream(Protocol):
         """Let go of the connection."""
 
 
+def _uncounted(body: str) -> int | None:  # noqa: ARG001  reason: the port's signature
+    """Say nothing of how many flags there are."""
+    return None
+
+
 class Backend(NamedTuple):
     """How a session gets its client; made cheaply, before anything is imported."""
 
@@ -99,7 +101,10 @@ class Backend(NamedTuple):
     """Where the state comes from; None when the client looks after itself."""
 
     read_snapshot: Callable[[str], Fetched] | None = None
-    """Read and check a snapshot file."""
+    """Read a snapshot file."""
+
+    count_flags: Callable[[str], int | None] = _uncounted
+    """How many flags a state holds; None when it does not say."""
 
 
 class ClosedClient:

@@ -158,6 +158,7 @@ class Instance:
             clock=self.clock,
             reporter=self.reporter,
             observe=lambda outcome, s: plugins.after_refresh(session, outcome, s),
+            count=backend.count_flags,
         )
         flusher = self.flusher = Flusher(
             backend.upstream,

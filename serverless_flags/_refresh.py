@@ -24,7 +24,6 @@ class Heritage(NamedTuple):
 
     body: str
     etag: str | None
-    flags: int
     source: str
     confirmed: Instant | None
 
@@ -59,11 +58,11 @@ class Refresher:
         clock: Callable[[], Instant],
         reporter: Reporter,
         observe: Callable[[str, float], None],
+        count: Callable[[str], int | None] = lambda _body: None,
     ) -> None:
         self.freshness = freshness
         self.source = "none"
         """Where the flags are from: ``server``, ``snapshot`` or ``none``."""
-        self.flags: int | None = None
         self.last_error: str | None = None
         self._upstream = upstream
         self._request_timeout = request_timeout
@@ -71,6 +70,8 @@ class Refresher:
         self._clock = clock
         self._reporter = reporter
         self._observe = observe
+        self._count = count
+        self._counted: tuple[str, int | None] | None = None
         self._client: StateClient | None = None
         self._body: str | None = None
         self._etag: str | None = None
@@ -79,6 +80,16 @@ class Refresher:
         self._generation = 0
         self._applying = threading.Lock()
         self._applied = 0
+
+    @property
+    def flags(self) -> int | None:
+        """How many flags are known; a parse, so counted when somebody asks."""
+        body = self._body
+        if body is None:
+            return None
+        if self._counted is None or self._counted[0] is not body:
+            self._counted = body, self._count(body)
+        return self._counted[1]
 
     def due(self, moment: Instant) -> Due:
         """Decide for an invocation that starts at ``moment``."""
@@ -122,15 +133,14 @@ class Refresher:
     @property
     def heritage(self) -> Heritage | None:
         """The flags as they are known now; read without a lock, after a fork."""
-        body, flags = self._body, self.flags
-        if body is None or flags is None:
+        body = self._body
+        if body is None:
             return None
-        confirmed = self.freshness.confirmed
-        return Heritage(body, self._etag, flags, self.source, confirmed)
+        return Heritage(body, self._etag, self.source, self.freshness.confirmed)
 
     def inherit(self, heritage: Heritage) -> None:
         """Begin with these flags; the first request asks whether they have changed."""
-        self._body, self._etag, self.flags, self.source, confirmed = heritage
+        self._body, self._etag, self.source, confirmed = heritage
         self.freshness.inherit(confirmed)
 
     def adopt(self, client: StateClient) -> None:
@@ -164,12 +174,14 @@ class Refresher:
 
     def take_snapshot(self, fetched: Fetched) -> bool:
         """Serve a snapshot; return whether it could be."""
-        error = fetched.error or self._take(fetched)
+        error = fetched.error
+        if error is None and self._take(fetched) is not None:
+            error = "the snapshot is not the body of /api/client/features"
         if error is not None:
             self.last_error = error
             self._reporter.warn("snapshot", "%s; asking the server instead", error)
             return False
-        self.source, self.flags = "snapshot", fetched.flags
+        self.source = "snapshot"
         self.freshness.from_snapshot = True
         return True
 
@@ -189,7 +201,7 @@ class Refresher:
         )
 
     def _forget(self) -> None:
-        self.source, self.flags, self._body, self._etag = "none", None, None, None
+        self.source, self._body, self._etag = "none", None, None
         self.freshness.forget()
 
     def _take(self, fetched: Fetched) -> str | None:
@@ -203,8 +215,6 @@ class Refresher:
 
     def _confirm(self, fetched: Fetched, sent: Instant) -> None:
         self._etag = fetched.etag
-        if fetched.body is not None:
-            self.flags = fetched.flags
         self.source, self.last_error = "server", None
         self.freshness.confirm(sent)
         self._reporter.passed(TROUBLE, "flags are refreshed again")

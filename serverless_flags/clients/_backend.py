@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from serverless_flags._client import Backend, StateClient
-from serverless_flags.clients._unleash_api import Identity, UnleashApi, read_snapshot
+from serverless_flags.clients._unleash_api import (
+    Identity,
+    UnleashApi,
+    count_flags,
+    read_snapshot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,4 +41,4 @@ def backend_of(
             api.engine_version = client.engine_version
         return client
 
-    return Backend(load=load, upstream=api, read_snapshot=read_snapshot)
+    return Backend(load, api, read_snapshot, count_flags)

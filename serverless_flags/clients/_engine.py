@@ -109,7 +109,8 @@ def load_state(
         library.read(library.take_state(engine.state, body.encode()))
     except ValueError as complaint:
         if not str(complaint).startswith(PARTLY):
-            raise
+            why = f"{str(complaint)[:120]}; is the url the one of the API?"
+            raise ValueError(why) from None
         logger.warning("%s", str(complaint)[:500])
     if strategies:
         _define_strategies(engine, body)
@@ -137,7 +138,7 @@ def _define_strategies(engine: Any, body: str) -> None:
     engine.custom_strategy_handler.strategy_definitions = {
         feature["name"]: feature["strategies"]
         for feature in features
-        if feature["strategies"]
+        if feature.get("strategies")
     }
 
 

@@ -7,10 +7,34 @@ import json
 import pytest
 
 from serverless_flags._client import Fetched
-from serverless_flags.clients import _unleash_api
-from serverless_flags.clients._unleash_api import check_state, read_snapshot
+from serverless_flags._config import load_settings
+from serverless_flags.clients import _unleash_api, open_backend
+from serverless_flags.clients._unleash_api import (
+    count_flags,
+    read_snapshot,
+    read_state,
+)
 
 FLAG = {"name": "a", "enabled": True, "strategies": []}
+
+
+MALFORMED = [
+    "",
+    "<html>",
+    "[" * 100_000,
+    "[]",
+    "null",
+    "{",
+    "{}",
+    '{"features": {}}',
+    '{"features": [3]}',
+    '{"features": [{"name": "a"}]}',
+    '{"features": [{"name": 3, "enabled": true, "strategies": []}]}',
+    '{"features": [{"name": "a", "enabled": 1, "strategies": []}]}',
+    '{"features": [{"name": "a", "enabled": true, "strategies": {}}]}',
+    '{"events": {}}',
+    '{"events": [3]}',
+]
 
 
 class TestState:
@@ -19,47 +43,45 @@ class TestState:
         [
             ({"version": 2, "features": []}, 0),
             ({"version": 2, "features": [FLAG, FLAG], "segments": []}, 2),
-            ({"events": [{"type": "hydration"}]}, None),
+            ({"features": [{**FLAG, "variants": [{"name": "red"}]}]}, 1),
+            ({"events": [{"type": "hydration", "features": [FLAG]}]}, None),
         ],
     )
-    def test_a_state_is_known_by_its_shape(self, state, flags) -> None:
-        """Features or events; the body is handed on as it came."""
+    def test_a_body_is_handed_on_as_it_came(self, state, flags) -> None:
+        """How many flags it holds is found out when somebody asks."""
         body = json.dumps(state)
 
-        assert Fetched(body=body, flags=flags) == check_state(body.encode())
+        assert Fetched(body=body) == read_state(body.encode())
+        assert flags == count_flags(body)
 
     def test_a_mark_of_the_byte_order_is_no_part_of_it(self) -> None:
         """Editors on Windows begin a file with one."""
-        assert '{"features": []}' == check_state(b'\xef\xbb\xbf{"features": []}').body
+        assert '{"features": []}' == read_state(b'\xef\xbb\xbf{"features": []}').body
 
     @pytest.mark.parametrize(
         "body",
-        [
-            b"",
-            b"<html>",
-            b"\xff\xfe\x00",
-            '{"features": []}'.encode("utf-16"),
-            b"[" * 100_000,
-            b"[]",
-            b"null",
-            b"{}",
-            b'{"features": {}}',
-            b'{"features": [3]}',
-            b'{"features": [{"name": "a"}]}',
-            b'{"features": [{"name": 3, "enabled": true, "strategies": []}]}',
-            b'{"features": [{"name": "a", "enabled": 1, "strategies": []}]}',
-            b'{"features": [{"name": "a", "enabled": true}]}',
-            b'{"features": [{"name": "a", "enabled": true, "strategies": {}}]}',
-            b'{"events": {}}',
-            b'{"events": [3]}',
-        ],
+        [b"", b"<html>", b"[]", b"\xff\xfe\x00", '{"features": []}'.encode("utf-16")],
     )
-    def test_nothing_else_reaches_an_engine(self, body) -> None:
+    def test_what_cannot_be_a_state_says_so(self, body) -> None:
         """The error asks the question that finds most of its causes."""
-        fetched = check_state(body)
+        fetched = read_state(body)
 
-        assert (None, None) == (fetched.body, fetched.flags)
+        assert fetched.body is None
         assert fetched.error.endswith("is the url the one of the API?")
+
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    @pytest.mark.parametrize("body", MALFORMED)
+    def test_what_is_none_is_refused_and_changes_nothing(
+        self, client, body, state_of
+    ) -> None:
+        """The engine says why; the flags before go on being served."""
+        chosen = load_settings({"client": client}, {})
+        asked = open_backend(chosen, "checkout").load()
+        asked.take_state(state_of("before"))
+
+        with pytest.raises(ValueError, match="is the url the one of the API"):
+            asked.take_state(body)
+        assert asked.is_enabled("before")
 
 
 class TestSnapshot:
@@ -68,7 +90,7 @@ class TestSnapshot:
         path = tmp_path / "flags.json"
         path.write_text(state_of("a", "b"))
 
-        assert Fetched(body=state_of("a", "b"), flags=2) == read_snapshot(str(path))
+        assert Fetched(body=state_of("a", "b")) == read_snapshot(str(path))
 
     def test_a_file_that_is_not_there(self, tmp_path) -> None:
         """The path is in the message."""
@@ -79,7 +101,7 @@ class TestSnapshot:
         assert path in error
         assert "null byte" in read_snapshot("a\0b").error
 
-    @pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x04pickle"])
+    @pytest.mark.parametrize("content", [b"", b"[]", b"\x80\x04pickle"])
     def test_a_file_of_something_else(self, tmp_path, content) -> None:
         """Nothing but JSON of the right shape is looked at."""
         path = tmp_path / "flags.json"
@@ -96,7 +118,7 @@ class TestSnapshot:
         path.write_text(state_of("a"))
         size = path.stat().st_size
         monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size)
-        assert 1 == read_snapshot(str(path)).flags
+        assert state_of("a") == read_snapshot(str(path)).body
         monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size - 1)
 
         assert (

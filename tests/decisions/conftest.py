@@ -121,6 +121,7 @@ class Refreshing:
             clock=clock,
             reporter=Reporter(),
             observe=lambda *observed: self.observed.append(observed),
+            count={"one": 1, "two": 2}.get,
         )
         if client is not None:
             self.refresher.adopt(client)

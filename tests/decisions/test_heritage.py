@@ -12,10 +12,8 @@ from serverless_flags._freshness import Due, Freshness
 from serverless_flags._refresh import Refresher
 from serverless_flags._report import Reporter
 
-ONE = Fetched(body="one", etag='"1"', flags=1)
+ONE = Fetched(body="one", etag='"1"')
 SAME = Fetched(unchanged=True, etag='"1"')
-EVENTS = Fetched(body="events", etag='"2"')
-"""A change of the state, not the whole of it."""
 
 
 @pytest.fixture(name="refreshing")
@@ -31,6 +29,7 @@ def _refreshing(server, clock):
             clock=clock,
             reporter=Reporter(),
             observe=lambda *_: None,
+            count={"one": 1}.get,
         )
 
         def refresh():
@@ -86,13 +85,3 @@ def test_flags_that_cannot_be_taken_again_are_forgotten(
     assert ("none", Due.FIRST) == before
     assert ['"1"', None] == [etag for etag, _ in copy.upstream.asked]
     assert ("server", 1) == (copy.refresher.source, copy.refresher.flags)
-
-
-def test_a_change_is_no_heritage(refreshing, client):
-    """It would be taken for the whole state."""
-    original = refreshing(ONE, EVENTS)
-    original.refresher.adopt(client)
-    original.refresh()
-    original.refresh()
-
-    assert original.refresher.heritage is None

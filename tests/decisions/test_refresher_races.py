@@ -10,8 +10,8 @@ import pytest
 from serverless_flags._client import Fetched
 from serverless_flags._refresh import NO_FLAGS
 
-ONE = Fetched(body="one", etag='"1"', flags=1)
-TWO = Fetched(body="two", etag='"2"', flags=2)
+ONE = Fetched(body="one", etag='"1"')
+TWO = Fetched(body="two", etag='"2"')
 SAME = Fetched(unchanged=True, etag='"1"')
 DOWN = Fetched(error="the server answered 503", retry_after=60.0)
 
