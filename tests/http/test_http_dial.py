@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_the_first_request_takes_it(dialled) -> None:
 def test_it_is_taken_once(dialled) -> None:
     """Whoever finds it gone opens a connection of its own."""
     server, http, dial = dialled
-    dial.take(float("inf")).close()
+    dial.take(time.monotonic() + 20).close()
 
     assert Outcome.TAKEN is ask(http).outcome
     assert 1 == len(server.requests)
