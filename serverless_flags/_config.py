@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "refresh_timeout": "SERVERLESS_FLAGS_REFRESH_TIMEOUT",
     "flush_timeout": "SERVERLESS_FLAGS_FLUSH_TIMEOUT",
     "request_timeout": "SERVERLESS_FLAGS_REQUEST_TIMEOUT",
+    "register": "SERVERLESS_FLAGS_REGISTER",
     "platform": "SERVERLESS_FLAGS_PLATFORM",
     "plugins": "SERVERLESS_FLAGS_PLUGINS",
 }
@@ -63,6 +64,8 @@ class Settings(NamedTuple):
     platform: str | None = None
     plugins: Sequence[Any] = ()
     strategies: Mapping[str, Any] = MappingProxyType({})
+    on_impression: Callable[[Any], object] | None = None
+    register: bool = False
     context: Callable[["Invocation"], Mapping[str, Any]] | None = None
     clock: Callable[[], "Instant"] | None = None
 
@@ -245,6 +248,13 @@ def _callable(name: str, value: Any) -> Any:
     return value
 
 
+def _switch(name: str, value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word in _ON or word in _OFF:
+        return word in _ON
+    raise _wrong(name, "must be true or false", value, "true")
+
+
 def _has_control(value: str) -> bool:
     return any(character < " " or character == "\x7f" for character in value)
 
@@ -255,6 +265,10 @@ def _wrong(name: str, what: str, value: Any, example: str) -> ConfigurationError
 
 _EXAMPLE = "https://unleash.example.com/api"
 _LAST_PORT = 65535
+_ON, _OFF = (
+    frozenset({"true", "yes", "on", "1"}),
+    frozenset({"false", "no", "off", "0"}),
+)
 _DIGITS = frozenset("0123456789")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_~")
 """What stands in most hosts and paths, and needs no care."""
@@ -281,6 +295,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "platform": _name,
     "plugins": _plugins,
     "strategies": _mapping,
+    "on_impression": _callable,
+    "register": _switch,
     "context": _callable,
     "clock": _callable,
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from serverless_flags._client import FlagClient
     from serverless_flags._freshness import Instant
     from serverless_flags._plugins import Plugins
+    from serverless_flags.clients.impression import Impression
     from serverless_flags.platform import Invocation
 
 P = ParamSpec("P")
@@ -68,6 +69,9 @@ class FlagSession:
         platform: the platform's name, instead of detection.
         plugins: plugin objects or dotted names of modules.
         strategies: Unleash custom strategies by name.
+        on_impression: called with each evaluation of a flag with impression data.
+        register: tell the server of this application after the first flush; it shows
+            by its counts alone, without its strategies and the version.
         context: called with the invocation, returns its evaluation context in place of
             the adapter's.
         clock: for tests: returns both clocks.
@@ -98,6 +102,8 @@ class FlagSession:
         platform: str | None = None,
         plugins: Sequence[object] | None = None,
         strategies: Mapping[str, Any] | None = None,
+        on_impression: Callable[[Impression], object] | None = None,
+        register: bool | None = None,
         context: Callable[[Invocation], Mapping[str, Any]] | None = None,
         clock: Callable[[], Instant] | None = None,
     ) -> None:

@@ -106,6 +106,7 @@ class UnleashApi:
         )
         self._provide = settings.api_token
         self._token: str | None = None
+        self._to_register = tuple(settings.strategies) if settings.register else None
         self.engine_version = ""
         """The engine's version, once it is imported."""
 
@@ -123,16 +124,22 @@ class UnleashApi:
 
     def send(self, bucket: Mapping[str, Any], *, timeout: float) -> Sent:
         """Send counts; never twice, but for a new token after a 401."""
+        began = time.monotonic()
         body = self._identity.metrics_payload(bucket, self.engine_version)
         extra = {"unleash-interval": self._flush_ms}
-        return self._post("/client/metrics", extra, body, timeout)
+        sent = self._post("/client/metrics", extra, body, timeout)
+        left = timeout - (time.monotonic() - began)
+        if self._to_register is not None and sent.outcome is Outcome.TAKEN and left > 0:
+            strategies, self._to_register = self._to_register, None
+            self.register(strategies, timeout=left)
+        return sent
 
     def register(self, strategies: Iterable[str], *, timeout: float) -> Sent:
         """
         Tell the server of this instance and its custom strategies.
 
-        Never on the cold path: the application shows in Unleash by its counts alone,
-        without its strategies and the SDK's version.
+        Never on the cold path: once, after the first counts were taken. The application
+        shows in Unleash by its counts alone, without strategies and the SDK's version.
         """
         interval = int(self._flush_ms) / 1000
         body = self._identity.register_payload(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._client import Backend
     from serverless_flags._config import Settings
-    from serverless_flags.clients.impression import Impression
+    from serverless_flags.clients.impression import Impression, Impressions
 
 
 def lean_backend(settings: Settings, app_name: str) -> Backend:
@@ -29,6 +29,7 @@ def lean_backend(settings: Settings, app_name: str) -> Backend:
             app_name=identity.app_name,
             environment=settings.environment,
             strategies=settings.strategies,
+            on_impression=settings.on_impression,
         ),
     )
 
@@ -68,7 +69,11 @@ class LeanClient:
         self._state = _State(self._counter)  # knows no flag
         self._known = {"appName": app_name, "environment": environment}
         self._strategies = dict(strategies or {})
-        self._on_impression = on_impression
+        self._impressions: Impressions | None = None
+        if on_impression is not None:
+            from serverless_flags.clients.impression import Impressions  # with it alone
+
+            self._impressions = Impressions(self._library, on_impression)
         self._reporter = Reporter()
 
     def take_state(self, body: str) -> None:
@@ -104,8 +109,11 @@ class LeanClient:
         except Exception:  # noqa: BLE001  reason: as UnleashClient: a strategy or a fallback may raise anything
             self._fault(feature_name)
             return False
-        if self._on_impression is not None:
-            self._emit("feature_flag", feature_name, seen, enabled=enabled)
+        if self._impressions is not None:
+            engine = self._state.pointer
+            self._impressions.tell(
+                engine, "feature_flag", feature_name, seen, enabled=enabled
+            )
         return enabled
 
     def get_variant(
@@ -122,9 +130,11 @@ class LeanClient:
         except Exception:  # noqa: BLE001  reason: as UnleashClient: a strategy may raise anything
             self._fault(feature_name)
             return dict(DISABLED)
-        if self._on_impression is not None:
-            on, word = variant["enabled"], variant["name"]
-            self._emit("variant", feature_name, seen, enabled=on, variant=word)
+        if self._impressions is not None:
+            engine, on, word = self._state.pointer, variant["enabled"], variant["name"]
+            self._impressions.tell(
+                engine, "variant", feature_name, seen, enabled=on, variant=word
+            )
         return variant
 
     def _ask(
@@ -147,36 +157,6 @@ class LeanClient:
             feature_name,
             exc_info=True,
         )
-
-    def _emit(
-        self,
-        event_type: str,
-        feature_name: str,
-        context: dict[str, Any],
-        *,
-        enabled: bool,
-        variant: str = "",
-    ) -> None:
-        """Tell of an evaluation, if the flag asks for it."""
-        assert self._on_impression is not None  # noqa: S101  reason: narrows the type
-        import uuid  # only with a listener
-
-        from serverless_flags.clients.impression import Impression  # likewise
-
-        state, library = self._state, self._library
-        try:
-            asked = library.should_emit(state.pointer, feature_name.encode())
-            if library.read(asked):
-                event_id = str(uuid.uuid4())
-                self._on_impression(
-                    Impression(
-                        event_type, event_id, context, enabled, feature_name, variant
-                    )
-                )
-        except Exception:  # noqa: BLE001  reason: as UnleashClient: a listener may raise anything
-            self._reporter.warn(
-                "impression", "an impression could not be told", exc_info=True
-            )
 
 
 class _State:

@@ -12,7 +12,6 @@ from serverless_flags._client import DISABLED, StateClient
 from serverless_flags._config import load_settings
 from serverless_flags._report import logger
 from serverless_flags.clients import open_backend
-from serverless_flags.clients.impression import Impression
 from serverless_flags.clients.lean import LeanClient
 
 USER = {"userId": "7"}
@@ -204,46 +203,3 @@ class TestAnswers:
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
         assert caplog.records[0].exc_info
         assert logger.name == caplog.records[0].name
-
-
-class TestImpressions:
-    @pytest.fixture(name="told")
-    def _told(self):
-        return []
-
-    @pytest.fixture(name="client")
-    def _client(self, new_lean, told):
-        return new_lean(on_impression=told.append)
-
-    def test_they_are_told_of_flags_that_ask_for_it(self, client, told) -> None:
-        """With the context, the answer and an id of their own."""
-        client.is_enabled("on", USER)
-        client.is_enabled("impressions", USER)
-        client.get_variant("impressions", USER)
-        first, second = told
-
-        assert isinstance(first, Impression)
-        assert ("feature_flag", "impressions", True, "") == (
-            first.event_type,
-            first.feature_name,
-            first.enabled,
-            first.variant,
-        )
-        assert ("variant", "impressions", False, "disabled") == (
-            second.event_type,
-            second.feature_name,
-            second.enabled,
-            second.variant,
-        )
-        assert "7" == first.context["userId"]
-        assert 36 == len(first.event_id)
-        assert first.event_id != second.event_id
-
-    def test_a_listener_that_fails_changes_nothing(self, new_lean, caplog) -> None:
-        """The answer and the counts stay; the log says it once."""
-        client = new_lean(on_impression=lambda _: 1 / 0)
-
-        assert client.is_enabled("impressions")
-        assert client.is_enabled("impressions")
-        assert 2 == client.take_counts()["toggles"]["impressions"]["yes"]
-        assert ["an impression could not be told"] == caplog.messages

@@ -145,6 +145,19 @@ class TestSend:
         assert asked.headers["unleash-instanceid"] == sent["instanceId"]
         assert asked.headers["unleash-connection-id"] == sent["connectionId"]
 
+    def test_the_application_is_registered_once(self, api_of, server) -> None:
+        """After the first counts were taken, on the same connection."""
+        for status in (503, 202, 202, 202):
+            server.answer(status)
+        api = api_of(register=True, strategies={"mine": object()})
+        for _ in range(3):
+            api.send(BUCKET, timeout=20)
+        asked = [request.path for request in server.asked]
+
+        metrics, register = "/api/client/metrics", "/api/client/register"
+        assert [metrics, metrics, register, metrics] == asked
+        assert ["mine"] == json.loads(server.asked[2].body)["strategies"]
+
     @pytest.mark.parametrize("interval", [None, 0])
     def test_without_an_interval_a_minute_is_named(
         self, api_of, server, interval

@@ -60,10 +60,12 @@ class TestWhereTheyComeFrom:
         assert (15.0, 45.0, math.inf, None, 1.0, 0.3, 0.3, 2.0) == tuple(
             getattr(settings, name) for name in SECONDS
         )
-        assert (None, (), {}, None, None) == (
+        assert (None, (), {}, None, False, None, None) == (
             settings.platform,
             settings.plugins,
             settings.strategies,
+            settings.on_impression,
+            settings.register,
             settings.context,
             settings.clock,
         )
@@ -72,7 +74,8 @@ class TestWhereTheyComeFrom:
     def test_a_keyword_wins_over_the_environment(self, name) -> None:
         """First what is given, then the variable, then the default."""
         values = {"url": "http://{}/api", "client": "{}"}
-        first, second = ("unleash", "memory") if name == "client" else ("1", "2")
+        words = {"client": ("unleash", "memory"), "register": ("yes", "no")}
+        first, second = words.get(name, ("1", "2"))
         given = values.get(name, "{}").format(first)
         found = values.get(name, "{}").format(second)
         environ = {ENVIRONMENT[name]: found}
@@ -93,7 +96,8 @@ class TestWhereTheyComeFrom:
         """Without another one given, it is ``os.environ``."""
         for variable in ENVIRONMENT.values():
             monkeypatch.delenv(variable, raising=False)
-        value = {"url": "http://x/api", "client": "memory"}.get(name, "7")
+        values = {"url": "http://x/api", "client": "memory", "register": "on"}
+        value = values.get(name, "7")
         monkeypatch.setenv(ENVIRONMENT[name], value)
 
         assert load_settings({}, {ENVIRONMENT[name]: value}) == load_settings({})
