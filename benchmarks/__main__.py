@@ -23,7 +23,15 @@ from benchmarks import report
 from benchmarks.environments import ROOT
 from benchmarks.rounds import Results
 
-TOPICS = ("cold", "runtimes", "idle", "traffic", "refresh")
+TOPICS = (
+    "cold",
+    "runtimes",
+    "wrapper",
+    "evaluation",
+    "idle",
+    "traffic",
+    "refresh",
+)
 RESULTS = Path(__file__).parent / "results"
 
 
