@@ -67,7 +67,16 @@ NOTHING_DUE = Plan()
 
 
 class Duties:
-    """Refreshing and flushing around the invocations of one process."""
+    """
+    Refreshing and flushing around the invocations of one process.
+
+    Args:
+        refresher: knows the age of the flags.
+        flusher: knows the age of the counts.
+        settings: say how long an invocation may wait.
+        clock: returns both clocks.
+        goes_on: whether what an invocation began gets done after it: no freeze follows.
+    """
 
     def __init__(
         self,
@@ -75,11 +84,14 @@ class Duties:
         flusher: Flusher,
         settings: Settings,
         clock: Callable[[], Instant],
+        *,
+        goes_on: bool,
     ) -> None:
         self._refresher = refresher
         self._flusher = flusher
         self._settings = settings
         self._clock = clock
+        self._goes_on = goes_on
 
     def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
@@ -121,7 +133,7 @@ class Duties:
             flush = self._start_flush()
             if flush is not None:
                 return Wait(flush, within(self._settings.flush_timeout, remaining))
-        if plan.beside is None or plan.beside.ended:
+        if self._goes_on or plan.beside is None or plan.beside.ended:
             return None
         if plan.first is not None and not plan.first.what.ended:
             return None  # the function has waited for it already

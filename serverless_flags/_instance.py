@@ -146,7 +146,13 @@ class Instance:
             if not self._take_snapshot(backend, refresher):
                 self._await_flags(refresher, asked or self._ask(), timeout)
         self.client = client
-        self.duties = Duties(refresher, flusher, settings, self.clock)
+        self.duties = Duties(
+            refresher,
+            flusher,
+            settings,
+            self.clock,
+            goes_on=platform.runs_between_invocations,
+        )
 
     def _prepare(
         self, session: FlagSession, plugins: Plugins, backend: Backend

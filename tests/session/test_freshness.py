@@ -41,6 +41,25 @@ def test_stale_flags_are_served_while_a_refresh_runs_beside(make, server, clock)
     assert 2 == server.asked("GET")
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_only_where_a_freeze_may_follow_an_answer_waits_for_a_refresh(
+    make, server, clock, cloud, goes_on
+):
+    """Elsewhere it ends without the invocation that began it."""
+    flags = make(cloud(runs_between_invocations=goes_on))
+    flags.start()
+    server.answers.clear()
+    clock.advance(16)
+    with flags.invocation() as invocation:
+        plan, duties = invocation._plan, flags._instance.duties
+        wait = duties.finish(plan, lambda: None, terminating=False)
+        server.answers.set()
+
+    assert plan.beside is not None
+    assert goes_on is (wait is None)
+    assert plan.beside.wait(10)
+
+
 def test_old_flags_are_refreshed_before_the_function(make, server, clock):
     """Past stale_while_revalidate the function sees what the server says now."""
     flags = make()
