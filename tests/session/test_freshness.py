@@ -7,6 +7,8 @@ import json
 import logging
 import threading
 
+import pytest
+
 from serverless_flags import Invocation, State
 
 
