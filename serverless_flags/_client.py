@@ -86,11 +86,6 @@ class Upstream(Protocol):
         """Let go of the connection."""
 
 
-def _uncounted(body: str) -> int | None:  # noqa: ARG001  reason: the port's signature
-    """Say nothing of how many flags there are."""
-    return None
-
-
 class Backend(NamedTuple):
     """How a session gets its client; made cheaply, before anything is imported."""
 
@@ -103,7 +98,7 @@ class Backend(NamedTuple):
     read_snapshot: Callable[[str], Fetched] | None = None
     """Read a snapshot file."""
 
-    count_flags: Callable[[str], int | None] = _uncounted
+    count_flags: Callable[[str], int | None] | None = None
     """How many flags a state holds; None when it does not say."""
 
 

@@ -58,7 +58,7 @@ class Refresher:
         clock: Callable[[], Instant],
         reporter: Reporter,
         observe: Callable[[str, float], None],
-        count: Callable[[str], int | None] = lambda _body: None,
+        count: Callable[[str], int | None] | None = None,
     ) -> None:
         self.freshness = freshness
         self.source = "none"
@@ -85,7 +85,7 @@ class Refresher:
     def flags(self) -> int | None:
         """How many flags are known; a parse, so counted when somebody asks."""
         body = self._body
-        if body is None:
+        if body is None or self._count is None:
             return None
         if self._counted is None or self._counted[0] is not body:
             self._counted = body, self._count(body)

@@ -125,6 +125,13 @@ class TestEngine:
 
         assert declared == list(getattr(engine.lib, name).argtypes or ())
 
+    def test_one_that_was_never_made_frees_nothing(self) -> None:
+        """As when the library cannot be loaded."""
+        engine = _ffi.Engine.__new__(_ffi.Engine)
+
+        assert not hasattr(engine, "state")
+        engine.__del__()
+
     def test_another_version_is_taken_with_its_own_layer(self, monkeypatch) -> None:
         """And answers and counts all the same."""
         version = "__yggdrasil_core_version__"

@@ -247,6 +247,7 @@ class TestObjects:
         [
             ("plugins", 3, "plugins must be a sequence of objects or dotted"),
             ("strategies", ["mine"], "strategies must map strategy names"),
+            ("register", [], "register must be true or false"),
             ("context", {"userId": "7"}, "context must be a callable"),
             ("clock", 3.0, "clock must be a callable"),
         ],
