@@ -1,4 +1,4 @@
-"""Tables and plots of a topic, for benchmarks/page.md."""
+"""Tables and plots of a topic, for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmarks.environments import ROOT
 
-PLOTS = ROOT / "benchmarks" / "benchmarks"
+DOCS = ROOT / "docs"
+PLOTS = DOCS / "benchmarks"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -39,7 +40,7 @@ def times(ratio: float) -> str:
 
 def bars(name: str, title: str, unit: str, values: Mapping[str, float]) -> str:
     """
-    Draw horizontal bars into ``benchmarks/benchmarks/<name>.svg``; ours stand out.
+    Draw horizontal bars into ``docs/benchmarks/<name>.svg``; ours stand out.
 
     Returns:
         the Markdown that shows them.
@@ -106,8 +107,8 @@ def _tidy(path: Path) -> None:
 
 
 def put(marker: str, text: str) -> None:
-    """Write a topic's part between its marks in benchmarks/page.md."""
-    page = Path(__file__).parent / "page.md"
+    """Write a topic's part between its marks in docs/benchmarks.md."""
+    page = DOCS / "benchmarks.md"
     before, opening, rest = page.read_text().partition(f"<!-- {marker} -->\n")
     _, closing, after = rest.partition(f"<!-- /{marker} -->")
     if not opening or not closing:

@@ -23,7 +23,7 @@ import pyperf
 
 from benchmarks import report as page
 from benchmarks.environments import CORE, GCP, ROOT, environment
-from benchmarks.rounds import FIRST_FLAG, Contender, Results, interleave
+from benchmarks.rounds import FIRST_FLAG, Contender, Results, interleave, quantity
 
 SCRIPTS = ROOT / "benchmarks" / "contenders" / "cold"
 FLAGS = (10, 100, 1000, 5000)
@@ -35,6 +35,7 @@ UNLEASH = "serverless-flags unleash"
 LEAN = "serverless-flags lean"
 UNLEASH_SNAPSHOT = f"{UNLEASH}, snapshot"
 LEAN_SNAPSHOT = f"{LEAN}, snapshot"
+RESTORED = quantity("first flag after a restore", "seconds")
 FLOOR = "engine floor"
 OPENFEATURE = "OpenFeature + official Unleash provider"
 
@@ -91,7 +92,8 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
     if quick:
         return groups(rounds, flags=(100,), nets=(FAR,), warmups=0)
     compiled = groups(rounds)
-    return compiled + groups(rounds, flags=(100,), bytecode=False)
+    uncompiled = groups(rounds, flags=(100,), bytecode=False)
+    return compiled + uncompiled + _restored(rounds)
 
 
 def groups(
@@ -121,9 +123,25 @@ def groups(
     return benchmarks
 
 
+RESTORED_GROUP = f"restored, {FAR}"
+
+
 def group_of(count: int, net: str, *, bytecode: bool = True) -> str:
     """Return a group's name."""
     return f"{count} flags, {net}" + ("" if bytecode else ", no .pyc")
+
+
+def _restored(rounds: int) -> list[pyperf.Benchmark]:
+    """Measure what is left of a cold start where an image of the process is restored."""
+    pythons = _pythons({"serverless-flags"}, bytecode=True)
+    with served(100) as (folder, environs):
+        environ = {**environs[FAR], **GOOGLE, "FOLDER": str(folder)}
+        command = [str(pythons["serverless-flags"]), str(SCRIPTS / "restored.py")]
+        contenders = [
+            Contender(name, command, {**environ, "SERVERLESS_FLAGS_CLIENT": client})
+            for name, client in ((UNLEASH, "unleash"), (LEAN, "lean"))
+        ]
+        return interleave(contenders, rounds, group=RESTORED_GROUP)
 
 
 @contextlib.contextmanager
@@ -196,6 +214,7 @@ def report(results: Results) -> str:
             _sizes(results, NEAR),
             "100 flags, with the packages' `.pyc` files and without:",
             _bytecode(results),
+            _after_restore(results),
             NOTES,
         )
     )
@@ -264,6 +283,18 @@ def _bytecode(results: Results) -> str:
     rows = [[name, *_cells(results, name, columns)] for name in KINDS]
     head = [f"{FAR}, .pyc", f"{FAR}, none", f"{NEAR}, .pyc", f"{NEAR}, none"]
     return page.table(["ms", *head], rows)
+
+
+def _after_restore(results: Results) -> str:
+    words = [
+        f"{page.ms(results.median(RESTORED_GROUP, name, RESTORED))} ms (`{client}`)"
+        for name, client in ((UNLEASH, "unleash"), (LEAN, "lean"))
+    ]
+    return (
+        "With SnapStart the imports are in the image. What is left is asking whether"
+        f" its flags have changed: {' and '.join(words)} from the restore to the first"
+        f" flag, {FAR}, besides the restore itself."
+    )
 
 
 NOTES = """\
