@@ -132,7 +132,7 @@ def group_of(count: int, net: str, *, bytecode: bool = True) -> str:
 
 
 def _restored(rounds: int) -> list[pyperf.Benchmark]:
-    """Measure what is left of a cold start where an image of the process is restored."""
+    """Measure what is left of a cold start where an image is restored."""
     pythons = _pythons({"serverless-flags"}, bytecode=True)
     with served(100) as (folder, environs):
         environ = {**environs[FAR], **GOOGLE, "FOLDER": str(folder)}

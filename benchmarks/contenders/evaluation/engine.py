@@ -1,0 +1,54 @@
+"""The raw engine: its public methods, its calls, and its calls with JSON ready."""
+
+import json
+import os
+
+from _contexts import enabled, flag_for, text_for, variant
+from _engine import CONTEXTS, Calls, new_engine
+from timing import Timing
+
+ANSWER = {
+    "name": "blue",
+    "payload": {"type": "string", "value": "navy"},
+    "enabled": True,
+    "featureEnabled": True,
+}
+
+
+def _public(timing):
+    engine = new_engine()
+
+    def on(name, context):
+        return engine.is_enabled(name, context).is_enabled
+
+    def word(name, context):
+        return engine.get_variant(name, context).variant.name
+
+    for who, context in CONTEXTS.items():
+        timing.call(enabled(who), on, (flag_for(who), context), expected=True)
+        asked = (text_for(who), context)
+        timing.call(variant(who), word, asked, expected="blue")
+
+
+def _calls(timing):
+    calls = Calls()
+    for who, context in CONTEXTS.items():
+        asked = (flag_for(who), context)
+        timing.call(enabled(who), calls.is_enabled, asked, expected=True)
+        asked = (text_for(who), context)
+        timing.call(variant(who), calls.get_variant, asked, expected=ANSWER)
+
+
+def _ready(timing):
+    calls = Calls()
+    for who, context in CONTEXTS.items():
+        text = json.dumps(context).encode()
+        asked = (flag_for(who).encode(), text)
+        timing.call(enabled(who), calls.is_enabled_in, asked, expected=True)
+        asked = (text_for(who).encode(), text)
+        timing.call(variant(who), calls.get_variant_in, asked, expected=ANSWER)
+
+
+timing = Timing()
+{"public": _public, "calls": _calls, "ready": _ready}[os.environ["HOW"]](timing)
+timing.show()

@@ -1,0 +1,111 @@
+"""Flagsmith evaluating an environment document, one flag for one identity."""
+
+from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from flagsmith import Flagsmith
+from timing import Timing
+
+NAMES = [
+    "everybody",
+    "users",
+    "text for everybody",
+    "text",
+    *(f"other-{n}" for n in range(96)),
+]
+
+
+def _state(number, name, *, on, value=None):
+    return {
+        "django_id": number,
+        "featurestate_uuid": f"00000000-0000-4000-8000-{number:012}",
+        "feature": {"id": number, "name": name, "type": "STANDARD"},
+        "enabled": on,
+        "feature_state_value": value,
+        "feature_segment": None,
+        "multivariate_feature_state_values": [],
+    }
+
+
+def _overrides():
+    """Return what the flags are for the users."""
+    states = [
+        _state(number, name, on=True, value="navy")
+        for number, name in enumerate(NAMES, 1)
+        if not name.endswith("everybody")
+    ]
+    for state in states:
+        state["django_id"] += 1000
+        state["feature_segment"] = {"priority": 0}
+    return states
+
+
+class Document:
+    """The offline handler that Flagsmith asks for its environment."""
+
+    def get_environment(self):
+        """Return the document, as Flagsmith's API sends it."""
+        is_user = {
+            "operator": "IN",
+            "property_": "$.identity.identifier",
+            "value": ",".join(USERS),
+        }
+        some = {"type": "ANY", "conditions": [is_user], "rules": []}
+        segment = {
+            "id": 1,
+            "name": "users",
+            "rules": [{"type": "ALL", "conditions": [], "rules": [some]}],
+            "feature_states": _overrides(),
+        }
+        project = {
+            "id": 1,
+            "name": "evaluation",
+            "hide_disabled_flags": False,
+            "segments": [segment],
+            "organisation": {
+                "id": 1,
+                "name": "evaluation",
+                "feature_analytics": False,
+                "stop_serving_flags": False,
+                "persist_trait_data": True,
+            },
+        }
+        states = [
+            _state(number, name, on=name.endswith("everybody"), value="navy")
+            for number, name in enumerate(NAMES, 1)
+        ]
+        return {
+            "id": 1,
+            "api_key": "evaluation",
+            "name": "evaluation",
+            "project": project,
+            "feature_states": states,
+            "identity_overrides": [],
+        }
+
+
+client = Flagsmith(offline_mode=True, offline_handler=Document())
+
+
+def flags_of(who, traits):
+    """Return the flags of whom the question is about, anew each time."""
+    if who == NOBODY:
+        return client.get_environment_flags()
+    return client.get_identity_flags(USER, traits)
+
+
+def on(name, who, traits):
+    """Ask whether a flag is on."""
+    return flags_of(who, traits).is_feature_enabled(name)
+
+
+def word(name, who, traits):
+    """Ask for a text."""
+    return flags_of(who, traits).get_feature_value(name)
+
+
+assert client.get_identity_flags("stranger").is_feature_enabled("users") is False
+timing = Timing()
+for who, traits in FLAT.items():
+    asked = (flag_for(who), who, traits)
+    timing.call(enabled(who), on, asked, expected=True)
+    timing.call(variant(who), word, (text_for(who), who, traits), expected="navy")
+timing.show()

@@ -1,0 +1,41 @@
+"""LaunchDarkly with its test data source, without events."""
+
+import ldclient
+from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from ldclient.config import Config
+from ldclient.integrations import test_data
+from timing import Timing
+
+ON, OFF = test_data.TRUE_VARIATION_INDEX, test_data.FALSE_VARIATION_INDEX
+data = test_data.TestData.data_source()
+data.update(data.flag("everybody").variation_for_all(ON))
+users = data.flag("users").fallthrough_variation(OFF)
+data.update(users.if_match("key", *USERS).then_return(ON))
+text = data.flag("text").variations("navy", "red").fallthrough_variation(1)
+data.update(data.flag("text for everybody").value_for_all("navy"))
+data.update(text.if_match("key", *USERS).then_return(0))
+for number in range(96):
+    other = data.flag(f"other-{number}").fallthrough_variation(OFF)
+    data.update(other.if_match("key", *USERS).then_return(ON))
+ldclient.set_config(Config("sdk-key", update_processor_class=data, send_events=False))
+client = ldclient.get()
+
+
+def _context(who):
+    """Return the context; LaunchDarkly has none without a key."""
+    if who == NOBODY:
+        return ldclient.Context.builder("anonymous").anonymous(True).build()  # noqa: FBT003  reason: it takes it so
+    builder = ldclient.Context.builder(USER)
+    for name, value in FLAT[who].items():
+        builder.set(name, value)
+    return builder.build()
+
+
+timing = Timing()
+for who in FLAT:
+    context = _context(who)
+    asked = (flag_for(who), context, False)
+    timing.call(enabled(who), client.variation, asked, expected=True)
+    asked = (text_for(who), context, "")
+    timing.call(variant(who), client.variation, asked, expected="navy")
+timing.show()

@@ -1,0 +1,30 @@
+"""A session that started from a snapshot, asked outside and inside an invocation."""
+
+import os
+
+from _contexts import UNLEASH, enabled, flag_for, text_for, variant
+from _state import BLUE, ask_unleash, snapshot
+from timing import Timing
+
+from serverless_flags import FlagSession
+
+timing = Timing()
+flags = FlagSession(snapshot=snapshot(), app_name="evaluation")
+flags.start()
+assert flags.status.source == "snapshot", flags.status
+
+if os.environ["WHERE"] == "outside":
+    ask_unleash(timing, flags)
+elif os.environ["WHERE"] == "inside":
+    with flags.invocation():
+        ask_unleash(timing, flags)
+else:
+    for who, context in UNLEASH.items():
+        with flags.invocation(context=context):
+            asked = (flag_for(who),)
+            timing.call(enabled(who), flags.is_enabled, asked, expected=True)
+            asked = (text_for(who),)
+            timing.call(variant(who), flags.get_variant, asked, expected=BLUE)
+counts = flags._instance.client.take_counts()["toggles"]  # noqa: SLF001  reason: nothing else tells that it counts
+assert counts["users"]["yes"] > 0 or counts["everybody"]["yes"] > 0
+timing.show()

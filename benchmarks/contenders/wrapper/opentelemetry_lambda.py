@@ -1,0 +1,39 @@
+"""OpenTelemetry's instrumentation for AWS Lambda, its spans exported nowhere."""
+
+import _handlers
+from _handlers import ANSWER, ASKED
+from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
+from timing import Timing
+
+
+class Nowhere(SpanExporter):
+    """Drops what it is given."""
+
+    taken = 0
+
+    def export(self, spans):
+        """Count them."""
+        Nowhere.taken += len(spans)
+        return SpanExportResult.SUCCESS
+
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(Nowhere()))
+plain = _handlers.handler
+AwsLambdaInstrumentor().instrument(
+    tracer_provider=provider, meter_provider=MeterProvider()
+)
+assert _handlers.handler is not plain
+
+timing = Timing()
+timing.call("plain", plain, ASKED, expected=ANSWER)
+timing.call("wrapped", _handlers.handler, ASKED, expected=ANSWER)
+assert Nowhere.taken > 0
+timing.show()
