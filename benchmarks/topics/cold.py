@@ -206,6 +206,7 @@ def report(results: Results) -> str:
         (
             "From the start of a process to the first answer of `is_enabled`.",
             ratios(results),
+            _missed(results),
             page.bars("cold", title, "ms", medians),
             f"Milliseconds, {FAR}, by number of flags:",
             _sizes(results, FAR),
@@ -239,6 +240,22 @@ def ratios(results: Results) -> str:
         )
     head = ["100 flags, 30 ms TLS", "target", "whole process", f"less {BARE}"]
     return page.table(head, rows)
+
+
+def _missed(results: Results) -> str:
+    """Say why `lean` is over its target, where it is."""
+    group = group_of(100, FAR)
+    ours, plain, bare = (
+        results.median(group, name, FIRST_FLAG) for name in (LEAN, PLAIN, BARE)
+    )
+    if ours <= TARGETS[1][2] * plain:
+        return ""
+    return (
+        f"`lean` is over its target: of its {page.ms(ours)} ms three round trips, for"
+        f" TCP, TLS and the request, take 90, which is {page.times(0.09 / plain)} the"
+        f" plain SDK, and the interpreter {page.ms(bare)}. The target is from a machine"
+        " on which imports took twice as long and round trips the same."
+    )
 
 
 def _net_ratio(results: Results, group: str, ours: str, theirs: str) -> float:
