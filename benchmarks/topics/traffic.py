@@ -143,9 +143,10 @@ clients send the same; `lean` was measured. Settings are the defaults. The hour 
 on a simulated clock against a server on loopback that closes connections after 15 s
 without a request, as Unleash does.
 
-Where the platform tells of the instance's end, as AWS Lambda and Google Cloud Functions
-do, counts are sent once a minute. Where it does not, as on Azure, each invocation sends
-its own, for there may be no other: one request a call, until a `flush_interval` is set.
+Where the platform tells of the instance's end, as all three clouds do, counts are sent
+once a minute. Where it does not, as the 1st generation of Google's, each invocation
+sends its own, for there may be no other: one request a call, until a `flush_interval`
+is set.
 The plot leaves that out at 1 and 100 calls a second. At 100 calls a second a minute was
 lived and taken sixty times.
 
