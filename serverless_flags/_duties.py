@@ -92,13 +92,15 @@ class Duties:
         self._settings = settings
         self._clock = clock
         self._goes_on = goes_on
+        self._expires = refresher.freshness.expires
 
     def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
         moment = self._clock()
         due, flush = self._refresher.due(moment), self._flusher.due(moment)
         if due is Due.NOTHING:
-            self._refresher.forget_expired(moment)
+            if self._expires:
+                self._refresher.forget_expired(moment)
             return Plan(beside=self._start(None)) if flush else NOTHING_DUE
         refresh, mine = self._refresher.claim(moment)
         beside = self._start(refresh if mine else None, flush=flush)

@@ -69,11 +69,11 @@ class Flusher:
 
     def due(self, moment: Instant) -> bool:
         """Whether a flush is to run in parallel with an invocation that starts now."""
+        if self.interval == 0 or moment.since(self._last) < self.interval:
+            return False
         if self._client is None or self._upstream is None:
             return False
-        if self.interval == 0 or self.backoff.holds(moment):
-            return False
-        return moment.since(self._last) >= self.interval
+        return not self.backoff.holds(moment)
 
     def due_at_end(self) -> bool:
         """Whether every invocation ends with a flush, and the server may be asked."""

@@ -97,6 +97,8 @@ class Freshness:
         """When the request was sent whose answer last confirmed the flags."""
         self.from_snapshot = False
         """Whether the flags are a snapshot's, which is served at any age."""
+        self._fresh_until: Instant | None = None
+        """Before it, on both clocks, nothing has to be worked out."""
         self.backoff = Backoff(uniform)
 
     def confirm(self, sent: Instant) -> None:
@@ -104,17 +106,21 @@ class Freshness:
         self.confirmed = sent
         self.from_snapshot = False
         self._fresh_for = self._max_age * (1.0 - JITTER * self._uniform())
+        fresh_for = self._fresh_for
+        self._fresh_until = Instant(sent.monotonic + fresh_for, sent.wall + fresh_for)
         self.backoff.succeed()
 
     def inherit(self, confirmed: Instant | None) -> None:
         """Begin with flags that were confirmed then; a snapshot's never were."""
         self.confirmed = confirmed
         self.from_snapshot = confirmed is None
+        self._fresh_until = None
 
     def forget(self) -> None:
         """Note that there are no flags any more."""
         self.confirmed = None
         self.from_snapshot = False
+        self._fresh_until = None
 
     def age(self, moment: Instant) -> float | None:
         """Return the seconds since the server confirmed the flags, if it ever did."""
@@ -122,6 +128,13 @@ class Freshness:
 
     def due(self, moment: Instant) -> Due:
         """Decide for an invocation that starts at ``moment``."""
+        until = self._fresh_until
+        if (
+            until is not None
+            and moment.monotonic < until.monotonic
+            and moment.wall < until.wall
+        ):
+            return Due.NOTHING
         age = self.age(moment)
         if age is not None and age <= self._fresh_for and self._max_age > 0:
             return Due.NOTHING

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._duties import Plan, Wait
     from serverless_flags._instance import Instance
+    from serverless_flags._plugins import Plugins
     from serverless_flags._session import FlagSession
     from serverless_flags.platform import Invocation
 
@@ -31,10 +32,11 @@ class Scope:
     """
 
     _token: Token[Scope | None]
+    _plugins: Plugins
 
     __slots__ = (
         "_args", "_base", "_given", "_home", "_instance", "_joined", "_kwargs",
-        "_plan", "_session", "_token", "ended", "invocation",
+        "_plan", "_plugins", "_session", "_token", "ended", "invocation",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +90,7 @@ class Scope:
         try:
             instance = self._open()
             if instance is not None:
-                if not instance.started:
+                if instance.duties is None and not instance.started:
                     self._session.start(self._start_timeout(instance))
                 first = self._begin(instance)
                 if first is not None:
@@ -117,10 +119,10 @@ class Scope:
         try:
             instance = self._open()
             if instance is not None:
-                if not instance.started:
+                if instance.duties is None and not instance.started:
                     await instance.start_beside(
                         self._session,
-                        self._session.plugins,
+                        self._plugins,
                         self._start_timeout(instance),
                     )
                 first = self._begin(instance)
@@ -157,7 +159,7 @@ class Scope:
         if outer is not None and outer.goes_on_in(instance):
             self._joined = outer
             return None
-        plugins = session.plugins
+        self._plugins = plugins = session.plugins
         self._instance = instance
         self.invocation = plugins.read_invocation(self._args, self._kwargs)
         if not instance.invoked:
@@ -172,7 +174,7 @@ class Scope:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
-        self._session.plugins.begin_invocation(self.invocation)
+        self._plugins.begin_invocation(self.invocation)
         return self._plan.first
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
@@ -194,7 +196,7 @@ class Scope:
         under_way = [part for part in parts if part is not None and not part.ended]
         if not under_way:
             return False
-        return self._session.plugins.wait_after_response(
+        return self._plugins.wait_after_response(
             self.invocation, partial(wait_for_all, under_way)
         )
 
@@ -206,7 +208,7 @@ class Scope:
         except ValueError:  # left in another context than entered: a generator's
             self._session._scope.set(None)  # noqa: SLF001  reason: the session's own room
         if self._instance is not None:
-            self._session.plugins.end_invocation(self.invocation)
+            self._plugins.end_invocation(self.invocation)
 
     def _start_timeout(self, instance: Instance) -> float:
         """Return ``start_timeout``, or what the invocation has left of its time."""

@@ -47,9 +47,9 @@ class Library:
         self.should_emit = bind(keeping, "should_emit_impression_event")
         self.take_state = bind(releasing, "take_state")
         self.get_metrics = bind(keeping, "get_metrics")
-        self._count_toggle = bind(keeping, "count_toggle")
-        self._count_variant = bind(keeping, "count_variant")
-        self._free = keeping(None, *lib.free_response.argtypes)(("free_response", lib))
+        self.count_toggle = bind(keeping, "count_toggle")
+        self.count_variant = bind(keeping, "count_variant")
+        self.free = keeping(None, *lib.free_response.argtypes)(("free_response", lib))
         self._text = ctypes.c_char_p
 
     def read(self, answer: int) -> Any:
@@ -62,17 +62,9 @@ class Library:
             ValueError: when the engine failed; it says why.
         """
         text = self._text(answer).value
-        self._free(answer)
+        self.free(answer)
         value = _BY_HEART.get(text, _UNUSUAL)
         return _parsed(text) if value is _UNUSUAL else value
-
-    def count_toggle(self, engine: int, name: bytes, enabled: bool) -> None:  # noqa: FBT001  reason: the library's own order
-        """Count an evaluation."""
-        self._free(self._count_toggle(engine, name, enabled))
-
-    def count_variant(self, engine: int, name: bytes, variant: bytes) -> None:
-        """Count the variant of an evaluation."""
-        self._free(self._count_variant(engine, name, variant))
 
 
 class Spent:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags._client import DISABLED
 from serverless_flags._report import Reporter
 from serverless_flags.clients._backend import backend_of
-from serverless_flags.clients._context import enriched
+from serverless_flags.clients._context import ContextText, enriched
 from serverless_flags.clients._engine import Library, Spent, load_state
 from serverless_flags.clients._ffi import engine_class
 
@@ -68,6 +68,7 @@ class LeanClient:
         self._spent = Spent()
         self._state = _State(self._counter)  # knows no flag
         self._known = {"appName": app_name, "environment": environment}
+        self._text = ContextText(self._known)
         self._strategies = dict(strategies or {})
         self._impressions: Impressions | None = None
         if on_impression is not None:
@@ -98,19 +99,19 @@ class LeanClient:
         fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
     ) -> bool:
         """Return whether the flag is on, as UnleashClient does."""
-        seen = enriched(self._known, context)
-        library = self._library
+        library, text = self._library, self._text(context)
         try:
-            answer = self._ask(library.check_enabled, feature_name, seen)
+            name = feature_name.encode()
+            answer = self._ask(library.check_enabled, feature_name, name, context, text)
             if answer is None and fallback_function is not None:
-                answer = fallback_function(feature_name, seen)
+                answer = fallback_function(feature_name, enriched(self._known, context))
             enabled = bool(answer)
-            library.count_toggle(self._counts, feature_name.encode(), enabled)
+            library.free(library.count_toggle(self._counts, name, enabled))
         except Exception:  # noqa: BLE001  reason: as UnleashClient: a strategy or a fallback may raise anything
             self._fault(feature_name)
             return False
         if self._impressions is not None:
-            engine = self._state.pointer
+            engine, seen = self._state.pointer, enriched(self._known, context)
             self._impressions.tell(
                 engine, "feature_flag", feature_name, seen, enabled=enabled
             )
@@ -120,35 +121,40 @@ class LeanClient:
         self, feature_name: str, context: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the flag's variant, as UnleashClient does."""
-        seen = enriched(self._known, context)
-        library = self._library
+        library, text = self._library, self._text(context)
         try:
-            variant = _variant(self._ask(library.check_variant, feature_name, seen))
             name = feature_name.encode()
-            library.count_toggle(self._counts, name, variant["feature_enabled"])
-            library.count_variant(self._counts, name, variant["name"].encode())
+            found = self._ask(library.check_variant, feature_name, name, context, text)
+            variant = _variant(found)
+            enabled, word = variant["feature_enabled"], variant["name"]
+            library.free(library.count_toggle(self._counts, name, enabled))
+            library.free(library.count_variant(self._counts, name, word.encode()))
         except Exception:  # noqa: BLE001  reason: as UnleashClient: a strategy may raise anything
             self._fault(feature_name)
             return dict(DISABLED)
         if self._impressions is not None:
-            engine, on, word = self._state.pointer, variant["enabled"], variant["name"]
+            engine, seen = self._state.pointer, enriched(self._known, context)
+            on = variant["enabled"]
             self._impressions.tell(
                 engine, "variant", feature_name, seen, enabled=on, variant=word
             )
         return variant
 
     def _ask(
-        self, check: Callable[..., int], feature_name: str, context: dict[str, Any]
+        self,
+        check: Callable[..., int],
+        feature_name: str,
+        name: bytes,
+        context: dict[str, Any] | None,
+        text: bytes,
     ) -> Any:
         """Return the engine's answer; None when it does not know the flag."""
         state = self._state  # held, for another thread may put a new one in its place
         custom = b"{}"
         if feature_name in state.custom:
-            custom = state.custom_results(feature_name, context)
-        text = _as_json(context).encode()
-        return self._library.read(
-            check(state.pointer, feature_name.encode(), text, custom)
-        )
+            seen = enriched(self._known, context)
+            custom = state.custom_results(feature_name, seen)
+        return self._library.read(check(state.pointer, name, text, custom))
 
     def _fault(self, feature_name: str) -> None:
         self._reporter.warn(
@@ -188,7 +194,3 @@ def _variant(found: dict[str, Any] | None) -> dict[str, Any]:
         "feature_enabled": found.get("featureEnabled", False),
     }
     return {name: value for name, value in variant.items() if value is not None}
-
-
-_as_json = json.JSONEncoder(check_circular=False).encode
-"""For what holds nothing but texts."""

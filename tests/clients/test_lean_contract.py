@@ -99,17 +99,17 @@ class TestLibrary:
 
     def test_each_answer_is_freed(self, engine, monkeypatch) -> None:
         """Once, whether it is read or not."""
-        library, freed = Library(engine), []
-        free = library._free
-        monkeypatch.setattr(library, "_free", lambda it: (freed.append(it), free(it)))
-        on = True
-        library.read(library.check_enabled(engine.state, b"flag", b"{}", b"{}"))
-        library.count_toggle(engine.state, b"flag", on)
-        library.count_variant(engine.state, b"flag", b"red")
+        client, freed = LeanClient(app_name="checkout"), []
+        client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+        library, free = client._library, client._library.free
+        monkeypatch.setattr(library, "free", lambda it: (freed.append(it), free(it)))
+        client.is_enabled("flag")
+        assert 2 == len(freed)
+        client.get_variant("flag")
+        assert 5 == len(freed)
         with pytest.raises(ValueError, match="Failed to parse JSON"):
             library.read(library.check_enabled(engine.state, b"flag", b"{", b"{}"))
-
-        assert 4 == len(freed)
+        assert 6 == len(freed)
 
 
 class TestEngine:
@@ -193,8 +193,8 @@ class TestCounts:
         """What is counted needs no state, and a state does not touch the counts."""
         counter = UnleashEngine()
         library = Library(counter)
-        library.count_toggle(counter.state, b"a", True)
-        library.count_variant(counter.state, b"a", b"red")
+        library.free(library.count_toggle(counter.state, b"a", True))
+        library.free(library.count_variant(counter.state, b"a", b"red"))
         counted = counter.get_metrics()["toggles"]
 
         assert {"a": {"yes": 1, "no": 0, "variants": {"red": 1}}} == counted
