@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serverless_flags._errand import Errand, Waitable
-from serverless_flags._freshness import Due, Instant
+from serverless_flags._freshness import NOTHING, Due, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Duties:
         """Begin what is due for an invocation that starts now."""
         moment = self._clock()
         due, flush = self._refresher.due(moment), self._flusher.due(moment)
-        if due is Due.NOTHING:
+        if due is NOTHING:
             if self._expires:
                 self._refresher.forget_expired(moment)
             return Plan(beside=self._start(None)) if flush else NOTHING_DUE

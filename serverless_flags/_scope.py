@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -155,11 +156,15 @@ class Scope:
         variable = session._scope  # noqa: SLF001  reason: the session's own room
         outer = variable.get()
         self._token = variable.set(self)
-        self._home = instance = session._current()  # noqa: SLF001  reason: the session's own room
+        instance = session._instance  # noqa: SLF001  reason: the session's own room
+        if os.getpid() != session._pid:  # noqa: SLF001  reason: likewise; `_current` inlined
+            instance = session._current()  # noqa: SLF001  reason: likewise
+        self._home = instance
         if outer is not None and outer.goes_on_in(instance):
             self._joined = outer
             return None
-        self._plugins = plugins = session.plugins
+        plugins = session._plugins or session.plugins  # noqa: SLF001  reason: likewise
+        self._plugins = plugins
         self._instance = instance
         self.invocation = plugins.read_invocation(self._args, self._kwargs)
         if not instance.invoked:
@@ -174,7 +179,8 @@ class Scope:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
-        self._plugins.begin_invocation(self.invocation)
+        if self._plugins.begins:
+            self._plugins.begin_invocation(self.invocation)
         return self._plan.first
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:

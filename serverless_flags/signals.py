@@ -47,6 +47,7 @@ class _Hub:
         self.main_thread = threading.main_thread().ident
         self.previous: Any = None
         self.sockets: tuple[socket.socket, socket.socket] | None = None
+        self.wakeup = -1
 
     def install(self) -> bool:
         """Take SIGTERM, keeping what was there; False where that cannot be done."""
@@ -68,7 +69,7 @@ class _Hub:
 
             receiver, sender = socket.socketpair()
             sender.settimeout(0)  # non-blocking: a wakeup fd must not wait
-            self.sockets = receiver, sender
+            self.sockets, self.wakeup = (receiver, sender), sender.fileno()
             threading.Thread(
                 target=self._watch, name="serverless-flags-sigterm", daemon=True
             ).start()
@@ -77,7 +78,7 @@ class _Hub:
     def rearm(self) -> None:
         """Point the wakeup fd at the watcher again."""
         if self.sockets is not None and threading.get_ident() == self.main_thread:
-            signal.set_wakeup_fd(self.sockets[1].fileno(), warn_on_full_buffer=False)
+            signal.set_wakeup_fd(self.wakeup, warn_on_full_buffer=False)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         """Flush, or let the watcher flush, then do what was to be done before us."""
