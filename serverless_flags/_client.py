@@ -79,8 +79,16 @@ class Upstream(Protocol):
     def fetch(self, etag: str | None, *, timeout: float) -> Fetched:
         """Ask for the flags unless they are still those of ``etag``."""
 
-    def send(self, bucket: Mapping[str, Any], *, timeout: float) -> Sent:
-        """Send counts; never twice, whatever happens."""
+    def send(
+        self, bucket: Mapping[str, Any], *, timeout: float, exiting: bool = False
+    ) -> Sent:
+        """
+        Send counts; never twice, whatever happens.
+
+        ``exiting``: the interpreter exits and this is its main thread, so nothing
+        without a deadline may run: no name is resolved, no callable of the user's
+        is called. What cannot be sent without them is refused.
+        """
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -66,11 +66,12 @@ class Settings(NamedTuple):
     strategies: Mapping[str, Any] = MappingProxyType({})
     on_impression: Callable[[Any], object] | None = None
     register: bool = False
+    custom_headers: Mapping[str, str] = MappingProxyType({})
     context: Callable[["Invocation"], Mapping[str, Any]] | None = None
     clock: Callable[[], "Instant"] | None = None
 
     def __repr__(self) -> str:
-        shown = self._replace(api_token=None)._asdict()
+        shown = self._replace(api_token=None, custom_headers={})._asdict()
         return f"Settings({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
@@ -241,6 +242,21 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
+def _headers(name: str, value: Any) -> Mapping[str, str]:
+    """Return headers as a dict; their values may be secrets and are never quoted."""
+    if not isinstance(value, Mapping):
+        message = f"{name} must map header names to texts"
+        raise ConfigurationError(message)
+    for header, text in value.items():
+        if not isinstance(header, str) or not header or not _VISIBLE.issuperset(header):
+            message = f"{name} has a key that is no header name; write {{'X-Name': ...}}"
+            raise ConfigurationError(message)
+        if not isinstance(text, str) or _has_control(text) or not text.isascii():
+            message = f"{name}[{header!r}] must be an ASCII text of one line"
+            raise ConfigurationError(message)
+    return dict(value)
+
+
 def _callable(name: str, value: Any) -> Any:
     if not callable(value):
         message = f"{name} must be a callable"
@@ -297,6 +313,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "strategies": _mapping,
     "on_impression": _callable,
     "register": _switch,
+    "custom_headers": _headers,
     "context": _callable,
     "clock": _callable,
 }

@@ -72,6 +72,8 @@ class FlagSession:
         on_impression: called with each evaluation of a flag with impression data.
         register: tell the server of this application after the first flush; it shows
             by its counts alone, without its strategies and the version.
+        custom_headers: further headers of each request to the server, as UnleashClient
+            takes them: a mapping of names to ASCII texts. Never logged.
         context: called with the invocation, returns its evaluation context in place of
             the adapter's.
         clock: for tests: returns both clocks.
@@ -104,6 +106,7 @@ class FlagSession:
         strategies: Mapping[str, Any] | None = None,
         on_impression: Callable[[Impression], object] | None = None,
         register: bool | None = None,
+        custom_headers: Mapping[str, str] | None = None,
         context: Callable[[Invocation], Mapping[str, Any]] | None = None,
         clock: Callable[[], Instant] | None = None,
     ) -> None:

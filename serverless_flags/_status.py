@@ -38,6 +38,8 @@ class Status(NamedTuple):
     unknown_counts: int
     """Evaluations whose counts were sent and never answered."""
     last_error: str | None
+    unknown_flags: tuple[str, ...] = ()
+    """Names that were asked for and that the flag state does not have."""
 
 
 def status_of(instance: "Instance", platform: str) -> Status:
@@ -59,4 +61,5 @@ def status_of(instance: "Instance", platform: str) -> Status:
         uncounted=instance.uncounted + (counts.uncounted if counts else 0),
         unknown_counts=counts.unknown if counts else 0,
         last_error=next((error for error in errors if error), None),
+        unknown_flags=tuple(getattr(instance.client, "unknown_flags", ())),
     )

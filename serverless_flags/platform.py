@@ -45,6 +45,11 @@ class Platform:
     shutdown_grace: float = 1.0
     """Seconds that a flush may take after the platform's termination signal."""
 
+    passing_exceptions: tuple[str, ...] = ()
+    """Exceptions that the runtime raises into a running function, such as a request
+    timeout: qualified names (``package.module.Class``), so that nothing is imported.
+    They always reach the caller, even out of a plugin, a callback or a strategy."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 

@@ -122,7 +122,9 @@ class UnleashApi:
             return read_state(reply.body)._replace(etag=reply.headers.get("etag"))
         return Fetched(error=_complaint(reply), retry_after=_retry_after(reply))
 
-    def send(self, bucket: Mapping[str, Any], *, timeout: float) -> Sent:
+    def send(
+        self, bucket: Mapping[str, Any], *, timeout: float, exiting: bool = False
+    ) -> Sent:
         """Send counts; never twice, but for a new token after a 401."""
         began = time.monotonic()
         body = self._identity.metrics_payload(bucket, self.engine_version)
