@@ -131,3 +131,13 @@ class ClosedClient:
         """Return the flag's variant."""
         self._note()
         return self._client.get_variant(*args)
+
+    @property
+    def unknown_flags(self) -> tuple[str, ...]:
+        """Names that were asked for and that the flag state does not have."""
+        return tuple(getattr(self._client, "unknown_flags", ()))
+
+    @property
+    def uncounted(self) -> int:
+        """Evaluations that the client has answered and not counted."""
+        return int(getattr(self._client, "uncounted", 0))

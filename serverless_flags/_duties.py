@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serverless_flags._config import Settings
+    from serverless_flags._flag_request import Refresh
     from serverless_flags._flush import Flusher
-    from serverless_flags._refresh import Refresh, Refresher
+    from serverless_flags._refresh import Refresher
 
     Remaining = Callable[[], float | None]
     """Seconds that are left of an invocation; asked only where something waits."""
@@ -67,16 +68,7 @@ NOTHING_DUE = Plan()
 
 
 class Duties:
-    """
-    Refreshing and flushing around the invocations of one process.
-
-    Args:
-        refresher: knows the age of the flags.
-        flusher: knows the age of the counts.
-        settings: say how long an invocation may wait.
-        clock: returns both clocks.
-        goes_on: whether what an invocation began gets done after it: no freeze follows.
-    """
+    """What invocations of one process do for its flags and counts."""
 
     def __init__(
         self,
@@ -87,52 +79,89 @@ class Duties:
         *,
         goes_on: bool,
     ) -> None:
-        self._refresher = refresher
-        self._flusher = flusher
+        self._refresher, self._flusher = refresher, flusher
         self._settings = settings
         self._clock = clock
         self._goes_on = goes_on
+        """Whether the process runs between invocations too: nothing cuts work off."""
         self._expires = refresher.freshness.expires
+        self._evaluated_outside = False
+        """Whether flags were evaluated outside invocations since the last flush."""
 
     def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
         moment = self._clock()
-        due, flush = self._refresher.due(moment), self._flusher.due(moment)
+        refresher, flusher = self._refresher, self._flusher
+        if refresher.under_way:
+            refresher.note_awake(moment)
+        due, flush = refresher.due(moment), flusher.due(moment)
         if due is NOTHING:
             if self._expires:
-                self._refresher.forget_expired(moment)
-            return Plan(beside=self._start(None)) if flush else NOTHING_DUE
-        refresh, mine = self._refresher.claim(moment)
-        beside = self._start(refresh if mine else None, flush=flush)
+                refresher.forget_expired(moment)
+            return Plan(beside=flusher.begin()) if flush else NOTHING_DUE
+        refresh, beside = self._refresh(moment, flush=flush)
         if due is Due.BESIDE:
             return Plan(beside=beside)
         seconds = self._settings.refresh_timeout - moment.since(refresh.began)
-        wait = Wait(refresh, within(seconds, remaining), self._look_again)
+        wait = Wait(
+            refresh, within(seconds, remaining), lambda: self._look_again(refresh)
+        )
         return Plan(wait, beside)
 
-    def _look_again(self) -> None:
+    def begin_outside(self) -> None:
+        """Begin what is due though no invocation begins: nothing waits for it."""
+        self._evaluated_outside = True
+        moment = self._clock()
+        flush = self._flusher.due_outside(moment)
+        if self._refresher.due(moment) is not NOTHING:
+            self._refresh(moment, flush=flush)
+        elif flush:
+            self._flusher.begin()
+        if self._expires:
+            self._refresher.forget_expired(moment)
+
+    def _look_again(self, refresh: Refresh) -> None:
         """After waiting in vain the flags may be too old even for an error."""
+        self._refresher.waited_in_vain(refresh)
         self._refresher.forget_expired(self._clock())
 
-    def _start(self, refresh: Refresh | None, *, flush: bool = True) -> Errand | None:
+    def _refresh(
+        self, moment: Instant, *, flush: bool
+    ) -> tuple[Refresh, Waitable | None]:
         """Refresh and flush one after the other, over one connection."""
-        if refresh is None and not flush:
-            return None
 
-        def work() -> None:
-            if refresh is not None:
+        def run(refresh: Refresh) -> Errand:
+            def work() -> None:
                 self._refresher.run(refresh)
-            if flush:
-                self._flusher.flush(self._settings.request_timeout)
+                if flush:
+                    self._flusher.flush_in_turn()
 
-        return Errand(work).start()
+            return Errand(work).start()
+
+        refresh, task = self._refresher.begin(moment, run)
+        if task is None and flush:
+            return refresh, self._flusher.begin()
+        return refresh, task
 
     def finish(
-        self, plan: Plan, remaining: Remaining, *, terminating: bool
+        self, plan: Plan, remaining: Remaining, *, evaluated: bool, terminating: bool
     ) -> Wait | None:
-        """Say what an invocation has to wait for at its end."""
-        if terminating or self._flusher.due_at_end():
-            flush = self._start_flush()
+        """
+        Say what an invocation has to wait for at its end.
+
+        Args:
+            plan: what `begin` returned.
+            remaining: the seconds that are left of the invocation.
+            evaluated: whether flags were evaluated in it.
+            terminating: whether the platform has announced the end.
+        """
+        if self._refresher.under_way:
+            self._refresher.note_awake(self._clock())
+        flusher = self._flusher
+        counted = evaluated or self._evaluated_outside or flusher.counts.waiting
+        if counted and (terminating or flusher.due_at_end()):
+            self._evaluated_outside = False
+            flush = flusher.begin()
             if flush is not None:
                 return Wait(flush, within(self._settings.flush_timeout, remaining))
         if self._goes_on or plan.beside is None or plan.beside.ended:
@@ -141,13 +170,6 @@ class Duties:
             return None  # the function has waited for it already
         seconds = min(WAIT_AT_END, self._settings.refresh_timeout)
         return Wait(plan.beside, within(seconds, remaining))
-
-    def _start_flush(self) -> Errand | None:
-        flight = self._flusher.collect()
-        if flight is None:
-            return None
-        limit = self._settings.request_timeout
-        return Errand(lambda: self._flusher.send(flight, limit)).start()
 
 
 def within(seconds: float, remaining: Remaining) -> float:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from serverless_flags._report import logger
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+LONGER = 0.05
+"""Seconds past its own limit for which bounded work is waited for."""
 
 
 class Waitable:
@@ -83,7 +89,7 @@ class Errand(Waitable):
         self._work = work
 
     def start(self) -> Errand:
-        """Run the function beside the caller."""
+        """Run the function in the background."""
         thread = threading.Thread(
             target=self._run, name="serverless-flags", daemon=True
         )
@@ -96,5 +102,52 @@ class Errand(Waitable):
     def _run(self) -> None:
         try:
             self._work()
+        except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it
+            logger.warning("a background task failed", exc_info=True)
         finally:
             self.end()
+
+
+def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
+    """
+    Run the last work of a session on a bare thread and wait for it.
+
+    An exception of others may arrive on the calling thread at any moment, and must not
+    interrupt the only copy of counts. ``threading.Thread`` would take locks that a
+    thread interrupted by a signal, or by the garbage collector, may hold.
+
+    Args:
+        work: bounds itself to ``timeout``; called with whether it runs on the calling
+            thread because the interpreter is exiting and no thread can be started.
+        timeout: seconds.
+    """
+    ended = start_bare(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
+    if ended is None:
+        work(True)  # noqa: FBT003  reason: likewise
+    else:
+        ended.acquire(timeout=max(0.0, timeout) + LONGER)
+
+
+def start_bare(work: Callable[[], object]) -> _thread.LockType | None:
+    """
+    Run ``work`` on a bare thread; return a lock that is free once it has ended.
+
+    Returns:
+        None where no thread can be started.
+    """
+    ended = _thread.allocate_lock()
+    ended.acquire()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it
+            logger.warning("a background task failed", exc_info=True)
+        finally:
+            ended.release()
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # the interpreter exits, or the system has no more threads
+        return None
+    return ended

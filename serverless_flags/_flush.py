@@ -1,4 +1,8 @@
-"""Bring the counts to the server: in time, once, and whatever is left at the end."""
+"""Bring the counts to the server: in time, once, and whatever is left at the end.
+
+Counts are drained on the thread that sends them, never on one that runs the user's
+function: an exception of others may arrive there between any two lines.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 from serverless_flags._client import Outcome, Sent
-from serverless_flags._counts import Bucket, Counts, evaluations
+from serverless_flags._counts import Bucket, Counts, evaluations, parts_of
+from serverless_flags._errand import Errand
 from serverless_flags._freshness import OVERRUN, Backoff, Instant
 
 if TYPE_CHECKING:
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
     from serverless_flags._report import Reporter
 
 TROUBLE = "flush"
+OUTSIDE = 1.0
+"""Seconds between flushes outside invocations where every invocation would flush."""
 
 
 class Flight:
@@ -35,6 +42,13 @@ class Flight:
         return self._booked.acquire(blocking=False)
 
 
+class Flush(Errand):
+    """One flush in the background; it drains when its turn has come."""
+
+    drained = False
+    """Whether later evaluations need another one."""
+
+
 class Flusher:
     """The counts of one process on their way to the server."""
 
@@ -47,12 +61,13 @@ class Flusher:
         clock: Callable[[], Instant],
         reporter: Reporter,
         observe: Callable[[str, float], None],
+        backoff: Backoff | None = None,
     ) -> None:
         self.counts = Counts()
         self.interval = 0.0
         """Seconds between flushes; 0: at the end of every invocation."""
         self.last_error: str | None = None
-        self.backoff = Backoff()
+        self.backoff = backoff or Backoff()
         self._upstream = upstream
         self._patience = flush_timeout
         self._request_timeout = request_timeout
@@ -62,11 +77,15 @@ class Flusher:
         self._client: StateClient | None = None
         self._last = clock()
         self._in_flight: set[Flight] = set()
+        self._gate = threading.RLock()
+        self._turn = threading.Lock()
+        self._next: Flush | None = None
 
     def adopt(self, client: StateClient) -> None:
         """Take the counts of ``client`` from now on."""
         self._client = client
 
+    # -- when ----------------------------------------------------------------------
     def due(self, moment: Instant) -> bool:
         """Whether a flush is to run in parallel with an invocation that starts now."""
         interval, last = self.interval, self._last
@@ -75,9 +94,19 @@ class Flusher:
             and moment.wall - last.wall < interval
         ):
             return False
-        if self._client is None or self._upstream is None:
+        return self._can_send and not self.backoff.holds(moment)
+
+    def due_outside(self, moment: Instant) -> bool:
+        """Whether a flush is due though no invocation begins or ends."""
+        if self.interval > 0:
+            return self.due(moment)
+        if moment.since(self._last) < OUTSIDE or not self._can_send:
             return False
         return not self.backoff.holds(moment)
+
+    @property
+    def _can_send(self) -> bool:
+        return self._client is not None and self._upstream is not None
 
     def due_at_end(self) -> bool:
         """Whether every invocation ends with a flush, and the server may be asked."""
@@ -91,42 +120,104 @@ class Flusher:
         ages = [moment.since(flight.began) for flight in list(self._in_flight)]
         return any(self._patience < age <= self._request_timeout for age in ages)
 
-    def collect(self) -> Flight | None:
-        """Take what is to be sent now; None when nothing is."""
-        if self._client is None or self._upstream is None:
+    # -- in the background ---------------------------------------------------------
+    def begin(self) -> Flush | None:
+        """
+        Flush in the background: one is under way at most, and one follows it.
+
+        Returns:
+            The flush that sends all that has been counted by now; None when nothing
+            can be sent.
+        """
+        if not self._can_send:
             return None
+        with self._gate:
+            follows = self._next
+            if follows is not None and not (follows.drained or follows.ended):
+                return follows
+            flush = Flush(lambda: self.flush_in_turn(flush))
+            flush.start()
+            self._next = flush
+            return flush
+
+    def flush_in_turn(self, flush: Flush | None = None) -> None:
+        """Flush on this thread of ours, after the flush that is under way."""
+        # That one ends at its own deadline, or a moment after a thaw.
+        limit = self._request_timeout
+        mine = self._turn.acquire(timeout=limit + OVERRUN)
+        try:
+            if flush is not None:
+                flush.drained = True
+            self.flush(limit)
+        finally:
+            if mine:
+                self._turn.release()
+
+    # -- on the calling thread -----------------------------------------------------
+    def flush(self, timeout: float, *, exiting: bool = False) -> bool:
+        """Send what there is, on this thread; True when nothing is left to send."""
+        deadline = time.monotonic() + timeout
+        left, flushed = timeout, True
+        for flight in self.collect():
+            if flushed and left > 0:
+                flushed = self.send(flight, left, exiting=exiting)
+                left = deadline - time.monotonic()
+            else:
+                flushed = False
+                self._keep(flight)
+        return flushed
+
+    def collect(self) -> list[Flight]:
+        """Take what is to be sent now, in parts that a server takes."""
+        if self._client is None or self._upstream is None:
+            return []
         self._last = self._clock()
-        flight = Flight(self._last)
-        self._in_flight.add(flight)  # first: no count may be neither here nor there
-        bucket = None
+        whole = Flight(self._last)
+        self._in_flight.add(whole)  # first: no count may be neither here nor there
+        flights: list[Flight] = []
         try:
             bucket = self.counts.take(self._client.take_counts())
+            if bucket is not None:
+                whole.bucket = bucket
+                flights = self._parted(whole)
         finally:
-            if bucket is None:
-                self._land(flight)
-        if bucket is None:
-            return None
-        flight.bucket = bucket
-        return flight
+            if not flights:
+                self._land(whole)
+        return flights
+
+    def _parted(self, whole: Flight) -> list[Flight]:
+        first, *others = parts_of(whole.bucket)
+        flights = [whole]
+        for part in others:
+            flight = Flight(whole.began)
+            flight.bucket = part
+            self._in_flight.add(flight)
+            flights.append(flight)
+        whole.bucket = first
+        return flights
 
     def _land(self, flight: Flight) -> None:
         self._in_flight.discard(flight)
         flight.landed.set()
 
-    def flush(self, timeout: float) -> bool:
-        """Send what there is, on this thread; True when nothing is left to send."""
-        flight = self.collect()
-        return flight is None or self.send(flight, timeout)
+    def _keep(self, flight: Flight) -> None:
+        """Let a part wait that was not sent, for the part before it was refused."""
+        if not flight.book():  # it was given up
+            self.counts.doubt(-flight.given_up)
+        self.counts.keep(flight.bucket)
+        self._land(flight)
 
-    def send(self, flight: Flight, timeout: float) -> bool:
+    def send(self, flight: Flight, timeout: float, *, exiting: bool = False) -> bool:
         """Send one bucket, on this thread; return whether the server took it."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
         sent = Sent(Outcome.UNKNOWN, error="the flush was interrupted")
         try:
-            sent = self._upstream.send(flight.bucket, timeout=timeout)
+            sent = self._upstream.send(flight.bucket, timeout=timeout, exiting=exiting)
+        except Exception as error:  # noqa: BLE001  reason: a flag source's fault; what it wrote is not known
+            sent = Sent(Outcome.UNKNOWN, error=f"{type(error).__name__} in the request")
         finally:
             if not flight.book():  # it was given up
-                self.counts.unknown -= flight.given_up
+                self.counts.doubt(-flight.given_up)
             word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
             self._land(flight)
         seconds = self._clock().since(flight.began)
@@ -134,7 +225,7 @@ class Flusher:
         self._observe(word, seconds)
         return word == "taken"
 
-    def finish(self, timeout: float) -> bool:
+    def finish(self, timeout: float, *, exiting: bool = False) -> bool:
         """
         Send all there is before the instance ends, on this thread.
 
@@ -142,13 +233,13 @@ class Flusher:
         """
         deadline = time.monotonic() + timeout
         others = list(self._in_flight)
-        flushed = self.flush(timeout)
+        flushed = self.flush(timeout, exiting=exiting)
         for other in others:
             landed = other.landed.wait(max(0.0, deadline - time.monotonic()))
             flushed = flushed and landed
         left = deadline - time.monotonic()
         if others and self.counts.waiting and left > 0:
-            flushed = self.flush(left)
+            flushed = self.flush(left, exiting=exiting)
         return flushed and not self.counts.waiting
 
     def give_up(self) -> None:
@@ -158,7 +249,7 @@ class Flusher:
         for flight in list(self._in_flight):
             flight.given_up = evaluations(flight.bucket)
             if flight.book():
-                self.counts.unknown += flight.given_up
+                self.counts.doubt(flight.given_up)
 
     def _note(self, sent: Sent, word: str, seconds: float) -> None:
         """Back off or forget the trouble; the log comes after the answer."""

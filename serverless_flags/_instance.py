@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import threading
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from serverless_flags import _freshness
 from serverless_flags._client import ClosedClient, StateClient
-from serverless_flags._config import UNLEASH
 from serverless_flags._connection import Connection
-from serverless_flags._duties import Duties
-from serverless_flags._errand import Errand, Waitable
-from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Freshness
-from serverless_flags._refresh import Heritage, Refresh, Refresher
-from serverless_flags._report import Reporter, logger
+from serverless_flags._counts import Tally
+from serverless_flags._errand import Errand, run_bounded
+from serverless_flags._freshness import Backoff
+from serverless_flags._report import Reporter
+from serverless_flags._startup import (
+    Workshop,
+    ask,
+    bring_flags,
+    count_close,
+    count_start,
+    make_parts,
+    warn_about_settings,
+)
 from serverless_flags._status import State
-from serverless_flags.clients import open_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags._client import Backend, FlagClient
+    from serverless_flags._client import FlagClient
     from serverless_flags._config import Settings
+    from serverless_flags._duties import Duties
     from serverless_flags._freshness import Instant
     from serverless_flags._plugins import Plugins
+    from serverless_flags._refresh import Heritage
     from serverless_flags._session import FlagSession
+    from serverless_flags._startup import Parts
 
 FLUSH_INTERVAL = 60.0
 STUCK = 60.0
-"""Seconds to wait for another thread's start, imports included."""
+"""Seconds to wait for a start, imports included."""
 
 
 class Instance:
@@ -46,25 +55,39 @@ class Instance:
         self.client: FlagClient | None = None
         """What evaluates; None until the start is over."""
         self.reporter = Reporter()
-        self.refresher: Refresher | None = None
-        self.flusher: Flusher | None = None
+        self.parts: Parts | None = None
+        """What asks the server; None before the start."""
         self.duties: Duties | None = None
         """What invocations do; None before the start and after the end."""
         self.connection = Connection()
-        self.uncounted = 0
+        self.uncounted = Tally()
         """Evaluations without a client, or after the end."""
+        self.start_error: str | None = None
+        """Why the start failed, or why there can be no flags."""
         self.invoked = False
         """Whether an invocation has begun in this process."""
         self.terminating = False
         """Whether the platform has announced the end."""
         self._phase = State.NEW
-        self._lock = threading.Lock()
-        self._started = Waitable()
-        self._backend: Backend | None = None
+        self._gate = threading.RLock()
+        self._starting: Errand | None = None
+        self._start_backoff = Backoff()
+        self._start_thread: int | None = None
+        self._waiting: dict[int, Errand] = {}
+        """Threads that wait for a start."""
+        self._connecting: int | None = None
+        self.collected = False
+        """Whether the session was garbage-collected while it was open."""
+        self._closed = False
+        self._shut_once = threading.Lock()
 
     @property
     def state(self) -> State:
         """Where the session stands."""
+        if self._phase is State.NEW:
+            if self._starting is not None and not self._starting.ended:
+                return State.STARTING
+            return State.NEW if self.start_error is None else State.DEGRADED
         if self._phase is not State.READY:
             return self._phase
         return State.READY if self._knows_flags else State.DEGRADED
@@ -73,13 +96,18 @@ class Instance:
     def _knows_flags(self) -> bool:
         if self.client is not None and not isinstance(self.client, StateClient):
             return True  # it looks after its flags itself
-        return self.refresher is not None and self.refresher.source != "none"
+        return self.parts is not None and self.parts.refresher.source != "none"
 
+    # -- signals -------------------------------------------------------------------
     def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
         """Connect the signals of the platform, once per process and moment."""
-        self.connection.connect(session, plugins, at)
-        if self.flusher is not None:
-            self.flusher.interval = self.flush_interval
+        self._connecting = get_ident()
+        try:
+            self.connection.connect(session, plugins, at)
+        finally:
+            self._connecting = None
+        if self.parts is not None:
+            self.parts.flusher.interval = self.flush_interval
 
     def invoke_first(self, session: FlagSession, plugins: Plugins) -> None:
         """Connect what can be connected only where invocations run."""
@@ -93,143 +121,129 @@ class Instance:
             return self.settings.flush_interval
         return FLUSH_INTERVAL if self.connection.hears_end else 0.0
 
+    # -- the start -----------------------------------------------------------------
     def start(
-        self, session: FlagSession, plugins: Plugins, timeout: float | None = None
+        self,
+        session: FlagSession,
+        plugins: Plugins,
+        timeout: float | None = None,
+        *,
+        patience: float = STUCK,
     ) -> None:
-        """Import the client while the network works; once, whoever comes first."""
-        if not self._claim_start():
-            self._started.wait(STUCK)
+        """
+        Start in the background, once, and wait for it; whichever thread comes first.
+
+        A start that failed is made again, after a back-off. A thread that the start
+        waits for, as a signal handler on it, returns at once.
+
+        Args:
+            session: whose flags are started.
+            plugins: its hooks.
+            timeout: seconds to wait for the network; default ``start_timeout``.
+            patience: seconds to wait for the start in all.
+        """
+        starting = self.begin_start(session, plugins, timeout)
+        thread = get_ident()
+        if starting is None or self.must_not_wait(thread):
             return
+        self._waiting[thread] = starting
         try:
-            if not self.connection.moments:
-                self.connect(session, plugins, "wrap")
-            self._start(session, plugins, timeout)
-        except Exception:  # noqa: BLE001  reason: a session's fault must not be the function's
-            logger.warning("the session could not start: defaults", exc_info=True)
+            starting.wait(patience)
         finally:
-            if self._phase is State.STARTING:
-                self._phase = State.READY
-            self._started.end()
+            self._waiting.pop(thread, None)
 
-    def _claim_start(self) -> bool:
-        """Whether the caller is the one to start."""
-        with self._lock:
-            if self._phase is not State.NEW:
-                return False
-            self._phase = State.STARTING
-            return True
-
-    @property
-    def started(self) -> bool:
-        """Whether the start is over, well or not."""
-        return self._started.ended
-
-    async def start_beside(
-        self, session: FlagSession, plugins: Plugins, timeout: float
+    async def start_async(
+        self, session: FlagSession, plugins: Plugins, timeout: float, patience: float
     ) -> None:
         """Start without blocking the running loop: the imports take 200 ms."""
-        if self._phase is State.NEW:
-            Errand(lambda: self.start(session, plugins, timeout)).start()
-        await self._started.wait_async(STUCK)
+        starting = self.begin_start(session, plugins, timeout)
+        if starting is not None:
+            await starting.wait_async(patience)
 
-    def _start(
+    def begin_start(
         self, session: FlagSession, plugins: Plugins, timeout: float | None
-    ) -> None:
-        settings, platform = self.settings, plugins.platform
-        app_name = settings.app_name or platform.function_name or "serverless-flags"
-        backend = self._backend = open_backend(settings, app_name)
-        self._warn_about_url()
-        refresher, flusher = self._prepare(session, plugins, backend)
-        asked = None if settings.snapshot else self._ask()
-        client = backend.load()
-        if isinstance(client, StateClient):
-            refresher.adopt(client)
-            flusher.adopt(client)
-            if not self._take_snapshot(backend, refresher):
-                self._await_flags(refresher, asked or self._ask(), timeout)
-        self.client = client
-        self.duties = Duties(
-            refresher,
-            flusher,
-            settings,
-            self.clock,
-            goes_on=platform.runs_between_invocations,
-        )
-
-    def _prepare(
-        self, session: FlagSession, plugins: Plugins, backend: Backend
-    ) -> tuple[Refresher, Flusher]:
-        refresher = self.refresher = Refresher(
-            backend.upstream,
-            _freshness_of(self.settings),
-            request_timeout=self.settings.request_timeout,
-            clock=self.clock,
-            reporter=self.reporter,
-            observe=lambda outcome, s: plugins.after_refresh(session, outcome, s),
-            count=backend.count_flags,
-        )
-        flusher = self.flusher = Flusher(
-            backend.upstream,
-            flush_timeout=self.settings.flush_timeout,
-            request_timeout=self.settings.request_timeout,
-            clock=self.clock,
-            reporter=self.reporter,
-            observe=lambda outcome, s: plugins.after_flush(session, outcome, s),
-        )
-        flusher.interval = self.flush_interval
-        if self._heritage is not None:
-            refresher.inherit(self._heritage)
-        return refresher, flusher
-
-    def _warn_about_url(self) -> None:
-        settings = self.settings
-        if settings.client not in UNLEASH:
-            return
-        if settings.url is None and settings.snapshot is None:
-            self.reporter.warn(
-                "url", "no url: set UNLEASH_URL; until then flags take their defaults"
+    ) -> Errand | None:
+        """Begin the start unless there was one; return what to wait for, if anything."""
+        if self._phase is not State.NEW:
+            return self._starting
+        moment = self.clock()
+        if not self.connection.moments and not self.must_not_wait(get_ident()):
+            self.connect(session, plugins, "wrap")
+        with self._gate:
+            starting = self._starting
+            if starting is not None and not starting.ended:
+                return starting
+            if self._phase is not State.NEW or self._start_backoff.holds(moment):
+                return None
+            shop = Workshop(
+                session, plugins, self.settings, self.clock, self.reporter
             )
-        elif settings.url is not None and _is_readable(settings.url):
-            self.reporter.warn(
-                "http", "the url is plain http: the token can be read on the way"
-            )
+            starting = Errand(lambda: self._start(shop, moment, timeout)).start()
+            self._starting = starting
+            return starting
 
-    def _ask(self) -> Refresh | None:
-        """Begin the first refresh, on a thread of its own."""
-        refresher = self.refresher
-        if refresher is None or self._backend is None or self._backend.upstream is None:
-            return None
-        refresh, mine = refresher.claim(self.clock())
-        if mine:
-            Errand(lambda: refresher.run(refresh)).start()
-        return refresh
+    def must_not_wait(self, thread: int) -> bool:
+        """Whether a thread starts the session, connects it or waits for it already."""
+        starting = self._waiting.get(thread)
+        if starting is not None and not starting.ended:
+            return True
+        return thread in {self._start_thread, self._connecting}
 
-    def _take_snapshot(self, backend: Backend, refresher: Refresher) -> bool:
-        if self.settings.snapshot is None or backend.read_snapshot is None:
+    @property
+    def may_start(self) -> bool:
+        """Whether there is a start to wait for, or to make."""
+        if self._phase is not State.NEW:
             return False
-        if refresher.source != "none":
-            return True  # inherited flags are no older
-        return refresher.take_snapshot(backend.read_snapshot(self.settings.snapshot))
+        starting = self._starting
+        if starting is not None and not starting.ended:
+            return True
+        return not self._start_backoff.holds(self.clock())
 
-    def _await_flags(
-        self, refresher: Refresher, asked: Refresh | None, timeout: float | None
+    def _start(self, shop: Workshop, moment: Instant, timeout: float | None) -> None:
+        """Start, on a thread of ours."""
+        self._start_thread = get_ident()
+        try:
+            self._bring_flags(shop, moment, timeout)
+        except Exception as error:  # noqa: BLE001  reason: imports and plugins may raise anything
+            self._start_failed(error)
+        finally:
+            self._start_thread = None
+
+    def _bring_flags(
+        self, shop: Workshop, moment: Instant, timeout: float | None
     ) -> None:
-        if asked is None:
-            return
-        limit = self.settings.start_timeout if timeout is None else timeout
-        if asked.wait(limit - self.clock().since(asked.began)):
-            refresher.apply(asked)  # it came before there was a client to take it
-            return
+        why = warn_about_settings(shop)
+        parts = make_parts(shop, self._heritage)
+        parts.flusher.interval = self.flush_interval
+        self.parts = parts
+        client, duties = bring_flags(shop, parts, moment, timeout)
+        self.start_error = why
+        self.client, self.duties = client, duties
+        if self._phase is State.NEW:
+            self._phase = State.TERMINATING if self.terminating else State.READY
+        count_start(self.settings, self.reporter)
+        if self._closed:  # meanwhile
+            self._phase = State.CLOSED
+            self._shut()
+
+    def _start_failed(self, error: Exception) -> None:
+        parts, self.parts = self.parts, None
+        if parts is not None and parts.backend.upstream is not None:
+            parts.backend.upstream.close()
+        self._start_backoff.fail(self.clock())
+        known = isinstance(error, ImportError) and str(error)
+        self.start_error = str(error) if known else f"{type(error).__name__}: {error}"
         self.reporter.warn(
-            "refresh",
-            "no flags within start_timeout (%s s): %s until they come",
-            limit,
-            "defaults" if refresher.source == "none" else "the last ones",
+            "start",
+            "the session could not start, defaults are served and it is tried again: %s",
+            self.start_error,
+            exc_info=not known,
         )
 
+    # -- at work -------------------------------------------------------------------
     def refresh(self, timeout: float | None) -> bool:
         """Ask the server now; return whether it confirmed the flags in time."""
-        asked = self._ask()
+        asked = None if self.parts is None else ask(self.parts, self.clock())
         if asked is None:
             return False
         wait = self.settings.refresh_timeout if timeout is None else timeout
@@ -237,81 +251,88 @@ class Instance:
 
     def flush(self, timeout: float | None) -> bool:
         """Send the counts; True when none is left to send."""
-        flusher = self.flusher
-        if flusher is None:
+        if self.parts is None:
             return True
+        flusher = self.parts.flusher
         answers: list[bool] = []
         limit = self.settings.request_timeout
-        errand = Errand(lambda: answers.append(flusher.finish(limit))).start()
+        task = Errand(lambda: answers.append(flusher.finish(limit))).start()
         wait = self.settings.flush_timeout if timeout is None else timeout
-        return errand.wait(wait) and answers == [True]
+        return task.wait(wait) and answers == [True]
 
+    # -- the end -------------------------------------------------------------------
     def terminate(self, timeout: float) -> None:
-        """Flush on this thread; from now on each ending invocation flushes itself."""
+        """Flush; from now on each ending invocation flushes itself."""
         if self._phase is State.CLOSED:
             return
-        if self._phase is not State.NEW:
-            self._phase = State.TERMINATING
+        if self.state is not State.NEW:
             self.terminating = True
-        if self.flusher is not None:
-            self.flusher.finish(timeout)
+        if self._phase is State.READY:
+            self._phase = State.TERMINATING
+        if self.parts is not None:
+            flusher = self.parts.flusher
+            run_bounded(
+                lambda exiting: flusher.finish(timeout, exiting=exiting), timeout
+            )
 
     def abandon(self) -> Heritage | None:
         """Let go of what was copied; the flags are all that a copy may go on with."""
-        if self._backend is not None and self._backend.upstream is not None:
-            self._backend.upstream.close()
-        return self._heritage if self.refresher is None else self.refresher.heritage
+        if self.parts is None:
+            return self._heritage
+        if self.parts.backend.upstream is not None:
+            self.parts.backend.upstream.close()
+        return self.parts.refresher.heritage
 
     def close(self, timeout: float) -> bool:
-        """Flush on this thread for the last time; True when nothing was lost."""
-        if self._phase in {State.CLOSED, State.NEW}:
-            self._phase = State.CLOSED
-            self._started.end()
+        """Flush for the last time; True when nothing was lost."""
+        if self._phase is State.CLOSED:
             return True
-        flushed = self.flusher is None or self.flusher.finish(timeout)
+        started = self._phase is not State.NEW
+        flushed = [not started]
+        if started:
+            run_bounded(
+                lambda exiting: flushed.append(self._finish(timeout, exiting=exiting)),
+                timeout,
+            )
+        if started and not self.collected:
+            count_close(self.settings)
+        self._closed = True
         self._phase = State.CLOSED
+        self._shut()
+        return flushed[-1]
+
+    def _finish(self, timeout: float, *, exiting: bool) -> bool:
+        return self.parts is None or self.parts.flusher.finish(timeout, exiting=exiting)
+
+    def _shut(self) -> None:
+        """Let later evaluations be answered uncounted, and book what is lost, once."""
+        if self.client is not None and not self._shut_once.acquire(blocking=False):
+            return
         self.duties = None
         if self.client is not None:
             self.client = ClosedClient(self.client, self._note_lost)
-        if self._backend is not None and self._backend.upstream is not None:
-            self._backend.upstream.close()
+        if self.parts is not None:
+            if self.parts.backend.upstream is not None:
+                self.parts.backend.upstream.close()
+            self.parts.flusher.give_up()
         self._report_losses()
-        return flushed
 
     def _note_lost(self) -> None:
-        self.uncounted += 1
+        self.uncounted.add(1)
         self.reporter.warn(
             "closed", "the session is closed: flags are answered but no longer counted"
         )
 
     def _report_losses(self) -> None:
         """Say what the server will never have, or may not: the last log line."""
-        if self.flusher is None:
-            return
-        self.flusher.give_up()
-        counts = self.flusher.counts
-        uncounted = self.uncounted + counts.uncounted
-        if uncounted or counts.unknown:
+        counts = None if self.parts is None else self.parts.flusher.counts
+        uncounted = self.uncounted.value + (0 if counts is None else counts.uncounted)
+        unknown = 0 if counts is None else counts.unknown
+        if uncounted or unknown:
             self.reporter.warn(
                 "end",
                 "the session has ended: %s evaluations were not counted, %s were sent"
                 " and not answered",
                 uncounted,
-                counts.unknown,
+                unknown,
             )
-
-
-def _freshness_of(settings: Settings) -> Freshness:
-    return Freshness(
-        max_age=settings.max_age,
-        stale_while_revalidate=settings.stale_while_revalidate,
-        stale_if_error=settings.stale_if_error,
-    )
-
-
-def _is_readable(url: str) -> bool:
-    """Whether a token on its way to ``url`` can be read by others."""
-    if url.startswith("https://"):
-        return False
-    host = url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
-    return host not in {"localhost", "[::1]"} and not host.startswith("127.")

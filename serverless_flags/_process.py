@@ -44,3 +44,8 @@ def on_running_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def in_task() -> bool:
+    """Whether an asyncio task runs on this thread; asked without importing asyncio."""
+    return on_running_loop() and sys.modules["asyncio"].current_task() is not None

@@ -6,16 +6,24 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from serverless_flags._client import Fetched
-from serverless_flags._errand import Waitable
+from serverless_flags._flag_request import Refresh
 from serverless_flags._freshness import OVERRUN, Due, Freshness, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serverless_flags._client import StateClient, Upstream
+    from serverless_flags._errand import Errand
     from serverless_flags._report import Reporter
 
 TROUBLE = "refresh"
+MOST_AT_ONCE = 3
+"""Requests for flags under way at most, but for those that a freeze may have cut off."""
+MOST_IN_ALL = 5
+"""Requests for flags under way at most."""
+IN_VAIN = 2
+"""Invocations that waited in vain, one after the other, after which a server is left
+alone: where a freeze cuts each request off, none of them fails in its own time."""
 NO_FLAGS = '{"version": 2, "features": []}'
 
 
@@ -26,19 +34,6 @@ class Heritage(NamedTuple):
     etag: str | None
     source: str
     confirmed: Instant | None
-
-
-class Refresh(Waitable):
-    """One request for flags; it ends when its answer is in or will not come."""
-
-    def __init__(self, generation: int, began: Instant, etag: str | None) -> None:
-        super().__init__()
-        self.generation = generation
-        self.began = began
-        self.etag = etag
-        self.fetched: Fetched | None = None
-        self.confirmed = False
-        """Whether the answer confirmed the flags."""
 
 
 class Refresher:
@@ -55,6 +50,7 @@ class Refresher:
         freshness: Freshness,
         *,
         request_timeout: float,
+        freezes: bool,
         clock: Callable[[], Instant],
         reporter: Reporter,
         observe: Callable[[str, float], None],
@@ -67,6 +63,7 @@ class Refresher:
         self._upstream = upstream
         self._request_timeout = request_timeout
         self._longest = request_timeout + OVERRUN
+        self._freezes = freezes
         self._clock = clock
         self._reporter = reporter
         self._observe = observe
@@ -75,9 +72,12 @@ class Refresher:
         self._client: StateClient | None = None
         self._body: str | None = None
         self._etag: str | None = None
-        self._lock = threading.Lock()
+        self._gate = threading.RLock()
         self._flight: Refresh | None = None
+        self.under_way: set[Refresh] = set()
+        """Requests that wait for their answer."""
         self._generation = 0
+        self._in_vain = 0
         self._applying = threading.Lock()
         self._applied = 0
 
@@ -95,34 +95,70 @@ class Refresher:
         """Decide for an invocation that starts at ``moment``."""
         return Due.NOTHING if self._upstream is None else self.freshness.due(moment)
 
-    def claim(self, moment: Instant) -> tuple[Refresh, bool]:
+    def begin(
+        self, moment: Instant, run: Callable[[Refresh], Errand]
+    ) -> tuple[Refresh, Errand | None]:
         """
-        Return the refresh to wait for, and whether the caller has to run it.
+        Return the refresh to wait for, and the background task that was begun for it.
 
-        The one in flight will do when its answer will be young enough. One that was
+        The one under way will do when its answer will be young enough. One that was
         begun before a freeze will not, and does not stand in the way either.
+
+        Args:
+            moment: now.
+            run: starts a background task that calls `run`; an interruption on this
+                thread leaves it running, and nothing else behind.
         """
-        with self._lock:
+        with self._gate:
             flight = self._flight
             if flight is not None and not flight.ended:
-                joinable = min(self.freshness.served_for, self._request_timeout)
-                if moment.since(flight.began) <= joinable:
-                    return flight, False
-            self._generation += 1
-            self._flight = Refresh(self._generation, moment, self._etag)
-            return self._flight, True
+                self.note_awake(moment)
+                if self._may_join(flight, moment):
+                    return flight, None
+            refresh = Refresh(
+                self._generation + 1, moment, self._etag, freezes=self._freezes
+            )
+            self._generation = refresh.generation
+            task = run(refresh)
+            self._flight = refresh
+            self.under_way.add(refresh)
+            return refresh, task
+
+    def _may_join(self, flight: Refresh, moment: Instant) -> bool:
+        under_way = [refresh.cut_off for refresh in list(self.under_way)]
+        if under_way.count(False) >= MOST_AT_ONCE or len(under_way) >= MOST_IN_ALL:
+            return True
+        joinable = min(self.freshness.served_for, self._request_timeout)
+        return moment.since(flight.began) <= joinable
+
+    def note_awake(self, moment: Instant) -> None:
+        """Note that the process runs at this moment, while requests are under way."""
+        for refresh in list(self.under_way):
+            if refresh.ended:
+                self.under_way.discard(refresh)
+            else:
+                refresh.note_awake(moment)
+
+    def waited_in_vain(self, refresh: Refresh) -> None:
+        """Leave the server alone after some invocations have waited in vain."""
+        if refresh.ended:
+            return
+        self._in_vain += 1
+        if self._in_vain >= IN_VAIN:
+            self.freshness.backoff.fail(self._clock())
 
     def run(self, refresh: Refresh) -> None:
         """Ask the server on this thread and, once there is a client, hand it over."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
         sent = self._clock()
-        refresh.began = sent
+        refresh.sent = Instant(*map(max, sent, refresh.began))  # two threads' clocks
         try:
             refresh.fetched = self._fetch(self._upstream, refresh.etag)
             if self._client is not None:
                 self.apply(refresh)
         finally:
             refresh.end()
+            self.under_way.discard(refresh)
 
     def _fetch(self, upstream: Upstream, etag: str | None) -> Fetched:
         try:
@@ -159,11 +195,11 @@ class Refresher:
                 return
             self._applied = refresh.generation
             error = fetched.error or self._take(fetched)
-            seconds = self._clock().since(refresh.began)
+            seconds = self._clock().since(refresh.sent)
             if error is not None:
                 self._fail(refresh, error, seconds, fetched.retry_after)
             else:
-                self._confirm(fetched, refresh.began)
+                self._confirm(fetched, refresh.sent)
                 refresh.confirmed = True
         outcome = "unchanged" if fetched.unchanged else "changed"
         self._observe("failed" if error else outcome, seconds)
@@ -179,7 +215,8 @@ class Refresher:
             error = "the snapshot is not the body of /api/client/features"
         if error is not None:
             self.last_error = error
-            self._reporter.warn("snapshot", "%s; asking the server instead", error)
+            instead = "" if self._upstream is None else "; asking the server instead"
+            self._reporter.warn("snapshot", "%s%s", error, instead)
             return False
         self.source = "snapshot"
         self.freshness.from_snapshot = True
@@ -215,7 +252,7 @@ class Refresher:
 
     def _confirm(self, fetched: Fetched, sent: Instant) -> None:
         self._etag = fetched.etag
-        self.source, self.last_error = "server", None
+        self.source, self.last_error, self._in_vain = "server", None, 0
         self.freshness.confirm(sent)
         self._reporter.passed(TROUBLE, "flags are refreshed again")
         self._reporter.passed("expired", "flags are served again")
@@ -224,7 +261,7 @@ class Refresher:
         self, refresh: Refresh, error: str, seconds: float, retry_after: float | None
     ) -> None:
         self.last_error = error
-        if self._generation > refresh.generation or seconds > self._longest:
+        if refresh.cut_off or seconds > self._longest:
             return  # a freeze cut it off, which says nothing of the server
         self.freshness.backoff.fail(self._clock(), retry_after)
         served = "defaults are" if self.source == "none" else "the last flags are"

@@ -1,4 +1,9 @@
-"""One invocation of one session, as a context manager."""
+"""One invocation of one session, as a context manager.
+
+Exceptions of others may arrive at any line that the user's thread runs here. What
+entering takes, any exception gives back; only calls of plugins and callbacks are
+guarded against what they raise.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags._duties import NOTHING_DUE, within
 from serverless_flags._errand import wait_for_all
+from serverless_flags._foreign import passes
+from serverless_flags._instance import STUCK
+from serverless_flags._layers import layered, mapping_of
 from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextvars import Token
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -29,15 +36,19 @@ class Scope:
     One invocation of one session; a context manager for ``with`` and ``async with``.
 
     Nested in another of the same session it joins that one. The user's exception
-    passes untouched; a fault of ours is logged and goes no further.
-    """
+    passes untouched.
 
-    _token: Token[Scope | None]
-    _plugins: Plugins
+    A streamed body may run each of its steps in another context or thread than the one
+    before; there it asks the invocation itself::
+
+        with flags.invocation(context={"userId": user}) as here:
+            for part in parts:
+                yield render(part, here.is_enabled("simpleFlag"))
+    """
 
     __slots__ = (
         "_args", "_base", "_given", "_home", "_instance", "_joined", "_kwargs",
-        "_plan", "_plugins", "_session", "_token", "ended", "invocation",
+        "_outer", "_plan", "_plugins", "_session", "ended", "invocation",
     )  # fmt: skip
 
     def __init__(
@@ -55,9 +66,28 @@ class Scope:
         self._home: Instance | None = None
         self._instance: Instance | None = None
         self._plan: Plan = NOTHING_DUE
+        self._plugins: Plugins | None = None
         self._joined: Scope | None = None
+        self._outer: Scope | None = None
         self.ended = False
         self.invocation: Invocation = NOTHING_KNOWN
+
+    # -- questions -----------------------------------------------------------------
+    def is_enabled(
+        self,
+        feature_name: str,
+        context: dict[str, Any] | None = None,
+        fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
+    ) -> bool:
+        """Return whether the flag is on for this invocation, wherever it is asked."""
+        merged = self.merged(context)
+        return self._session.answer(feature_name, merged, fallback_function)
+
+    def get_variant(
+        self, feature_name: str, context: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the flag's variant for this invocation, wherever it is asked."""
+        return self._session.answer_variant(feature_name, self.merged(context))
 
     # -- context -------------------------------------------------------------------
     def merged(self, context: dict[str, Any] | None) -> dict[str, Any]:
@@ -65,41 +95,76 @@ class Scope:
         base = self._base
         if base is None:
             base = self._base = self._evaluation_context()
-        return _over(base, context) if context else base
+        if not context:
+            return base
+        if type(context) is not dict or "properties" in context:
+            return layered(base, self._checked(context, "the context of an evaluation"))
+        return layered(base, context)
 
     def _evaluation_context(self) -> dict[str, Any]:
         """Build the context once per invocation, at its first evaluation."""
-        context: Mapping[str, Any] = {}
         if self._joined is not None:
             context = self._joined.merged(None)
         else:
-            try:
-                context = self._read_context(self.invocation)
-            except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-                self._fault("no evaluation context for an invocation")
-        return _over(context, self._given or {})
+            context = self._read_context()
+        given = self._given
+        if given is None:
+            return dict(context)
+        return layered(context, self._checked(given, "invocation(context=...)"))
 
-    def _read_context(self, invocation: Invocation) -> Mapping[str, Any]:
-        choose = self._session._settings.context  # noqa: SLF001  reason: the session's own room
+    def _read_context(self) -> dict[str, Any]:
+        """Ask the callback, or the adapter; what cannot be used costs the context."""
+        choose = self._session._settings.context  # noqa: SLF001  reason: the facade and its scope are one thing in two files
         if choose is not None:
-            return choose(invocation._replace(args=self._args, kwargs=self._kwargs))
-        context = invocation.context
-        return context() if callable(context) else context
+            invocation = self.invocation._replace(args=self._args, kwargs=self._kwargs)
+            context = self._answer_of(choose, invocation)
+            return self._checked(context, "the context callback's answer")
+        known = self.invocation.context
+        if callable(known):
+            known = self._answer_of(known)
+        return self._checked(known, "the adapter's context")
+
+    def _answer_of(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call a callback or a plugin; a fault of theirs costs the context alone."""
+        try:
+            return call(*args)
+        except Exception as error:
+            if passes(error):
+                raise
+            self._fault("no evaluation context for an invocation")
+            return {}
+
+    def _checked(self, context: Any, what: str) -> dict[str, Any]:
+        """Return a context that others gave, or an empty one and one warning."""
+        usable = mapping_of(context)
+        if usable is not None:
+            return usable
+        if hasattr(context, "cr_await"):
+            context.close()  # nothing will await it
+        self._session._instance.reporter.warn(  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+            what,
+            "%s is no mapping but %s: evaluated without it; give a dict such as"
+            " {'userId': ...}, or {} when there is none",
+            what,
+            type(context).__name__,
+        )
+        return {}
 
     # -- with ----------------------------------------------------------------------
     def __enter__(self) -> Self:
         try:
             instance = self._open()
             if instance is not None:
-                if instance.duties is None and not instance.started:
-                    self._session.start(self._start_timeout(instance))
+                if instance.duties is None and instance.may_start:
+                    self._start(instance)
                 first = self._begin(instance)
                 if first is not None:
                     first.what.wait(first.seconds)
                     first.then()
-        except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            self._fault("an invocation could not begin as it should")
-        return self
+            return self
+        except BaseException:
+            self._leave()
+            raise
 
     def __exit__(
         self,
@@ -111,28 +176,30 @@ class Scope:
             wait = self._finish(kind)
             if wait is not None:
                 wait.what.wait(wait.seconds)
-        except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            self._fault("an invocation could not end as it should")
-        finally:
-            self._close()
+            self._leave()
+        except BaseException:
+            self._leave()
+            raise
 
     async def __aenter__(self) -> Self:
         try:
             instance = self._open()
             if instance is not None:
-                if instance.duties is None and not instance.started:
-                    await instance.start_beside(
+                if instance.duties is None and instance.may_start:
+                    await instance.start_async(
                         self._session,
-                        self._plugins,
+                        self._known_plugins,
                         self._start_timeout(instance),
+                        within(STUCK, self._remaining),
                     )
                 first = self._begin(instance)
                 if first is not None:
                     await first.what.wait_async(first.seconds)
                     first.then()
-        except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            self._fault("an invocation could not begin as it should")
-        return self
+            return self
+        except BaseException:
+            self._leave()
+            raise
 
     async def __aexit__(
         self,
@@ -144,26 +211,29 @@ class Scope:
             wait = self._finish(kind)
             if wait is not None:
                 await wait.what.wait_async(wait.seconds)
-        except Exception:  # noqa: BLE001  reason: a plugin's or a callback's fault
-            self._fault("an invocation could not end as it should")
-        finally:
-            self._close()
+            self._leave()
+        except BaseException:
+            self._leave()
+            raise
 
     # -- what both share -----------------------------------------------------------
     def _open(self) -> Instance | None:
         """Enter the context variable; None when an outer invocation does the work."""
         session = self._session
-        variable = session._scope  # noqa: SLF001  reason: the session's own room
+        variable = session._scope  # noqa: SLF001  reason: the facade and its scope are one thing in two files
         outer = variable.get()
-        self._token = variable.set(self)
-        instance = session._instance  # noqa: SLF001  reason: the session's own room
+        if outer is not None and outer.ended:
+            outer = outer.living()
+        self._outer = outer
+        variable.set(self)
+        instance = session._instance  # noqa: SLF001  reason: likewise
         if os.getpid() != session._pid:  # noqa: SLF001  reason: likewise; `_current` inlined
             instance = session._current()  # noqa: SLF001  reason: likewise
         self._home = instance
-        if outer is not None and outer.goes_on_in(instance):
+        if outer is not None and outer._home is instance:
             self._joined = outer
             return None
-        plugins = session._plugins or session.plugins  # noqa: SLF001  reason: likewise
+        plugins = session._plugins or session.usable_plugins  # noqa: SLF001  reason: likewise
         self._plugins = plugins
         self._instance = instance
         self.invocation = plugins.read_invocation(self._args, self._kwargs)
@@ -171,16 +241,40 @@ class Scope:
             instance.invoke_first(session, plugins)
         return instance
 
-    def goes_on_in(self, instance: Instance) -> bool:
-        """Whether another invocation may join: a forked child's may not."""
-        return not self.ended and self._home is instance
+    def living(self) -> Scope | None:
+        """Return the innermost invocation around this one that has not ended."""
+        scope: Scope | None = self
+        while scope is not None and scope.ended:
+            scope = scope._outer
+        return scope
+
+    def carried(self) -> Scope:
+        """Return an invocation with this one's context that outlives it, for `bind`."""
+        scope = Scope(self._session, self._args, self._kwargs)
+        scope._joined, scope._home = self, self._home
+        scope.invocation = self.invocation
+        return scope
+
+    def _start(self, instance: Instance) -> None:
+        instance.start(
+            self._session,
+            self._known_plugins,
+            self._start_timeout(instance),
+            patience=within(STUCK, self._remaining),
+        )
+
+    @property
+    def _known_plugins(self) -> Plugins:
+        assert self._plugins is not None  # noqa: S101  reason: narrows the type
+        return self._plugins
 
     def _begin(self, instance: Instance) -> Wait | None:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
-        if self._plugins.begins:
-            self._plugins.begin_invocation(self.invocation)
+        plugins = self._known_plugins
+        if plugins.begins:
+            plugins.begin_invocation(self.invocation)
         return self._plan.first
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
@@ -189,7 +283,10 @@ class Scope:
         if instance is None or instance.duties is None:
             return None
         wait = instance.duties.finish(
-            self._plan, self._remaining, terminating=instance.terminating
+            self._plan,
+            self._remaining,
+            evaluated=self._base is not None,
+            terminating=instance.terminating,
         )
         if wait is None and self._plan is NOTHING_DUE:
             return None
@@ -202,19 +299,21 @@ class Scope:
         under_way = [part for part in parts if part is not None and not part.ended]
         if not under_way:
             return False
-        return self._plugins.wait_after_response(
+        return self._known_plugins.wait_after_response(
             self.invocation, partial(wait_for_all, under_way)
         )
 
-    def _close(self) -> None:
-        """Restore the context; the last thing, whatever happened."""
+    def _leave(self) -> None:
+        """Give back what entering took; an interruption leaves it to a second call."""
         self.ended = True
-        try:
-            self._session._scope.reset(self._token)  # noqa: SLF001  reason: the session's own room
-        except ValueError:  # left in another context than entered: a generator's
-            self._session._scope.set(None)  # noqa: SLF001  reason: the session's own room
-        if self._instance is not None:
-            self._plugins.end_invocation(self.invocation)
+        variable = self._session._scope  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+        if variable.get() is self:  # else left in another context: a generator's
+            outer = self._outer
+            variable.set(None if outer is None else outer.living())
+        plugins = self._plugins
+        if plugins is not None:
+            plugins.end_invocation(self.invocation)
+            self._plugins = None
 
     def _start_timeout(self, instance: Instance) -> float:
         """Return ``start_timeout``, or what the invocation has left of its time."""
@@ -225,20 +324,13 @@ class Scope:
         if remaining is None:
             return None
         try:
-            return remaining()
-        except Exception:  # noqa: BLE001  reason: a plugin's fault
+            return float(remaining())
+        except Exception as error:
+            if passes(error):
+                raise
             self._fault("the remaining time of an invocation is not known")
             return None
 
     def _fault(self, what: str) -> None:
-        """Log a fault that must not be the function's, the first time as a warning."""
-        self._session._instance.reporter.warn(what, what, exc_info=True)  # noqa: SLF001  reason: the session's own room
-
-
-def _over(base: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two evaluation contexts, the second on top, properties one by one."""
-    merged = {**base, **context}
-    below, above = base.get("properties"), context.get("properties")
-    if below and above:
-        merged["properties"] = {**below, **above}
-    return merged
+        """Log a plugin's or a callback's fault, the first time as a warning."""
+        self._session._instance.reporter.warn(what, what, exc_info=True)  # noqa: SLF001  reason: the facade and its scope are one thing in two files

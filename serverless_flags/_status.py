@@ -44,12 +44,17 @@ class Status(NamedTuple):
 
 def status_of(instance: "Instance", platform: str) -> Status:
     """Read the status of one session in this process."""
-    refresher, flusher = instance.refresher, instance.flusher
+    parts = instance.parts
+    refresher = None if parts is None else parts.refresher
+    counts = None if parts is None else parts.flusher.counts
     source = "none" if refresher is None else refresher.source
     if source == "none" and instance.state is State.READY:
         source = "client"
-    counts = None if flusher is None else flusher.counts
-    errors = [part.last_error for part in (refresher, flusher) if part is not None]
+    errors = [instance.start_error]
+    if parts is not None:
+        errors += [parts.refresher.last_error, parts.flusher.last_error]
+    client = instance.client
+    uncounted = instance.uncounted.value + getattr(client, "uncounted", 0)
     return Status(
         state=instance.state,
         platform=platform,
@@ -58,8 +63,8 @@ def status_of(instance: "Instance", platform: str) -> Status:
         flags=None if refresher is None else refresher.flags,
         termination=instance.connection.termination,
         flush_interval=instance.flush_interval,
-        uncounted=instance.uncounted + (counts.uncounted if counts else 0),
+        uncounted=uncounted + (counts.uncounted if counts else 0),
         unknown_counts=counts.unknown if counts else 0,
         last_error=next((error for error in errors if error), None),
-        unknown_flags=tuple(getattr(instance.client, "unknown_flags", ())),
+        unknown_flags=tuple(getattr(client, "unknown_flags", ())),
     )

@@ -64,7 +64,7 @@ class TestState:
             answers = []
             for enabled in (True, True, True, False, False, True):
                 server.set("simpleFlag", enabled)
-                refresher.run(refresher.claim(now())[0])
+                refresher.run(refresher.begin(now(), lambda _: None)[0])
                 answers.append(client.is_enabled("simpleFlag"))
             api.close()
 

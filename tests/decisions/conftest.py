@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Freshness, Instant
+from serverless_flags._freshness import Backoff, Freshness, Instant
 from serverless_flags._refresh import Refresher
 from serverless_flags._report import Reporter
 
@@ -41,7 +41,7 @@ class Upstream:
     def fetch(self, etag: str | None, *, timeout: float) -> Any:
         return self._next(etag, timeout)
 
-    def send(self, bucket: Any, *, timeout: float) -> Any:
+    def send(self, bucket: Any, *, timeout: float, exiting: bool = False) -> Any:
         return self._next(bucket, timeout)
 
     def _next(self, sent: Any, timeout: float) -> Any:
@@ -118,6 +118,7 @@ class Refreshing:
             upstream,
             Freshness(**ages, uniform=lambda: 1.0),
             request_timeout=2.0,
+            freezes=True,
             clock=clock,
             reporter=Reporter(),
             observe=lambda *observed: self.observed.append(observed),
@@ -126,9 +127,14 @@ class Refreshing:
         if client is not None:
             self.refresher.adopt(client)
 
+    def claim(self, moment):
+        """Begin a refresh that the test runs; return it, and whether it is a new one."""
+        refresh, task = self.refresher.begin(moment, lambda _: True)
+        return refresh, task is not None
+
     def refresh(self):
         """Ask the server once; return the refresh, which has ended."""
-        refresh, mine = self.refresher.claim(self.clock())
+        refresh, mine = self.claim(self.clock())
         assert mine
         self.refresher.run(refresh)
         assert refresh.ended
@@ -162,8 +168,8 @@ class Flushing:
             clock=clock,
             reporter=Reporter(),
             observe=lambda *observed: self.observed.append(observed),
+            backoff=Backoff(lambda: 1.0),
         )
-        self.flusher.backoff._uniform = lambda: 1.0
         if client is not None:
             self.flusher.adopt(client)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import pytest
@@ -71,7 +72,7 @@ class TestWhen:
     ) -> None:
         """While one flush hangs, invocations do not wait for another; nor for ever."""
         it = flushing(counts=[bucket(a=1)])
-        assert it.flusher.collect() is not None
+        assert 1 == len(it.flusher.collect())
         clock.advance(age)
 
         assert due is it.flusher.due_at_end()
@@ -82,7 +83,7 @@ class TestWhen:
             it.flusher.interval = 1.0
 
             assert not it.flusher.due(clock.advance(100))
-            assert it.flusher.collect() is None
+            assert [] == it.flusher.collect()
             assert it.flusher.flush(1.0)
             assert it.flusher.finish(1.0)
 
@@ -151,11 +152,14 @@ class TestWhat:
 
         assert it.flusher.finish(0.0)
 
-    def test_a_fault_while_sending_books_the_counts(self, flushing, bucket) -> None:
-        """Nobody knows whether they were taken, so they are not sent again."""
-        it = flushing(KeyboardInterrupt(), counts=[bucket(a=2)])
-        with pytest.raises(KeyboardInterrupt):
-            it.flusher.flush(1.0)
+    @pytest.mark.parametrize("fault", [KeyError("x"), KeyboardInterrupt()])
+    def test_a_fault_while_sending_books_the_counts(
+        self, flushing, bucket, fault
+    ) -> None:
+        """What was written is not known, so the counts are not sent again."""
+        it = flushing(fault, counts=[bucket(a=2)])
+        with contextlib.suppress(KeyboardInterrupt):
+            assert not it.flusher.flush(1.0)
 
         assert 2 == it.flusher.counts.unknown
         assert not it.flusher.counts.waiting

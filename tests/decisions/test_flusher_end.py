@@ -128,7 +128,7 @@ class TestGivingUp:
     def test_what_is_under_way_is_unknown(self, flushing, bucket) -> None:
         """Once, however often it is given up; until its answer comes after all."""
         it = flushing(TAKEN, counts=[bucket(a=2)])
-        flight = it.flusher.collect()
+        (flight,) = it.flusher.collect()
         it.flusher.give_up()
         it.flusher.give_up()
         assert 2 == it.flusher.counts.unknown

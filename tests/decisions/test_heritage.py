@@ -26,6 +26,7 @@ def _refreshing(server, clock):
             upstream,
             Freshness(max_age=15, stale_while_revalidate=45, stale_if_error=math.inf),
             request_timeout=2.0,
+            freezes=True,
             clock=clock,
             reporter=Reporter(),
             observe=lambda *_: None,
@@ -33,7 +34,7 @@ def _refreshing(server, clock):
         )
 
         def refresh():
-            asked, _ = refresher.claim(clock())
+            asked, _ = refresher.begin(clock(), lambda _: None)
             refresher.run(asked)
             return asked
 

@@ -41,7 +41,7 @@ class TestAnswers:
     def test_the_age_counts_from_the_sending(self, refreshing, clock) -> None:
         """An answer is as old as its request, which began after it was claimed."""
         it = refreshing(lambda: (clock.advance(3), ONE)[1])
-        refresh, _ = it.refresher.claim(clock())
+        refresh, _ = it.claim(clock())
         clock.advance(5)
         it.refresher.run(refresh)
 
@@ -93,7 +93,7 @@ class TestAnswers:
     def test_an_interrupt_ends_the_waiting(self, refreshing) -> None:
         """What ends the process is not swallowed, and nobody waits for it."""
         it = refreshing(KeyboardInterrupt())
-        refresh, _ = it.refresher.claim(it.clock())
+        refresh, _ = it.claim(it.clock())
         with pytest.raises(KeyboardInterrupt):
             it.refresher.run(refresh)
 

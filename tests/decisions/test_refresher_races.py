@@ -20,8 +20,8 @@ class TestOneAtATime:
     def test_who_comes_second_waits_for_the_first(self, refreshing, clock) -> None:
         """One request serves all that need it."""
         it = refreshing(ONE)
-        first, mine = it.refresher.claim(clock())
-        second, yours = it.refresher.claim(clock.advance(2))
+        first, mine = it.claim(clock())
+        second, yours = it.claim(clock.advance(2))
 
         assert (True, False) == (mine, yours)
         assert first is second
@@ -37,8 +37,8 @@ class TestOneAtATime:
     ) -> None:
         """It never counts as fresh and does not stand in the way of a new one."""
         it = refreshing()
-        frozen, _ = it.refresher.claim(clock())
-        thawed, mine = it.refresher.claim(clock.advance(2.1))
+        frozen, _ = it.claim(clock())
+        thawed, mine = it.claim(clock.advance(2.1))
 
         assert mine
         assert thawed.generation > frozen.generation
@@ -48,14 +48,14 @@ class TestOneAtATime:
     ) -> None:
         """Its answer would be stale on arrival."""
         it = refreshing(max_age=0.0, stale_while_revalidate=0.5)
-        it.refresher.claim(clock())
+        it.claim(clock())
 
-        assert it.refresher.claim(clock.advance(0.6))[1]
+        assert it.claim(clock.advance(0.6))[1]
 
     def test_an_answer_that_was_overtaken_is_dropped(self, refreshing, clock) -> None:
         """It neither overwrites a newer state nor makes it look older."""
         it = refreshing(TWO, ONE)
-        frozen, _ = it.refresher.claim(clock())
+        frozen, _ = it.claim(clock())
         clock.advance(600)
         it.refresh()
         it.refresher.run(frozen)
@@ -70,7 +70,7 @@ class TestOneAtATime:
     def test_a_failure_that_was_overtaken_is_dropped(self, refreshing, clock) -> None:
         """A timeout from before a freeze says nothing of the server now."""
         it = refreshing(TWO, DOWN)
-        frozen, _ = it.refresher.claim(clock())
+        frozen, _ = it.claim(clock())
         clock.advance(600)
         it.refresh()
         it.refresher.run(frozen)
@@ -84,9 +84,9 @@ class TestOneAtATime:
     ) -> None:
         """An instance that did not run, or has asked again, blames no server."""
         it = refreshing(lambda: (clock.advance(seconds), DOWN)[1])
-        frozen, _ = it.refresher.claim(clock())
+        frozen, _ = it.claim(clock())
         if not seconds:
-            it.refresher.claim(clock.advance(600))
+            it.claim(clock.advance(600))
         it.refresher.run(frozen)
 
         assert ("none", None, "the server answered 503") == it.sees()
@@ -98,8 +98,8 @@ class TestOneAtATime:
         """A 304 confirms the flags it was asked about, not those taken meanwhile."""
         it = refreshing(ONE, TWO, SAME, TWO)
         it.refresh()
-        slow, _ = it.refresher.claim(clock())
-        fast, mine = it.refresher.claim(clock.advance(3))
+        slow, _ = it.claim(clock())
+        fast, mine = it.claim(clock.advance(3))
         assert mine
         it.refresher.run(slow)  # the server was at TWO, and is back at ONE
         it.refresher.run(fast)
@@ -124,7 +124,7 @@ class TestOneAtATime:
     def test_a_request_without_answer_changes_nothing(self, refreshing, clock) -> None:
         """Whoever gave up waiting may look all the same."""
         it = refreshing()
-        refresh, _ = it.refresher.claim(clock())
+        refresh, _ = it.claim(clock())
         it.refresher.apply(refresh)
 
         assert ("none", None, None) == it.sees()
@@ -138,7 +138,7 @@ class TestOneAtATime:
 
         def claim():
             start.wait(20)
-            claimed.append(it.refresher.claim(clock()))
+            claimed.append(it.claim(clock()))
 
         threads = [threading.Thread(target=claim) for _ in range(8)]
         for thread in threads:
@@ -202,7 +202,7 @@ class TestExpiry:
         """A slow 304 confirms flags that nobody has any more: they are asked for."""
         it = refreshing(ONE, SAME, ONE, stale_if_error=100.0)
         it.refresh()
-        slow, _ = it.refresher.claim(clock.advance(200))
+        slow, _ = it.claim(clock.advance(200))
         it.refresher.forget_expired(clock())  # the invocation waited long enough
         it.refresher.run(slow)
 

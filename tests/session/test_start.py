@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serverless_flags import FlagSession, State, hookimpl
+from serverless_flags import FlagSession, PluginError, State, hookimpl
 
 
 def _warnings(caplog):
@@ -187,7 +187,7 @@ def test_a_client_that_cannot_be_built_means_defaults(make, monkeypatch, caplog)
     def broken(settings: object, app_name: str) -> None:
         raise RuntimeError("no engine here")
 
-    monkeypatch.setattr("serverless_flags._instance.open_backend", broken)
+    monkeypatch.setattr("serverless_flags._startup.open_backend", broken)
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
 
@@ -396,16 +396,19 @@ def test_a_signal_during_the_start_is_not_forgotten(make, server):
     assert State.TERMINATING is flags.status.state
 
 
-def test_a_session_that_cannot_find_its_plugins_lets_the_function_run(caplog):
-    """A given plugin that breaks after wrap is logged; the function has its way."""
-    flags = FlagSession(client="memory", plugins=[])
-    handler = flags.wrap(lambda: "answer")
-    flags._plugins = None
-    flags._settings = None  # whatever comes then is a fault of the session
+def test_a_session_that_cannot_use_its_plugins_lets_the_function_run(server, caplog):
+    """`wrap` raises; an invocation goes on without the plugins and says so once."""
+    flags = FlagSession(url=server.url, plugins=["no_such_module"])
+    with pytest.raises(PluginError):
+        flags.wrap(lambda: None)
+    with flags.invocation():
+        first = flags.is_enabled("simpleFlag")
 
-    assert "answer" == handler()
-    assert "could not begin as it should" in caplog.text
-    flags._plugins = None
+    assert first is True
+    assert flags.is_enabled("simpleFlag") is True
+    assert "local" == flags.status.platform
+    assert 1 == caplog.text.count("'no_such_module' cannot be imported")
+    flags.close()
 
 
 def test_plugins_are_found_once_by_many_threads(monkeypatch):

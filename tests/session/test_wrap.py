@@ -307,27 +307,6 @@ def test_a_fault_of_a_hook_never_reaches_the_function(caplog):
     flags.close()
 
 
-@pytest.mark.parametrize("part", ["begin", "finish"])
-def test_a_fault_of_the_session_never_reaches_the_function(
-    flags, monkeypatch, caplog, part
-):
-    """Even a bug of ours is logged, and the function has its way, sync and async."""
-
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(f"serverless_flags._duties.Duties.{part}", broken)
-    handler = flags.wrap(lambda: flags.is_enabled("on"))
-
-    @flags.wrap
-    async def async_handler() -> bool:
-        return flags.is_enabled("on")
-
-    assert handler() is True
-    assert asyncio.run(async_handler()) is True
-    assert 1 == caplog.text.count("as it should")
-
-
 def test_a_scope_left_in_another_context_is_left_all_the_same(flags):
     """A generator may be closed in another context than it was opened in."""
     scope = flags.invocation(context={"userId": "7"})
