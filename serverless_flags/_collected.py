@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from serverless_flags._errand import start_bare
+from serverless_flags._status import State
 
 if TYPE_CHECKING:
     from serverless_flags._instance import Instance
+    from serverless_flags._session import FlagSession
 
 
-def close_collected(instance: Instance) -> None:
+def when_collected(
+    session: FlagSession, instance: Instance
+) -> weakref.finalize[[Instance], FlagSession]:
+    """
+    Close the session's instance in this process when the session is collected.
+
+    The instance must not refer to the session: held here, it is never garbage itself,
+    and neither are its engines, whose memory would be freed before its last flush.
+    """
+    finalizer = weakref.finalize(session, _close, instance)
+    finalizer.atexit = False  # then the session is closed in order
+    return finalizer
+
+
+def _close(instance: Instance) -> None:
     """
     Send the counts of a collected session in the background, or say what is lost.
 
     Takes no lock and starts a bare thread: the garbage collector may run anywhere.
     """
+    if instance.state in {State.NEW, State.CLOSED}:
+        return
     instance.collected = True
     closing = _Closing(instance)
     if start_bare(closing.run) is None:  # the interpreter exits, or no thread is left

@@ -137,7 +137,7 @@ def parts_of(bucket: Bucket, most: int = MOST_BYTES) -> list[Bucket]:
     for name, toggle in bucket["toggles"].items():
         for piece in _pieces(name, toggle, most):
             size = _size(name, piece)
-            if size > room and parts[-1] or name in parts[-1]:
+            if (size > room and parts[-1]) or name in parts[-1]:
                 parts.append({})
                 room = most
             parts[-1][name] = piece
@@ -147,7 +147,7 @@ def parts_of(bucket: Bucket, most: int = MOST_BYTES) -> list[Bucket]:
 
 
 def _pieces(name: str, toggle: Mapping[str, Any], most: int) -> Iterator[Any]:
-    """Yield one flag's counts in pieces of at most ``most`` bytes, where they can be."""
+    """Yield one flag's counts in pieces of at most ``most`` bytes, if they can be."""
     if _size(name, toggle) <= most or not toggle.get("variants"):
         yield toggle
         return

@@ -100,12 +100,17 @@ class Errand(Waitable):
         return self
 
     def _run(self) -> None:
+        work, self._work = self._work, _nothing  # what it refers to may be collected
         try:
-            self._work()
+            work()
         except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it
             logger.warning("a background task failed", exc_info=True)
         finally:
             self.end()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def run_bounded(work: Callable[[bool], object], timeout: float) -> None:

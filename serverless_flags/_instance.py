@@ -7,11 +7,11 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from serverless_flags import _freshness
+from serverless_flags._attempts import Attempts
 from serverless_flags._client import ClosedClient, StateClient
 from serverless_flags._connection import Connection
 from serverless_flags._counts import Tally
 from serverless_flags._errand import Errand, run_bounded
-from serverless_flags._freshness import Backoff
 from serverless_flags._report import Reporter
 from serverless_flags._startup import (
     Workshop,
@@ -62,19 +62,12 @@ class Instance:
         self.connection = Connection()
         self.uncounted = Tally()
         """Evaluations without a client, or after the end."""
-        self.start_error: str | None = None
-        """Why the start failed, or why there can be no flags."""
         self.invoked = False
         """Whether an invocation has begun in this process."""
         self.terminating = False
         """Whether the platform has announced the end."""
         self._phase = State.NEW
-        self._gate = threading.RLock()
-        self._starting: Errand | None = None
-        self._start_backoff = Backoff()
-        self._start_thread: int | None = None
-        self._waiting: dict[int, Errand] = {}
-        """Threads that wait for a start."""
+        self._starts = Attempts(self.clock)
         self._connecting: int | None = None
         self.collected = False
         """Whether the session was garbage-collected while it was open."""
@@ -85,9 +78,9 @@ class Instance:
     def state(self) -> State:
         """Where the session stands."""
         if self._phase is State.NEW:
-            if self._starting is not None and not self._starting.ended:
+            if self._starts.under_way:
                 return State.STARTING
-            return State.NEW if self.start_error is None else State.DEGRADED
+            return State.NEW if self._starts.error is None else State.DEGRADED
         if self._phase is not State.READY:
             return self._phase
         return State.READY if self._knows_flags else State.DEGRADED
@@ -142,72 +135,52 @@ class Instance:
             timeout: seconds to wait for the network; default ``start_timeout``.
             patience: seconds to wait for the start in all.
         """
-        starting = self.begin_start(session, plugins, timeout)
-        thread = get_ident()
-        if starting is None or self.must_not_wait(thread):
-            return
-        self._waiting[thread] = starting
-        try:
-            starting.wait(patience)
-        finally:
-            self._waiting.pop(thread, None)
+        start = self.begin_start(session, plugins, timeout)
+        if start is not None and not self.must_not_wait(get_ident()):
+            self._starts.wait(start, patience)
 
     async def start_async(
         self, session: FlagSession, plugins: Plugins, timeout: float, patience: float
     ) -> None:
         """Start without blocking the running loop: the imports take 200 ms."""
-        starting = self.begin_start(session, plugins, timeout)
-        if starting is not None:
-            await starting.wait_async(patience)
+        start = self.begin_start(session, plugins, timeout)
+        if start is not None:
+            await start.wait_async(patience)
 
     def begin_start(
         self, session: FlagSession, plugins: Plugins, timeout: float | None
     ) -> Errand | None:
-        """Begin the start unless there was one; return what to wait for, if anything."""
+        """Begin the start unless there was one; return what there is to wait for."""
         if self._phase is not State.NEW:
-            return self._starting
+            return None
         moment = self.clock()
         if not self.connection.moments and not self.must_not_wait(get_ident()):
             self.connect(session, plugins, "wrap")
-        with self._gate:
-            starting = self._starting
-            if starting is not None and not starting.ended:
-                return starting
-            if self._phase is not State.NEW or self._start_backoff.holds(moment):
-                return None
-            shop = Workshop(
-                session, plugins, self.settings, self.clock, self.reporter
-            )
-            starting = Errand(lambda: self._start(shop, moment, timeout)).start()
-            self._starting = starting
-            return starting
+        shop = Workshop(session, plugins, self.settings, self.clock, self.reporter)
+        return self._starts.begin(lambda: self._start(shop, moment, timeout))
 
     def must_not_wait(self, thread: int) -> bool:
         """Whether a thread starts the session, connects it or waits for it already."""
-        starting = self._waiting.get(thread)
-        if starting is not None and not starting.ended:
-            return True
-        return thread in {self._start_thread, self._connecting}
+        return thread == self._connecting or self._starts.must_not_wait(thread)
 
     @property
     def may_start(self) -> bool:
         """Whether there is a start to wait for, or to make."""
-        if self._phase is not State.NEW:
-            return False
-        starting = self._starting
-        if starting is not None and not starting.ended:
-            return True
-        return not self._start_backoff.holds(self.clock())
+        return self._phase is State.NEW and self._starts.open
+
+    @property
+    def start_error(self) -> str | None:
+        """Why the start failed, or why there can be no flags."""
+        return self._starts.error
 
     def _start(self, shop: Workshop, moment: Instant, timeout: float | None) -> None:
-        """Start, on a thread of ours."""
-        self._start_thread = get_ident()
+        """Start, on a thread of ours, unless another attempt has."""
+        if self._phase is not State.NEW:
+            return
         try:
             self._bring_flags(shop, moment, timeout)
         except Exception as error:  # noqa: BLE001  reason: imports and plugins may raise anything
             self._start_failed(error)
-        finally:
-            self._start_thread = None
 
     def _bring_flags(
         self, shop: Workshop, moment: Instant, timeout: float | None
@@ -217,10 +190,9 @@ class Instance:
         parts.flusher.interval = self.flush_interval
         self.parts = parts
         client, duties = bring_flags(shop, parts, moment, timeout)
-        self.start_error = why
+        self._starts.error = why
         self.client, self.duties = client, duties
-        if self._phase is State.NEW:
-            self._phase = State.TERMINATING if self.terminating else State.READY
+        self._phase = State.TERMINATING if self.terminating else State.READY
         count_start(self.settings, self.reporter)
         if self._closed:  # meanwhile
             self._phase = State.CLOSED
@@ -230,13 +202,14 @@ class Instance:
         parts, self.parts = self.parts, None
         if parts is not None and parts.backend.upstream is not None:
             parts.backend.upstream.close()
-        self._start_backoff.fail(self.clock())
         known = isinstance(error, ImportError) and str(error)
-        self.start_error = str(error) if known else f"{type(error).__name__}: {error}"
+        why = str(error) if known else f"{type(error).__name__}: {error}"
+        self._starts.fail(why)
         self.reporter.warn(
             "start",
-            "the session could not start, defaults are served and it is tried again: %s",
-            self.start_error,
+            "the session could not start, defaults are served and it is tried again:"
+            " %s",
+            why,
             exc_info=not known,
         )
 
@@ -315,24 +288,11 @@ class Instance:
             if self.parts.backend.upstream is not None:
                 self.parts.backend.upstream.close()
             self.parts.flusher.give_up()
-        self._report_losses()
+        counts = None if self.parts is None else self.parts.flusher.counts
+        self.reporter.warn_of_losses(self.uncounted.value, counts)
 
     def _note_lost(self) -> None:
         self.uncounted.add(1)
         self.reporter.warn(
             "closed", "the session is closed: flags are answered but no longer counted"
         )
-
-    def _report_losses(self) -> None:
-        """Say what the server will never have, or may not: the last log line."""
-        counts = None if self.parts is None else self.parts.flusher.counts
-        uncounted = self.uncounted.value + (0 if counts is None else counts.uncounted)
-        unknown = 0 if counts is None else counts.unknown
-        if uncounted or unknown:
-            self.reporter.warn(
-                "end",
-                "the session has ended: %s evaluations were not counted, %s were sent"
-                " and not answered",
-                uncounted,
-                unknown,
-            )

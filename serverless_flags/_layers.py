@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._foreign import passes
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from serverless_flags._report import Reporter
+    from serverless_flags.platform import Invocation
 
 FIELDS = frozenset(
     {
@@ -28,8 +33,8 @@ def mapping_of(context: Any) -> dict[str, Any] | None:
     What ``dict()`` takes is taken, as UnleashClient takes it, but for texts. Likewise
     the ``properties``, which are left out when they are none.
     """
-    made = context
-    if type(context) is not dict:
+    made: dict[str, Any] | None = context if type(context) is dict else None
+    if made is None:
         made = _dict_of(context)
         if made is None:
             return None
@@ -68,6 +73,62 @@ def layered(base: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, An
             del merged[name]  # older than the property
     merged["properties"] = properties
     return merged
+
+
+def read_context(
+    choose: Callable[[Invocation], Any] | None,
+    invocation: Invocation,
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """
+    Ask the user's callback, or the adapter; what cannot be used costs the context.
+
+    Args:
+        choose: the setting ``context``.
+        invocation: as the adapter describes it.
+        arguments: what the function was called with, for the callback.
+        reporter: logs each kind of fault once.
+    """
+    if choose is not None:
+        args, kwargs = arguments
+        known = _answer_of(
+            reporter, choose, invocation._replace(args=args, kwargs=kwargs)
+        )
+        return checked(known, "the answer of the context callback", reporter)
+    known = invocation.context
+    if callable(known):
+        known = _answer_of(reporter, known)
+    return checked(known, "the adapter's evaluation context", reporter)
+
+
+def _answer_of(reporter: Reporter, call: Callable[..., Any], *args: Any) -> Any:
+    """Call a callback or a plugin; a fault of theirs costs the context alone."""
+    try:
+        return call(*args)
+    except Exception as error:
+        if passes(error):
+            raise
+        what = "no evaluation context for an invocation"
+        reporter.warn(what, what, exc_info=True)
+        return {}
+
+
+def checked(context: Any, what: str, reporter: Reporter) -> dict[str, Any]:
+    """Return a context that others gave, or an empty one and one warning."""
+    usable = mapping_of(context)
+    if usable is not None:
+        return usable
+    if hasattr(context, "cr_await"):
+        context.close()  # nothing will await it
+    reporter.warn(
+        what,
+        "%s is no mapping but %s: evaluated without it; give a dict such as"
+        " {'userId': ...}, or {} when there is none",
+        what,
+        type(context).__name__,
+    )
+    return {}
 
 
 _NONE: dict[str, Any] = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TROUBLE = "refresh"
 MOST_AT_ONCE = 3
-"""Requests for flags under way at most, but for those that a freeze may have cut off."""
+"""Requests for flags under way at most, without those a freeze may have cut off."""
 MOST_IN_ALL = 5
 """Requests for flags under way at most."""
 IN_VAIN = 2

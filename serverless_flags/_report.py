@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from serverless_flags._counts import Counts
 
 logger = logging.getLogger("serverless_flags")
 
@@ -26,3 +30,16 @@ class Reporter:
         """Log that a reported trouble has passed."""
         if self._open.pop(trouble, None) is not None:
             logger.info(message, *args)
+
+    def warn_of_losses(self, uncounted: int, counts: Counts | None) -> None:
+        """Log what the server will never have, or may not: a session's last line."""
+        uncounted += 0 if counts is None else counts.uncounted
+        unknown = 0 if counts is None else counts.unknown
+        if uncounted or unknown:
+            self.warn(
+                "end",
+                "the session has ended: %s evaluations were not counted, %s were sent"
+                " and not answered",
+                uncounted,
+                unknown,
+            )

@@ -15,7 +15,7 @@ from serverless_flags._duties import NOTHING_DUE, within
 from serverless_flags._errand import wait_for_all
 from serverless_flags._foreign import passes
 from serverless_flags._instance import STUCK
-from serverless_flags._layers import layered, mapping_of
+from serverless_flags._layers import checked, layered, read_context
 from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from serverless_flags._duties import Plan, Wait
     from serverless_flags._instance import Instance
     from serverless_flags._plugins import Plugins
+    from serverless_flags._report import Reporter
     from serverless_flags._session import FlagSession
     from serverless_flags.platform import Invocation
 
@@ -98,7 +99,8 @@ class Scope:
         if not context:
             return base
         if type(context) is not dict or "properties" in context:
-            return layered(base, self._checked(context, "the context of an evaluation"))
+            reporter = self._reporter
+            context = checked(context, "the context of an evaluation", reporter)
         return layered(base, context)
 
     def _evaluation_context(self) -> dict[str, Any]:
@@ -106,49 +108,18 @@ class Scope:
         if self._joined is not None:
             context = self._joined.merged(None)
         else:
-            context = self._read_context()
+            context = read_context(
+                self._session._settings.context,  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+                self.invocation,
+                (self._args, self._kwargs),
+                self._reporter,
+            )
         given = self._given
         if given is None:
             return dict(context)
-        return layered(context, self._checked(given, "invocation(context=...)"))
-
-    def _read_context(self) -> dict[str, Any]:
-        """Ask the callback, or the adapter; what cannot be used costs the context."""
-        choose = self._session._settings.context  # noqa: SLF001  reason: the facade and its scope are one thing in two files
-        if choose is not None:
-            invocation = self.invocation._replace(args=self._args, kwargs=self._kwargs)
-            context = self._answer_of(choose, invocation)
-            return self._checked(context, "the context callback's answer")
-        known = self.invocation.context
-        if callable(known):
-            known = self._answer_of(known)
-        return self._checked(known, "the adapter's context")
-
-    def _answer_of(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call a callback or a plugin; a fault of theirs costs the context alone."""
-        try:
-            return call(*args)
-        except Exception as error:
-            if passes(error):
-                raise
-            self._fault("no evaluation context for an invocation")
-            return {}
-
-    def _checked(self, context: Any, what: str) -> dict[str, Any]:
-        """Return a context that others gave, or an empty one and one warning."""
-        usable = mapping_of(context)
-        if usable is not None:
-            return usable
-        if hasattr(context, "cr_await"):
-            context.close()  # nothing will await it
-        self._session._instance.reporter.warn(  # noqa: SLF001  reason: the facade and its scope are one thing in two files
-            what,
-            "%s is no mapping but %s: evaluated without it; give a dict such as"
-            " {'userId': ...}, or {} when there is none",
-            what,
-            type(context).__name__,
+        return layered(
+            context, checked(given, "invocation(context=...)", self._reporter)
         )
-        return {}
 
     # -- with ----------------------------------------------------------------------
     def __enter__(self) -> Self:
@@ -161,10 +132,10 @@ class Scope:
                 if first is not None:
                     first.what.wait(first.seconds)
                     first.then()
-            return self
         except BaseException:
             self._leave()
             raise
+        return self
 
     def __exit__(
         self,
@@ -196,10 +167,10 @@ class Scope:
                 if first is not None:
                     await first.what.wait_async(first.seconds)
                     first.then()
-            return self
         except BaseException:
             self._leave()
             raise
+        return self
 
     async def __aexit__(
         self,
@@ -230,7 +201,7 @@ class Scope:
         if os.getpid() != session._pid:  # noqa: SLF001  reason: likewise; `_current` inlined
             instance = session._current()  # noqa: SLF001  reason: likewise
         self._home = instance
-        if outer is not None and outer._home is instance:
+        if outer is not None and outer._home is instance:  # noqa: SLF001  reason: another object of this class
             self._joined = outer
             return None
         plugins = session._plugins or session.usable_plugins  # noqa: SLF001  reason: likewise
@@ -245,7 +216,7 @@ class Scope:
         """Return the innermost invocation around this one that has not ended."""
         scope: Scope | None = self
         while scope is not None and scope.ended:
-            scope = scope._outer
+            scope = scope._outer  # noqa: SLF001  reason: another object of this class
         return scope
 
     def carried(self) -> Scope:
@@ -328,9 +299,10 @@ class Scope:
         except Exception as error:
             if passes(error):
                 raise
-            self._fault("the remaining time of an invocation is not known")
+            what = "the remaining time of an invocation is not known"
+            self._reporter.warn(what, what, exc_info=True)
             return None
 
-    def _fault(self, what: str) -> None:
-        """Log a plugin's or a callback's fault, the first time as a warning."""
-        self._session._instance.reporter.warn(what, what, exc_info=True)  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+    @property
+    def _reporter(self) -> Reporter:
+        return self._session._instance.reporter  # noqa: SLF001  reason: the facade and its scope are one thing in two files

@@ -1,8 +1,9 @@
-"""What a start makes of the settings, and what it says of those that cannot be meant."""
+"""What a start makes of the settings, and its warnings about them."""
 
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
 from serverless_flags._client import StateClient
@@ -53,6 +54,18 @@ def app_name_of(settings: Settings, plugins: Plugins) -> str:
 def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
     """Make what asks the server, without asking it yet."""
     session, plugins, settings, clock, reporter = shop
+    weak = weakref.ref(session)  # what is collected with its engines cannot be closed
+
+    def observe(
+        tell: Callable[[FlagSession, str, float], None],
+    ) -> Callable[[str, float], None]:
+        def observed(outcome: str, seconds: float) -> None:
+            session = weak()
+            if session is not None:
+                tell(session, outcome, seconds)
+
+        return observed
+
     backend = open_backend(settings, app_name_of(settings, plugins))
     upstream = backend.upstream
     refresher = Refresher(
@@ -66,7 +79,7 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         freezes=not plugins.platform.runs_between_invocations,
         clock=clock,
         reporter=reporter,
-        observe=lambda outcome, s: plugins.after_refresh(session, outcome, s),
+        observe=observe(plugins.after_refresh),
         count=backend.count_flags,
     )
     flusher = Flusher(
@@ -75,7 +88,7 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         request_timeout=settings.request_timeout,
         clock=clock,
         reporter=reporter,
-        observe=lambda outcome, s: plugins.after_flush(session, outcome, s),
+        observe=observe(plugins.after_flush),
     )
     if heritage is not None:
         refresher.inherit(heritage)
@@ -207,7 +220,9 @@ def count_close(settings: Settings) -> None:
 
 
 def _key(settings: Settings) -> tuple[object, ...]:
-    client = settings.client if isinstance(settings.client, str) else id(settings.client)
+    client = (
+        settings.client if isinstance(settings.client, str) else id(settings.client)
+    )
     return (
         settings.url,
         settings.app_name,

@@ -128,7 +128,7 @@ class Refreshing:
             self.refresher.adopt(client)
 
     def claim(self, moment):
-        """Begin a refresh that the test runs; return it, and whether it is a new one."""
+        """Begin a refresh that the test runs; return it and whether it is new."""
         refresh, task = self.refresher.begin(moment, lambda _: True)
         return refresh, task is not None
 

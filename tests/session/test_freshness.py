@@ -54,9 +54,7 @@ def test_only_where_a_freeze_may_follow_an_answer_waits_for_a_refresh(
     clock.advance(16)
     with flags.invocation() as invocation:
         plan, duties = invocation._plan, flags._instance.duties
-        wait = duties.finish(
-            plan, lambda: None, evaluated=False, terminating=False
-        )
+        wait = duties.finish(plan, lambda: None, evaluated=False, terminating=False)
         server.answers.set()
 
     assert plan.beside is not None

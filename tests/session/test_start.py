@@ -413,7 +413,7 @@ def test_a_session_that_cannot_use_its_plugins_lets_the_function_run(server, cap
 
 def test_plugins_are_found_once_by_many_threads(monkeypatch):
     """While one thread discovers, the others wait for what it finds."""
-    from serverless_flags import _session
+    from serverless_flags import _answers
 
     searching, go_on, found = threading.Event(), threading.Event(), []
 
@@ -423,7 +423,7 @@ def test_plugins_are_found_once_by_many_threads(monkeypatch):
         found.append(object())
         return found[0]
 
-    monkeypatch.setattr(_session, "discover", discover)
+    monkeypatch.setattr(_answers, "discover", discover)
     flags = FlagSession(client="memory")
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(lambda: flags.plugins)
