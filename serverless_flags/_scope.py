@@ -243,8 +243,8 @@ class Scope:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
-        plugins = self._known_plugins
-        if plugins.begins:
+        plugins = self._plugins
+        if plugins is not None and plugins.begins:
             plugins.begin_invocation(self.invocation)
         return self._plan.first
 
