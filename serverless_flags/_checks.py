@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from serverless_flags.exceptions import ConfigurationError
@@ -108,18 +107,6 @@ def check_plugins(name: str, value: Any) -> tuple[Any, ...]:
     except TypeError:
         message = f"{name} must be a sequence of objects or dotted module names"
         raise ConfigurationError(message) from None
-
-
-def check_strategies(name: str, value: Any) -> Mapping[str, Any]:
-    """Return custom strategies by name, each of them checked."""
-    if not isinstance(value, Mapping):
-        message = f"{name} must map strategy names to strategies"
-        raise ConfigurationError(message)
-    from serverless_flags._strategies import check_strategy  # with them alone
-
-    for key, strategy in value.items():
-        check_strategy(name, key, strategy)
-    return value
 
 
 def check_callable(name: str, value: Any) -> Any:

@@ -16,7 +16,6 @@ from serverless_flags._checks import (
     check_plain_callable,
     check_plugins,
     check_seconds,
-    check_strategies,
     check_switch,
     check_timeout,
 )
@@ -125,13 +124,21 @@ def _warn_about_unknown(environ: Mapping[str, str], values: Mapping[str, Any]) -
     unknown = [
         variable
         for variable in environ
-        if variable.upper().startswith(_BEGINNINGS) and variable not in _VARIABLES
+        if variable.upper().startswith(_BEGINNINGS)
+        and variable not in _VARIABLES
+        and environ.get(variable)
     ]
     if unknown:
         from serverless_flags._variables import warn_about  # for mistakes only
 
         read = [ENVIRONMENT[name] for name in values if name in ENVIRONMENT]
         warn_about(unknown, _VARIABLES, read, values.get("plugins", ()))
+
+
+def _strategies(name: str, value: Any) -> Mapping[str, Any]:
+    from serverless_flags._strategies import check_strategies  # with them alone
+
+    return check_strategies(name, value)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
@@ -153,7 +160,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "request_timeout": check_timeout,
     "platform": check_name,
     "plugins": check_plugins,
-    "strategies": check_strategies,
+    "strategies": _strategies,
     "on_impression": check_plain_callable,
     "register": check_switch,
     "custom_headers": check_headers,

@@ -6,6 +6,7 @@ The engine refuses every flag because of one strategy that does not fit.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from serverless_flags._checks import is_async
@@ -14,8 +15,18 @@ from serverless_flags.exceptions import ConfigurationError
 FORM = "apply(parameters, context)"
 
 
-def check_strategy(setting: str, name: Any, strategy: Any) -> None:
-    """Raise ConfigurationError unless the engine can call ``strategy``."""
+def check_strategies(setting: str, value: Any) -> Mapping[str, Any]:
+    """Return custom strategies by name if the engine can call each of them."""
+    if not isinstance(value, Mapping):
+        message = f"{setting} must map strategy names to strategies"
+        raise ConfigurationError(message)
+    for name, strategy in value.items():
+        _check(setting, name, strategy)
+    return value
+
+
+def _check(setting: str, name: Any, strategy: Any) -> None:
+    """Raise ConfigurationError, with the cure, unless ``strategy`` can be called."""
     if not isinstance(name, str):
         message = f"{setting} has the key {name!r}: name strategies as Unleash does"
         raise ConfigurationError(message)

@@ -105,6 +105,13 @@ def test_what_others_may_read_is_silent(said, variable):
     assert [] == said(variable)
 
 
+def test_an_empty_variable_is_not_set(caplog):
+    """Deploy tools write empty variables for what is not configured."""
+    load_settings({}, {"SERVERLESS_FLAGS_MAXAGE": "", "UNLEASH_TOKEN": ""})
+
+    assert "" == caplog.text
+
+
 def test_what_the_user_reads_is_silent(said):
     """``api_token=os.environ["UNLEASH_TOKEN"]`` gives the setting its value."""
     assert [] == said("UNLEASH_TOKEN", api_token="s3cr3t")
