@@ -181,16 +181,19 @@ def _ask(candidate: _Candidate, environ: Mapping[str, str]) -> Iterator[Platform
 
 def _warn_of_several(answers: Sequence[tuple[Platform, Any]]) -> None:
     names = sorted(platform.name for platform, _ in answers)
-    cure = "SERVERLESS_FLAGS_PLATFORM decides otherwise"
+    message = (
+        "several adapters recognise this process: %s; the most specific one wins,"
+        " SERVERLESS_FLAGS_PLATFORM decides otherwise"
+    )
     if len(set(names)) < len(names):
         from serverless_flags._plugin_mistakes import source  # for a mistake only
 
         names = sorted(f"{each.name} ({source(plugin)})" for each, plugin in answers)
-        cure = "uninstall all but one of the same name"
-    message = (
-        "several adapters recognise this process: %s; the most specific one wins, %s"
-    )
-    logger.warning(message, ", ".join(names), cure)
+        message = (
+            "several adapters of one name recognise this process: %s; the most specific"
+            " one wins; uninstall the others"
+        )
+    logger.warning(message, ", ".join(names))
 
 
 def _candidate(name: str, plugin: Any) -> _Candidate:

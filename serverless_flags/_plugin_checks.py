@@ -54,9 +54,10 @@ def warn_about_unmarked(name: str, plugin: object, hooks: Iterable[str]) -> bool
     unmarked = [hook for hook in hooks if _is_unmarked(getattr(plugin, hook, None))]
     if unmarked:
         logger.warning(
-            "plugin %r: %s is never called: mark it with @serverless_flags.hookimpl",
+            "plugin %r: not marked as hooks and never called: %s; mark them with"
+            " @serverless_flags.hookimpl",
             name,
-            " and ".join(unmarked),
+            ", ".join(unmarked),
         )
     return bool(unmarked)
 

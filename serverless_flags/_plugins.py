@@ -106,11 +106,11 @@ class Plugins:
                 continue
             if type(invocation) is Invocation and hook is self._read_well:
                 return invocation
-            if invocation is not None and self._reads_well(hook, invocation):
+            if invocation is not None and self._reads_well(invocation, hook):
                 return invocation
         return NOTHING_KNOWN
 
-    def _reads_well(self, hook: Bound, invocation: object) -> TypeGuard[Invocation]:
+    def _reads_well(self, invocation: object, hook: Bound) -> TypeGuard[Invocation]:
         """Check a hook's first answer with its fields, which cost every call time."""
         what: str | None = kind(invocation)
         if isinstance(invocation, Invocation):
