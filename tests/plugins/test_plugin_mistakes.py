@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from pluggy import PluginManager, PluginValidationError
 
 from serverless_flags import Platform, PluginError, hookimpl
 
@@ -189,18 +190,40 @@ class TestMisspelt:
 
         assert "; did you mean aws_lambda? there are Adapter, aws_lamb" in caplog.text
 
-    def test_whatever_pluggy_refuses_besides(self, find, monkeypatch) -> None:
-        """Its own words are as good as any."""
-        monkeypatch.setattr(
-            "serverless_flags._plugin_mistakes.explain", lambda _plugin: None
+    def test_beside_what_fits(self, find) -> None:
+        """What is right is not named, nor what is no hook."""
+
+        class Plugin:
+            after = "a text"
+
+            @hookimpl
+            def after_flush(self, outcome, seconds) -> None: ...
+
+            def help(self) -> None: ...
+
+            @hookimpl
+            def disconnect_instance(self, why) -> None: ...
+
+        with pytest.raises(PluginError) as caught:
+            find(plugins=[Plugin()])
+
+        assert str(caught.value).endswith(
+            ": disconnect_instance has no argument why; there are reason, session"
         )
 
-        class Misspelt:
-            @hookimpl
-            def after_flsh(self) -> None: ...
+    def test_whatever_pluggy_refuses_besides(self, find, monkeypatch) -> None:
+        """Its own words are as good as any."""
 
-        with pytest.raises(PluginError, match="unknown hook 'after_flsh'"):
-            find(plugins=[Misspelt()])
+        class Observer:
+            @hookimpl
+            def after_flush(self) -> None: ...
+
+        def refuse(_manager):
+            raise PluginValidationError(Observer, "out of spirits")
+
+        monkeypatch.setattr(PluginManager, "check_pending", refuse)
+        with pytest.raises(PluginError, match="specification: out of spirits"):
+            find(plugins=[Observer()])
 
 
 class TestTwoOfOneName:
