@@ -40,7 +40,7 @@ class Answers:
     _scope: ContextVar[Scope | None]
     _instance: Instance
     _plugins: Plugins | None
-    _discovering: threading.Lock
+    _discovering: threading.RLock
     _pid: int
     _serves: bool
 

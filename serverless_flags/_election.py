@@ -6,7 +6,14 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serverless_flags._hooks import implementations, new_manager, register
+from serverless_flags._foreign import let_pass, passes
+from serverless_flags._hooks import (
+    hook_names,
+    implementations,
+    new_manager,
+    register,
+)
+from serverless_flags._plugin_checks import kind, mend_facts, warn_about_unmarked
 from serverless_flags._plugins import Plugins
 from serverless_flags._report import logger
 from serverless_flags.exceptions import PluginError
@@ -14,7 +21,7 @@ from serverless_flags.hookspecs import PROJECT
 from serverless_flags.platform import Local, Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from serverless_flags._config import Settings
     from serverless_flags._hooks import Bound
@@ -53,25 +60,36 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
     platform = _elect(given, environ, wanted)
     observers = _observers(given)
     if platform is not None or wanted == Local.name:
-        return Plugins(platform or Local(), observers)
+        return _plugins_of(platform or Local(), observers)
     found = _usable(_marked(environ, wanted)) or _usable(_entry_points())
     platform = _elect(found, environ, wanted)
     observers += _observers(found)
     if platform is None and wanted is not None:
-        _warn_unrecognised(wanted)
+        _warn_unrecognised(wanted, [candidate.name for candidate in given + found])
     try:
-        return Plugins(platform or Local(), observers)
+        return _plugins_of(platform or Local(), observers)
     except PluginError as error:
         logger.warning("%s; going on without it", error)
-        return Plugins(Local(), observers)
+        return _plugins_of(Local(), observers)
+
+
+def _plugins_of(platform: Platform, observers: Iterable[tuple[str, Any]]) -> Plugins:
+    """Return the hooks of a session; the platform's own exceptions pass from now on."""
+    plugins = Plugins(platform, observers)
+    let_pass(platform.passing_exceptions)
+    return plugins
 
 
 def _given(plugin: Any) -> tuple[str, Any]:
+    """Return a given plugin with its name; import it where it is named."""
     if not isinstance(plugin, str):
-        return getattr(plugin, "name", None) or type(plugin).__name__, plugin
+        name = getattr(plugin, "__name__" if isinstance(plugin, type) else "name", None)
+        return name if isinstance(name, str) else type(plugin).__name__, plugin
     try:
         return plugin, importlib.import_module(plugin)
     except Exception as error:
+        if passes(error):
+            raise
         message = f"plugin {plugin!r} cannot be imported: {error}; is it installed?"
         raise PluginError(message) from error
 
@@ -83,7 +101,9 @@ def _marked(environ: Mapping[str, str], wanted: str | None) -> list[tuple[str, A
             package = f"serverless_flags_{word}"
             try:
                 return [(word, importlib.import_module(package))]
-            except Exception as error:  # noqa: BLE001  reason: a plugin's fault stays here
+            except Exception as error:
+                if passes(error):
+                    raise
                 if isinstance(error, ModuleNotFoundError) and error.name == package:
                     _warn_missing(word)
                 else:
@@ -107,7 +127,9 @@ def _entry_points() -> Iterable[tuple[str, Any]]:
     for point in entry_points(group=PROJECT):
         try:
             yield point.name, point.load()
-        except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+        except Exception as error:
+            if passes(error):
+                raise
             _warn_broken(point.name)
 
 
@@ -119,33 +141,80 @@ def _elect(
     plugins: Sequence[_Candidate], environ: Mapping[str, str], wanted: str | None
 ) -> Platform | None:
     """Ask each plugin whether this process is its own; the most specific one wins."""
-    answers: list[Platform] = []
-    for name, _, detectors in plugins:
-        for hook in detectors:
-            try:
-                answer = hook(environ=environ)
-            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
-                logger.warning(
-                    "plugin %r failed in detect_platform", name, exc_info=True
-                )
-                continue
-            if isinstance(answer, Platform) and wanted in {None, answer.name}:
-                answers.append(answer)
+    answers = [
+        (platform, candidate.plugin)
+        for candidate in plugins
+        for platform in _ask(candidate, environ)
+        if wanted in {None, platform.name}
+    ]
     if len(answers) > 1:
-        names = ", ".join(sorted(answer.name for answer in answers))
-        logger.warning(
-            "several adapters recognise this process: %s; the most specific one wins,"
-            " SERVERLESS_FLAGS_PLATFORM decides otherwise",
-            names,
+        _warn_of_several(answers)
+    platforms = (platform for platform, _ in answers)
+    return max(platforms, key=lambda platform: platform.specificity, default=None)
+
+
+def _ask(candidate: _Candidate, environ: Mapping[str, str]) -> Iterator[Platform]:
+    """Yield the platforms that a plugin recognises: one, if it is an adapter."""
+    for hook in candidate.detectors:
+        try:
+            answer = hook(environ=environ)
+            if isinstance(answer, Platform):
+                mend_facts(answer, candidate.name)
+        except Exception as error:
+            if passes(error):
+                raise
+            message = "plugin %r failed in detect_platform"
+            logger.warning(message, candidate.name, exc_info=True)
+            continue
+        if isinstance(answer, Platform):
+            if answer is not candidate.plugin:  # it has been looked at
+                warn_about_unmarked(answer.name, answer, hook_names())
+            yield answer
+        elif answer is not None and answer is not False:
+            logger.warning(
+                "plugin %r returned %s from detect_platform, expected an instance of"
+                " serverless_flags.Platform, or None; going on without it",
+                candidate.name,
+                kind(answer),
+            )
+
+
+def _warn_of_several(answers: Sequence[tuple[Platform, Any]]) -> None:
+    names = sorted(platform.name for platform, _ in answers)
+    message = (
+        "several adapters recognise this process: %s; the most specific one wins,"
+        " SERVERLESS_FLAGS_PLATFORM decides otherwise"
+    )
+    if len(set(names)) < len(names):
+        from serverless_flags._plugin_mistakes import source  # for a mistake only
+
+        names = sorted(f"{each.name} ({source(plugin)})" for each, plugin in answers)
+        message = (
+            "several adapters of one name recognise this process: %s; the most specific"
+            " one wins; uninstall the others"
         )
-    return max(answers, key=lambda answer: answer.specificity, default=None)
+    logger.warning(message, ", ".join(names))
 
 
 def _candidate(name: str, plugin: Any) -> _Candidate:
     """Look at a plugin. Raises PluginError when it does not fit the specification."""
     manager = new_manager()
     register(manager, plugin, name)
-    return _Candidate(name, plugin, implementations(manager, "detect_platform"))
+    detectors = implementations(manager, "detect_platform")
+    if warn_about_unmarked(name, plugin, hook_names()):
+        pass
+    elif not manager.get_hookcallers(plugin):
+        logger.warning(
+            "plugin %r has no hook: mark its functions with serverless_flags.hookimpl",
+            name,
+        )
+    elif isinstance(plugin, Platform) and not detectors:
+        logger.warning(
+            "plugin %r is a Platform and only observes: give an object whose"
+            " detect_platform returns it",
+            name,
+        )
+    return _Candidate(name, plugin, detectors)
 
 
 def _observers(plugins: Iterable[_Candidate]) -> list[tuple[str, Any]]:
@@ -164,9 +233,13 @@ def _usable(found: Iterable[tuple[str, Any]]) -> list[_Candidate]:
     return usable
 
 
-def _warn_unrecognised(wanted: str) -> None:
+def _warn_unrecognised(wanted: str, asked: Iterable[str]) -> None:
+    from serverless_flags._plugin_mistakes import suggestion  # for a mistake only
+
+    known = [Local.name, *(word for _, word in MARKERS), *asked]
     logger.warning(
         "platform=%r: no installed adapter recognises this process as that;"
-        " going on without one",
+        " going on without one%s",
         wanted,
+        suggestion(wanted, known),
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
+from serverless_flags._foreign import passes
+from serverless_flags._plugin_checks import check_implementation
 from serverless_flags.exceptions import PluginError
 from serverless_flags.hookspecs import PROJECT, HookSpecs
 
@@ -31,24 +33,37 @@ def new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
-    """Register a plugin. Raises PluginError when it does not fit the specification."""
+def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> str:
+    """
+    Register a plugin and return the name it has got.
+
+    Raises:
+        PluginError: when it does not fit the specification; the message names the cure.
+    """
     while manager.has_plugin(name):
         name += "+"  # two observers of one class
     try:
         manager.register(plugin, name)
         manager.check_pending()
         for caller in manager.get_hookcallers(plugin) or ():
-            _refuse_wrappers(caller)
+            for impl in caller.get_hookimpls():
+                if impl.plugin is plugin:
+                    check_implementation(plugin, impl)
     except Exception as error:
-        message = f"plugin {name!r} does not fit the hook specification: {error}"
+        if passes(error):
+            raise
+        why = _explain(plugin, error)
+        message = f"plugin {name!r} does not fit the hook specification: {why}"
         raise PluginError(message) from error
+    return name
 
 
-def _refuse_wrappers(caller: pluggy.HookCaller) -> None:
-    if any(impl.hookwrapper or impl.wrapper for impl in caller.get_hookimpls()):
-        message = f"{caller.name} cannot be a hook wrapper"
-        raise PluginError(message)
+def _explain(plugin: object, error: Exception) -> str:
+    if not isinstance(error, pluggy.PluginValidationError):
+        return str(error)
+    from serverless_flags._plugin_mistakes import explain  # for a mistake only
+
+    return explain(plugin) or str(error)
 
 
 def implementations(manager: pluggy.PluginManager, hook: str) -> list[Bound]:

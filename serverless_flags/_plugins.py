@@ -1,9 +1,13 @@
-"""The hooks of one session, called so that no plugin's fault gets out."""
+"""The hooks of one session, called so that no plugin's fault gets out.
+
+What a hook answers is checked here; an answer of a wrong type counts as none.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from serverless_flags._foreign import passes
 from serverless_flags._hooks import (
     by_position,
     hook_names,
@@ -11,6 +15,7 @@ from serverless_flags._hooks import (
     new_manager,
     register,
 )
+from serverless_flags._plugin_checks import kind, misfit
 from serverless_flags._report import Reporter
 from serverless_flags.platform import NOTHING_KNOWN, Invocation
 
@@ -34,8 +39,10 @@ class Plugins:
         for name, plugin in observers:
             if not manager.is_registered(plugin):  # given, and found again
                 register(manager, plugin, name)
-        register(manager, platform, platform.name)
+        self._platforms_name = register(manager, platform, platform.name)
         self._hooks = {name: implementations(manager, name) for name in hook_names()}
+        self._read_well: Bound | None = None
+        """The hook whose answer was the last one to be checked and found right."""
         self._read = by_position(self._hooks["read_invocation"], "args", "kwargs")
         self._begin = by_position(self._hooks["begin_invocation"], "invocation")
         self.begins = bool(self._begin)
@@ -49,15 +56,41 @@ class Plugins:
                 hook(func=func, wrapper=wrapper)
             except TypeError:
                 raise
-            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+            except Exception as error:
+                if passes(error):
+                    raise
                 self._fault(hook, "prepare_function")
 
     def connect_instance(self, session: FlagSession, at: str) -> tuple[bool, str]:
-        """Connect the platform's signals; will the end be heard, and why not?"""
+        """
+        Connect the platform's signals.
+
+        Returns:
+            Whether the session will be told of the instance's end, and why not: in the
+            platform's words, or which plugin failed.
+        """
         given = {"session": session, "platform": self.platform, "at": at}
         answers = self._call_all("connect_instance", **given)
-        whys = [answer for answer in answers if isinstance(answer, str)]
-        return any(answer is True for answer in answers), "; ".join(whys)
+        if any(answer is True for _, answer in answers):
+            return True, ""
+        whys = [self._why_not(hook, answer, at) for hook, answer in answers]
+        return False, "; ".join(filter(None, whys))
+
+    def _why_not(self, hook: Bound, answer: object, at: str) -> str:
+        """Return why a hook has not connected, nothing where it need not say so."""
+        if isinstance(answer, str):
+            return answer
+        if isinstance(answer, Exception):
+            failure = type(answer).__name__
+            return f"plugin {hook.plugin!r} failed in connect_instance ({failure})"
+        if answer is False:
+            return ""
+        if answer is not None:
+            return self._misfit(hook, "connect_instance", kind(answer), _CONNECTED)
+        if hook.plugin == self._platforms_name and at == "first_invocation":
+            what = f"plugin {hook.plugin!r} returned nothing from connect_instance"
+            return f"{what}, expected {_CONNECTED}"
+        return ""
 
     def read_invocation(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -65,35 +98,63 @@ class Plugins:
         """Return what the platform knows of an invocation, or an empty one."""
         for read, hook in self._read:
             try:
-                invocation = read(args, kwargs)
-            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+                invocation: object = read(args, kwargs)
+            except Exception as error:
+                if passes(error):
+                    raise
                 self._fault(hook, "read_invocation")
                 continue
-            if isinstance(invocation, Invocation):
+            if type(invocation) is Invocation and hook is self._read_well:
+                return invocation
+            if invocation is not None and self._reads_well(invocation, hook):
                 return invocation
         return NOTHING_KNOWN
+
+    def _reads_well(self, invocation: object, hook: Bound) -> TypeGuard[Invocation]:
+        """Check a hook's first answer with its fields, which cost every call time."""
+        what: str | None = kind(invocation)
+        if isinstance(invocation, Invocation):
+            what = misfit(invocation)
+        if what is None:
+            self._read_well = hook
+            return True
+        self._misfit(hook, "read_invocation", what, "an Invocation or None")
+        return False
 
     def begin_invocation(self, invocation: Invocation) -> None:
         """Tell all that an invocation begins."""
         for begin, hook in self._begin:
             try:
                 begin(invocation)
-            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+            except Exception as error:
+                if passes(error):
+                    raise
                 self._fault(hook, "begin_invocation")
 
     def wait_after_response(
         self, invocation: Invocation, wait: Callable[[float], bool]
     ) -> bool:
         """Whether the platform takes over the waiting."""
-        given = {"invocation": invocation, "wait": wait}
-        return any(a is True for a in self._call_all("wait_after_response", **given))
+        taken = False
+        for hook, answer in self._call_all(
+            "wait_after_response", invocation=invocation, wait=wait
+        ):
+            if isinstance(answer, bool):
+                taken = taken or answer
+            elif answer is not None and not isinstance(answer, Exception):
+                self._misfit(
+                    hook, "wait_after_response", kind(answer), "a bool or None"
+                )
+        return taken
 
     def end_invocation(self, invocation: Invocation) -> None:
         """Tell all that an invocation ends."""
         for end, hook in self._end:
             try:
                 end(invocation)
-            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+            except Exception as error:
+                if passes(error):
+                    raise
                 self._fault(hook, "end_invocation")
 
     def after_refresh(self, session: FlagSession, outcome: str, seconds: float) -> None:
@@ -110,17 +171,31 @@ class Plugins:
         """Tell all that the session has sent its last."""
         self._call_all("disconnect_instance", session=session, reason=reason)
 
-    def _call_all(self, name: str, **given: Any) -> list[Any]:
-        answers = []
+    def _call_all(self, name: str, **given: Any) -> list[tuple[Bound, Any]]:
+        """Call each implementation; an exception stands for the answer it took away."""
+        answers: list[tuple[Bound, Any]] = []
         for hook in self._hooks[name]:
             try:
-                answers.append(hook(**given))
-            except Exception:  # noqa: BLE001  reason: a plugin's fault stays here
+                answers.append((hook, hook(**given)))
+            except Exception as error:
+                if passes(error):
+                    raise
                 self._fault(hook, name)
+                answers.append((hook, error))
         return answers
+
+    def _misfit(self, hook: Bound, name: str, what: str, expected: str) -> str:
+        """Log an answer of a wrong type, the first time as a warning; return it."""
+        message = "plugin %r returned %s from %s, expected %s"
+        words = (hook.plugin, what, name, expected)
+        self._reporter.warn(f"{hook.plugin}.{name} answers", message, *words)
+        return message % words
 
     def _fault(self, hook: Bound, name: str) -> None:
         """Log a plugin's fault, the first time with its traceback."""
         trouble = f"{hook.plugin}.{name}"
         message = "plugin %r failed in %s; going on without it"
         self._reporter.warn(trouble, message, hook.plugin, name, exc_info=True)
+
+
+_CONNECTED = "True once its signals are connected, or a text that says why not"

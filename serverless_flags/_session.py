@@ -114,7 +114,7 @@ class FlagSession(Answers):
         del given["self"]
         self._settings = load_settings(given)
         self._plugins: Plugins | None = None
-        self._discovering = threading.Lock()
+        self._discovering = threading.RLock()
         self._scope: ContextVar[Scope | None] = ContextVar(
             "serverless_flags_scope", default=None
         )
@@ -193,7 +193,7 @@ class FlagSession(Answers):
         whether they have changed. A fork needs no call: it is noticed.
         """
         self._pid = os.getpid()
-        self._discovering = threading.Lock()
+        self._discovering = threading.RLock()
         self._serves = self._serves or self._instance.invoked
         self._finalizer.detach()
         self._instance = Instance(self._settings, self._instance.abandon())

@@ -13,6 +13,7 @@ from serverless_flags._errand import Errand
 from serverless_flags._flush import Flusher
 from serverless_flags._freshness import Freshness
 from serverless_flags._refresh import Refresher
+from serverless_flags._server_checks import is_plain_http
 from serverless_flags.clients import open_backend
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def warn_about_settings(shop: Workshop) -> str | None:
         why = "no url: set UNLEASH_URL; until then flags take their defaults"
         reporter.warn("url", "%s", why)
         return why
-    if _is_readable(settings.url):
+    if is_plain_http(settings.url):
         reporter.warn(
             "http",
             "the url is plain http: the token can be read on the way; use https",
@@ -231,11 +232,3 @@ def _key(settings: Settings) -> tuple[object, ...]:
         settings.snapshot,
         client,
     )
-
-
-def _is_readable(url: str) -> bool:
-    """Whether a token on its way to ``url`` can be read by others."""
-    if url.startswith("https://"):
-        return False
-    host = url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
-    return host not in {"localhost", "[::1]"} and not host.startswith("127.")

@@ -13,15 +13,35 @@ if TYPE_CHECKING:
 
     from serverless_flags.cli._demo import Row
 
-WIDTH = 240
+COLUMNS = (
+    "platform",
+    "runtime",
+    "cold start ms",
+    "before the flip",
+    "after the flip",
+    "evaluations made",
+    "metrics received",
+)
+NUMBERS = frozenset({"cold start ms", "evaluations made", "metrics received"})
+
+WIDTH = 1000
+"""Columns that no cell needs."""
+
+LOG_WIDTH = 240
 """Columns where there is no terminal, so that nothing is wrapped in a log."""
 
 
 def report(rows: Sequence[Row]) -> bool:
-    """Print the table and the problems; return whether there is none."""
-    width = None if sys.stdout.isatty() else WIDTH
+    """Print what happened and the problems; return whether there is none."""
+    width = None if sys.stdout.isatty() else LOG_WIDTH
     console = Console(highlight=False, width=width)
-    console.print(_table(rows))
+    table = _table(rows)
+    unlimited = console.options.update(width=WIDTH)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        console.print(table)
+    else:
+        for row in rows:
+            _print_list(console, row)
     for row in rows:
         _print_problems(console, row)
     return not any(row.problems for row in rows)
@@ -29,17 +49,24 @@ def report(rows: Sequence[Row]) -> bool:
 
 def _table(rows: Sequence[Row]) -> Table:
     table = Table()
-    for column in ("platform", "runtime"):
-        table.add_column(column)
-    table.add_column("cold start ms", justify="right")
-    for column in ("before the flip", "after the flip"):
-        table.add_column(column)
-    for column in ("evaluations made", "metrics received"):
-        table.add_column(column, justify="right")
+    for column in COLUMNS:
+        is_number = column in NUMBERS
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
-        style = "red" if row.problems else None
-        table.add_row(*_cells(row), style=style)
+        table.add_row(*_cells(row), style=_style(row))
     return table
+
+
+def _print_list(console: Console, row: Row) -> None:
+    """Print a row's cells one below the other, for a terminal that is too narrow."""
+    indent = max(map(len, COLUMNS)) + 2
+    for column, cell in zip(COLUMNS, _cells(row), strict=True):
+        console.print(f"{column:{indent}}{cell}", style=_style(row), markup=False)
+    console.print()
+
+
+def _style(row: Row) -> str | None:
+    return "red" if row.problems else None
 
 
 def _cells(row: Row) -> list[str]:

@@ -49,6 +49,8 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        message = "the flag server needs werkzeug: pip install 'serverless-flags[cli]'"
+        contract = name == "AdapterContract"
+        what, extra = ("contract", "contract") if contract else ("flag server", "cli")
+        message = f"the {what} needs werkzeug: pip install 'serverless-flags[{extra}]'"
         raise MissingDependencyError(message, name=error.name) from error
     return getattr(module, name)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from serverless_flags.exceptions import MissingDependencyError
 from serverless_flags.hookspecs import PROJECT
 from serverless_flags.testing._adapters import emulate
 from serverless_flags.testing._trial import (
@@ -81,7 +82,7 @@ class AdapterContract:
             target = "path/to/module.py:function"
 
     `serverless_flags.testing.flagged` shows the few lines of the function. Collected
-    by pytest; needs trustme, werkzeug and POSIX.
+    by pytest; needs POSIX and the extra ``contract``.
     """
 
     platform: ClassVar[str]
@@ -123,9 +124,16 @@ class AdapterContract:
         return None if platform is None else str(platform.name)
 
     def test_the_instance_elects_the_adapter(self) -> None:
-        """Under the real runtime the session knows where it is."""
+        """Under the real runtime the session knows where it is, and no hook fails."""
         with self.trial() as on:
-            expect("the platform", self.platform, on.ask()["platform"])
+            answer = on.ask()
+            output = on.instance.output
+
+            expect("the platform", self.platform, answer["platform"])
+            failed = "plugin '" in answer["termination"]
+            require(f"a connection or a reason: {answer['termination']}", not failed)
+            said = [line for line in output.splitlines() if "plugin '" in line]
+            expect("warnings of the adapter", [], said)
 
     # -- one start, every count ----------------------------------------------------
     def test_fifty_first_invocations_start_once(self) -> None:
@@ -267,7 +275,11 @@ class AdapterContract:
 
 def _certify(path: Path) -> ssl.SSLContext:
     """Return a server's context for 127.0.0.1; its authority goes to ``path``."""
-    import trustme  # an extra, and for one test only
+    try:
+        import trustme  # an extra, and for one test only
+    except ModuleNotFoundError as error:
+        message = "the contract needs trustme: pip install 'serverless-flags[contract]'"
+        raise MissingDependencyError(message, name=error.name) from error
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(path))

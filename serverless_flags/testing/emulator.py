@@ -100,8 +100,11 @@ class Emulator(ABC):
         python: str = sys.executable,
     ) -> None:
         path, separator, self.function = target.rpartition(":")
-        if not separator or not Path(path).is_file():
+        if not separator or not path or not self.function:
             message = f"{target!r} is not path/to/module.py:function"
+            raise EmulatorError(message)
+        if not Path(path).is_file():
+            message = f"{target!r}: there is no file {str(Path(path).absolute())!r}"
             raise EmulatorError(message)
         self.module_path = Path(path).resolve()
         self.environ = dict(environ or {})
@@ -136,16 +139,23 @@ class Emulator(ABC):
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | str = b"",
     ) -> Answer:
         """
         Call the function as its HTTP trigger would be called.
+
+        Args:
+            path: with its query, if it has one.
+            method: of HTTP.
+            headers: by name.
+            body: text is sent as UTF-8.
 
         Raises:
             EmulatorError: when the instance is gone or does not answer.
         """
         began = time.monotonic()
-        status, text = self._request(method, path, headers or {}, body)
+        sent = body.encode() if isinstance(body, str) else body
+        status, text = self._request(method, path, headers or {}, sent)
         now = time.monotonic()
         if not self.cold_start:
             self.cold_start = now - self._started

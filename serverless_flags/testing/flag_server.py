@@ -12,8 +12,8 @@ from serverless_flags.testing._serving import LoopbackServer
 from serverless_flags.testing.flag_state import FlagState
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
-    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -41,7 +41,7 @@ class FlagServer:
 
     def __init__(
         self,
-        flags: Mapping[str, Any] | Path,
+        flags: Mapping[str, Any] | str | os.PathLike[str],
         *,
         port: int = 0,
         token: str = DEFAULT_TOKEN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,21 +29,26 @@ class FlagState:
     _read: Signature | None = None
 
     @classmethod
-    def of(cls, flags: Mapping[str, Any] | Path) -> FlagState:
+    def of(cls, flags: Mapping[str, Any] | str | os.PathLike[str]) -> FlagState:
         """
         Take the flags from a mapping, or from the JSON file at a path.
 
         Raises:
             ConfigurationError: when they are neither name to bool nor a features body.
         """
-        if not isinstance(flags, Path):
+        if isinstance(flags, Mapping):
             return cls(features_body(flags))
+        if not isinstance(flags, (str, os.PathLike)):
+            kind = type(flags).__name__
+            message = f"flags are a mapping or a JSON file's path, not {kind}: {CURE}"
+            raise ConfigurationError(message)
+        path = Path(flags)
         try:
-            signature = _signature(flags)
+            signature = _signature(path)
         except OSError as error:
-            message = f"cannot read the flags file {flags} ({error.strerror}): {CURE}"
+            message = f"cannot read the flags file {path} ({error.strerror}): {CURE}"
             raise ConfigurationError(message) from error
-        return cls(read_flags(flags), flags, signature)
+        return cls(read_flags(path), path, signature)
 
     def reload(self) -> bool:
         """

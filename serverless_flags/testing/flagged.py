@@ -52,6 +52,7 @@ def answer(do: str) -> str:
             "pid": os.getpid(),
             "platform": status.platform,
             "state": status.state.value,
+            "termination": status.termination,
         }
     )
 

@@ -117,6 +117,11 @@ class EntryPoints:
         return self._found
 
 
+@pytest.fixture(name="new_adapter")
+def _new_adapter() -> type[Adapter]:
+    return Adapter
+
+
 @pytest.fixture(name="entry_points")
 def _entry_points(monkeypatch: pytest.MonkeyPatch) -> EntryPoints:
     entry_points = EntryPoints()

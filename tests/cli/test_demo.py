@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from serverless_flags.cli import _azure_python, _control, _demo
+from serverless_flags.cli import _azure_python, _control, _demo, _report
 from serverless_flags.cli._commands import commands
 
 if TYPE_CHECKING:
@@ -52,6 +52,18 @@ def test_table(examples: Path, platform: str) -> None:
     assert (name, runtime) == (platform, "in-process 1.0")
     assert int(cold_start) >= 0
     assert rest == [ENABLED, DISABLED, "2", "2"]
+
+
+@pytest.mark.usefixtures("adapter")
+def test_narrow_terminal(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns each value has a line of its own, and none is cut or wrapped."""
+    monkeypatch.setattr(_report, "LOG_WIDTH", 80)
+    lines = run("--examples", examples).output.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert 3 == lines.count(f"before the flip   {ENABLED}")
+    assert 3 == lines.count(f"after the flip    {DISABLED}")
+    assert 3 == lines.count("metrics received  2")
 
 
 @pytest.mark.usefixtures("adapter")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from serverless_flags import hookimpl
 from serverless_flags.exceptions import EmulatorError
 from serverless_flags.testing import emulate
 
@@ -41,6 +42,80 @@ def test_unknown_platform_names_the_package(adapter: Adapter, target: str) -> No
         emulate("my_cloud", target)
 
     assert "pip install 'serverless-flags-my-cloud[emulator]'" in str(caught.value)
+
+
+def test_the_platforms_that_are_known_are_named(
+    entry_points: EntryPoints, new_adapter: type[Adapter], target: str
+) -> None:
+    """The nearest one first, then all that can be emulated."""
+    entry_points.install("aws_lambda", new_adapter("aws_lambda"))
+    entry_points.install("knative", new_adapter("knative"))
+    entry_points.install("observer", object())
+    with pytest.raises(EmulatorError) as caught:
+        emulate("aws-lambda", target)
+
+    assert str(caught.value) == (
+        "no installed adapter emulates 'aws-lambda', did you mean 'aws_lambda'? The"
+        " installed ones emulate aws_lambda, knative."
+    )
+
+
+def test_a_known_platform_that_is_not_installed_is_named(
+    entry_points: EntryPoints, target: str
+) -> None:
+    """A misspelt name leads to the package of the right one."""
+    del entry_points
+    with pytest.raises(EmulatorError) as caught:
+        emulate("azure-function", target)
+
+    assert "did you mean 'azure_functions'?" in str(caught.value)
+    assert "'serverless-flags-azure-functions[emulator]'" in str(caught.value)
+
+
+def test_an_answer_that_is_no_emulator_is_named(
+    entry_points: EntryPoints, target: str
+) -> None:
+    """The adapter that gave it as well."""
+
+    class Vague:
+        @hookimpl
+        def emulate(self) -> str:
+            return "an emulator"
+
+    entry_points.install("vague", Vague())
+    with pytest.raises(EmulatorError, match="'vague' returned a str from emulate, exp"):
+        emulate("aws_lambda", target)
+
+
+@pytest.mark.usefixtures("adapter")
+class TestTarget:
+    @pytest.mark.parametrize("target", ["main.py", "main.py:", ":hello", ""])
+    def test_a_target_has_a_file_and_a_function(self, target: str) -> None:
+        """The message shows the form."""
+        with pytest.raises(EmulatorError) as caught:
+            emulate("aws_lambda", target)
+
+        assert f"{target!r} is not path/to/module.py:function" == str(caught.value)
+
+    def test_a_missing_file_is_said_to_be_missing(self, tmp_path: Path) -> None:
+        """With its whole path: it is looked for in the working directory."""
+        path = tmp_path / "nofile.py"
+        with pytest.raises(EmulatorError) as caught:
+            emulate("aws_lambda", f"{path}:x")
+
+        assert f"'{path}:x': there is no file '{path}'" == str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["gr\xfcn", "gr\xfcn".encode()])
+def test_a_body_is_text_or_bytes(adapter: Adapter, target: str, body) -> None:
+    """Text is sent as UTF-8, on each platform."""
+    del adapter
+    sent = []
+    with emulate("aws_lambda", target) as emulator:
+        emulator._request = lambda *request: (sent.append(request), (200, ""))[1]
+        emulator.request("/", method="POST", body=body)
+
+    assert [("POST", "/", {}, b"gr\xc3\xbcn")] == sent
 
 
 def test_broken_adapter_is_left_out(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless_flags import FlagSession
+from serverless_flags._checks import LONGEST_TIMEOUT
 from serverless_flags._config import (
-    CLIENTS,
     ENVIRONMENT,
     Settings,
     load_settings,
@@ -29,16 +29,6 @@ SECONDS = [
 ]
 TIMEOUTS = SECONDS[4:]
 NAMES = ["app_name", "environment", "project_name", "instance_id", "platform"]
-
-
-class Client:
-    """The least that is a flag client."""
-
-    def is_enabled(self, *_args) -> bool:
-        return False
-
-    def get_variant(self, *_args) -> dict:
-        return {}
 
 
 class TestWhereTheyComeFrom:
@@ -139,8 +129,8 @@ class TestNames:
 class TestSeconds:
     @pytest.mark.parametrize("name", SECONDS)
     @given(
-        seconds=st.floats(0.001, 1e9)
-        | st.integers(1, 10**9)
+        seconds=st.floats(0.001, LONGEST_TIMEOUT)
+        | st.integers(1, int(LONGEST_TIMEOUT))
         | st.decimals(1, 1000, places=2)
     )
     def test_a_number_is_taken(self, name, seconds) -> None:
@@ -162,6 +152,34 @@ class TestSeconds:
 
         assert message.startswith(f"{name} must be a number of seconds, 0 or more: ")
         assert message.endswith("; write for example 0.5")
+
+    @pytest.mark.parametrize("name", TIMEOUTS)
+    @pytest.mark.parametrize("value", [LONGEST_TIMEOUT + 1, 1e10, "1e300", 10**12])
+    def test_nothing_is_waited_for_longer_than_a_week(
+        self, raised, name, value
+    ) -> None:
+        """Beyond limits of their own, locks and sockets raise at the first request."""
+        message = raised(name, value)
+
+        assert message.startswith(f"{name} must be at most 604800 seconds: ")
+        assert "; write for example 0.5" in message
+
+    @pytest.mark.parametrize("name", [name for name in SECONDS if name not in TIMEOUTS])
+    def test_an_age_has_a_bound_too(self, raised, name) -> None:
+        """It becomes milliseconds in a header, which no number may overflow."""
+        assert 1e9 == getattr(load_settings({name: 1e9}, {}), name)
+        assert f"{name} must be at most 1000000000 seconds" in raised(name, 1e300)
+
+    @pytest.mark.parametrize("name", SECONDS)
+    def test_a_value_that_cannot_be_shown_is_refused_alike(self, raised, name) -> None:
+        """Neither a repr without an end nor one that raises gets into the message."""
+
+        class Unshown:
+            def __repr__(self):
+                raise OSError
+
+        assert len(raised(name, 10**4000)) < 250
+        assert "a value of type Unshown; write" in raised(name, Unshown())
 
     @pytest.mark.parametrize("name", [name for name in SECONDS if name not in TIMEOUTS])
     def test_nothing_at_all_can_be_asked_for(self, name) -> None:
@@ -185,31 +203,6 @@ class TestSeconds:
                 assert "must be a number of seconds" in raised(name, value)
 
 
-class TestClient:
-    @pytest.mark.parametrize("value", CLIENTS)
-    def test_a_name_is_taken(self, value) -> None:
-        """Each of the clients has a name."""
-        assert value == load_settings({"client": value}, {}).client
-
-    def test_an_object_is_taken(self) -> None:
-        """Whatever answers both questions is a client."""
-        client = Client()
-
-        assert client is load_settings({"client": client}, {}).client
-
-    def test_another_name_is_refused(self, raised) -> None:
-        """The message lists the names there are."""
-        assert (
-            "SERVERLESS_FLAGS_CLIENT 'launchdarkly' is not a flag client;"
-            " use 'unleash' or 'lean' or 'memory', or an object"
-            == raised("client", "launchdarkly", "SERVERLESS_FLAGS_CLIENT")
-        )
-
-    def test_an_object_that_cannot_answer_is_refused(self, raised) -> None:
-        """The message says what it lacks."""
-        assert "is_enabled() and get_variant()" in raised("client", object())
-
-
 class TestSnapshot:
     @pytest.mark.parametrize("value", ["flags.json", Path("flags.json")])
     def test_a_path_is_taken(self, value) -> None:
@@ -229,41 +222,3 @@ class TestSnapshot:
         message = raised("snapshot", "s3://bucket/flags.json")
 
         assert "snapshot must be a local path" in message
-
-
-class TestObjects:
-    def test_plugins_are_a_sequence_or_a_list_of_names(self) -> None:
-        """In the environment they are dotted names between commas."""
-        plugin = object()
-        environ = {"SERVERLESS_FLAGS_PLUGINS": "one, two.three,"}
-
-        assert (plugin, "a.b") == load_settings(
-            {"plugins": [plugin, "a.b"]}, {}
-        ).plugins
-        assert ("one", "two.three") == load_settings({}, environ).plugins
-
-    @pytest.mark.parametrize(
-        ("name", "value", "what"),
-        [
-            ("plugins", 3, "plugins must be a sequence of objects or dotted"),
-            ("strategies", ["mine"], "strategies must map strategy names"),
-            ("register", [], "register must be true or false"),
-            ("context", {"userId": "7"}, "context must be a callable"),
-            ("clock", 3.0, "clock must be a callable"),
-        ],
-    )
-    def test_what_does_not_fit_is_refused(self, raised, name, value, what) -> None:
-        """The message says what fits."""
-        assert raised(name, value).startswith(what)
-
-    def test_what_fits_is_taken_as_it_is(self) -> None:
-        """Strategies, the context and the clock are the user's own objects."""
-        given_ones = {
-            "strategies": {"mine": object()},
-            "context": dict,
-            "clock": object,
-        }
-        settings = load_settings(given_ones, {})
-
-        for name, value in given_ones.items():
-            assert value is getattr(settings, name)

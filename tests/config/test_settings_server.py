@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless_flags import ConfigurationError, FlagSession
-from serverless_flags._config import check_token, load_settings
+from serverless_flags._config import load_settings
+from serverless_flags._server_checks import check_token, is_plain_http
 
 
 class TestUrl:
@@ -106,7 +107,7 @@ class TestToken:
 
     @pytest.mark.parametrize(
         "value",
-        ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret", ""],
+        ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret"],
     )
     def test_what_cannot_be_sent_is_refused(self, raised, value) -> None:
         """A line break would be another header; the usual cause is named."""
@@ -116,6 +117,23 @@ class TestToken:
         assert "newline at the end of a secret's file: strip it" in message
         assert "secr\x00et" not in message
         assert "\u2026" not in message
+
+    @pytest.mark.parametrize("value", ["", "  ", "\n", " \t\r\n"])
+    def test_an_empty_one_is_called_empty(self, raised, value) -> None:
+        """Nothing is in it that could be a line break between two headers."""
+        assert "api_token is empty: give a backend token, or leave it out" == raised(
+            "api_token", value
+        )
+
+    def test_a_coroutine_function_is_refused(self, raised) -> None:
+        """Its token would never come: the function is called and not awaited."""
+
+        async def provide() -> str:
+            return "secret"
+
+        message = raised("api_token", provide)
+
+        assert message.startswith("api_token must be a plain function")
 
     def test_the_variable_is_named(self, raised) -> None:
         """A newline in a deployed secret is found by the variable's name."""
@@ -149,3 +167,101 @@ class TestToken:
     def test_a_token_of_an_adapter_is_checked_alike(self) -> None:
         """The check stands alone, for what provides tokens."""
         assert "t" == check_token("secret", " t ")
+
+
+class TestPlainHttp:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://unleash.test/api",
+            "HTTP://unleash.test/api",
+            "http://10.0.0.1:4242/api",
+            "http://127.example.com/api",
+            "http://127.0.0.1.example.com/api",
+            "http://localhost.example.com/api",
+            "http://mylocalhost/api",
+            "http://127.0.0.256/api",
+            "http://[fe80::1]:4242/api",
+            "http://[::ffff:10.0.0.1]/api",
+            "http://[::]/api",
+            "http://0.0.0.0/api",
+        ],
+    )
+    def test_others_can_read_on_the_way(self, url) -> None:
+        """The host is another machine, or may be one: a name is no address."""
+        assert is_plain_http(load_settings({"url": url}, {}).url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://unleash.test/api",
+            "HTTPS://unleash.test/api",
+            "http://localhost/api",
+            "http://LOCALHOST:4242/api",
+            "http://localhost.:4242/api",
+            "http://127.0.0.1:4242/api",
+            "http://127.1.2.3/api",
+            "http://[::1]/api",
+            "HTTP://[::1]:4242/api",
+            "http://[0:0:0:0:0:0:0:1]/api",
+            "http://[::ffff:127.0.0.1]/api",
+        ],
+    )
+    def test_nobody_can_read_on_the_way(self, url) -> None:
+        """TLS, or no way: the host is this machine."""
+        assert not is_plain_http(load_settings({"url": url}, {}).url)
+
+
+class TestHeaders:
+    def test_headers_are_copied(self) -> None:
+        """Names and texts as UnleashClient takes them; later changes have no effect."""
+        given_ones = {"X-Tenant": "shop 7", "Authorization": " Bearer t "}
+        headers = load_settings({"custom_headers": given_ones}, {}).custom_headers
+        given_ones["X-Tenant"] = "other"
+
+        assert {"X-Tenant": "shop 7", "Authorization": "Bearer t"} == headers
+
+    @pytest.mark.parametrize("value", ["X-Tenant: 7", [("X-Tenant", "7")], 7])
+    def test_what_is_no_mapping_is_refused(self, raised, value) -> None:
+        """The message shows one."""
+        assert raised("custom_headers", value) == (
+            "custom_headers must map header names to texts: {'X-Name': 'text'}"
+        )
+
+    @pytest.mark.parametrize("name", ["", "X Name", "X:Name", "X\r\nName", "X-\xe4", 7])
+    def test_what_is_no_name_is_refused(self, raised, name) -> None:
+        """It may be a secret, where name and text are mixed up, and is not quoted."""
+        assert raised("custom_headers", {name: "secret"}) == (
+            "custom_headers has a key that is no header name: write 'X-Name'"
+        )
+
+    @pytest.mark.parametrize(
+        "text", ["sec\nret", "sec\x00ret", "secr\xe9t", b"secret", 7]
+    )
+    def test_what_cannot_be_sent_is_refused(self, raised, text) -> None:
+        """A line break would be another header; the text is not quoted."""
+        assert raised("custom_headers", {"X-Key": text}) == (
+            "custom_headers['X-Key'] must be an ASCII text of one line"
+        )
+
+    @pytest.mark.parametrize(
+        "name", ["Content-Length", "transfer-encoding", "HOST", "Connection", "Expect"]
+    )
+    def test_what_frames_a_message_is_refused(self, raised, name) -> None:
+        """Another length or encoding than the true one breaks the connection."""
+        message = raised("custom_headers", {name: "1"})
+
+        assert f"custom_headers[{name!r}] belongs to the connection" in message
+
+    def test_a_name_stands_once(self, raised) -> None:
+        """Two names that differ in case only are one header to the server."""
+        message = raised("custom_headers", {"X-Key": "1", "x-key": "2"})
+
+        assert "custom_headers has 'x-key' twice" in message
+
+    def test_they_are_not_shown(self) -> None:
+        """They may be secrets."""
+        session = FlagSession(custom_headers={"X-Key": "s3cr3t"})
+
+        assert "s3cr3t" not in repr(session)
+        assert "s3cr3t" not in repr(session._settings)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from serverless_flags import EmulatorError
+from serverless_flags import EmulatorError, MissingDependencyError, testing
 from serverless_flags.testing import AdapterContract, ContainerEmulator
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class TestContract(SmallCloudContract):
     [
         ("deaf", "sigterm_loses_no_count", r"counts: expected .*5"),
         ("greedy", "no_other_environment_is_recognised", "an empty environment"),
+        ("forgets", "the_instance_elects_the_adapter", "returned nothing from conn"),
+        ("vague", "the_instance_elects_the_adapter", "dict from read_invocation"),
         ("swallow", "an_exception_passes", "the status is of a failure"),
     ],
 )
@@ -52,6 +56,34 @@ def test_a_breach_is_noticed(cloud, monkeypatch, breach, test, message):
 
     with pytest.raises(AssertionError, match=message):
         getattr(SmallCloudContract(), f"test_{test}")()
+
+
+def test_a_missing_dependency_is_named_with_its_extra(monkeypatch, tmp_path):
+    """The contract needs more than the package does."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        SmallCloudContract().test_a_server_200_ms_away_over_tls(tmp_path)
+
+    assert str(caught.value) == (
+        "the contract needs trustme: pip install 'serverless-flags[contract]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [("AdapterContract", "contract]"), ("FlagServer", "cli]"), ("Recorded", "cli]")],
+)
+def test_without_werkzeug_the_extra_is_named(monkeypatch, name, cure):
+    """Each tool names the extra with everything that it needs."""
+    for module in ("contract", "flag_server", "_client_api", "_serving", "_trial"):
+        monkeypatch.delitem(
+            sys.modules, f"serverless_flags.testing.{module}", raising=False
+        )
+    monkeypatch.delitem(sys.modules, "serverless_flags.testing.faults", raising=False)
+    monkeypatch.setitem(sys.modules, "werkzeug", None)
+
+    with pytest.raises(MissingDependencyError, match=re.escape(cure)):
+        getattr(testing, name)
 
 
 def test_a_function_that_fails_shows_what_the_instance_printed(cloud):

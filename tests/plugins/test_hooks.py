@@ -64,6 +64,7 @@ def test_hook_prepare_function(calls, caplog) -> None:
         ((None, None), (False, "")),
         ((True, None), (True, "")),
         ((False, True), (True, "")),
+        ((False, False), (False, "")),
         (("too late", None), (False, "too late")),
     ],
 )

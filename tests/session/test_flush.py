@@ -39,7 +39,7 @@ def test_without_a_signal_every_invocation_ends_with_a_flush(
     make, server, cloud, handler_of
 ):
     """Where no end is heard, counts do not wait for it, and the status says why."""
-    flags = make(cloud(connects=None))
+    flags = make(cloud(connects=False))
     handler = handler_of(flags)
     counted = []
     for _ in range(3):
@@ -65,7 +65,7 @@ def test_a_platform_may_say_why_its_end_is_not_heard(make, cloud, handler_of):
 
 def test_an_explicit_interval_wins(make, server, cloud, handler_of):
     """A user who sets flush_interval has it, signal or not."""
-    flags = make(cloud(connects=None), flush_interval=30)
+    flags = make(cloud(connects=False), flush_interval=30)
     handler_of(flags)()
 
     assert 0 == server.counted()
@@ -74,7 +74,7 @@ def test_an_explicit_interval_wins(make, server, cloud, handler_of):
 
 def test_async_invocations_flush_at_their_end(make, server, cloud):
     """The same holds on an event loop."""
-    flags = make(cloud(connects=None))
+    flags = make(cloud(connects=False))
 
     @flags.wrap
     async def handler() -> bool:
@@ -87,7 +87,7 @@ def test_async_invocations_flush_at_their_end(make, server, cloud):
 
 def test_an_invocation_without_evaluations_sends_nothing(make, server, cloud):
     """An empty flush is no request."""
-    flags = make(cloud(connects=None))
+    flags = make(cloud(connects=False))
 
     flags.wrap(lambda: None)()
 
@@ -162,7 +162,7 @@ def test_a_failing_server_is_left_alone_between_flushes(
     caplog.set_level(logging.INFO)
     server.status["POST"] = 503
     server.headers["Retry-After"] = "100"
-    flags = make(cloud(connects=None), max_age=10_000)
+    flags = make(cloud(connects=False), max_age=10_000)
     handler = handler_of(flags)
     for _ in range(5):
         handler()
@@ -356,7 +356,7 @@ def test_a_flush_before_the_start_has_nothing_to_send(make):
 
 def test_an_exiting_process_is_not_kept_waiting(make, server, cloud):
     """SystemExit passes at once; the flush it began may still arrive."""
-    flags = make(cloud(connects=None))
+    flags = make(cloud(connects=False))
     while server.arrived.acquire(blocking=False):
         pass
 
@@ -375,7 +375,7 @@ def test_an_exiting_process_is_not_kept_waiting(make, server, cloud):
 
 def test_a_flush_never_waits_past_the_remaining_time(make, server, cloud):
     """A function about to be timed out by the platform is not made later by us."""
-    platform = cloud(connects=None)
+    platform = cloud(connects=False)
     platform.invocations.append(Invocation(remaining_time=lambda: 0.01))
     flags = make(platform)
     flags.start()
@@ -394,7 +394,7 @@ def test_a_fault_in_the_remaining_time_means_no_limit(make, server, cloud, caplo
     def broken() -> float:
         raise RuntimeError
 
-    platform = cloud(connects=None)
+    platform = cloud(connects=False)
     platform.invocations.append(Invocation(remaining_time=broken))
     flags = make(platform)
     flags.start()

@@ -165,3 +165,10 @@ def test_a_python_without_functions_framework_shows_the_cure(tmp_path):
         pytest.raises(MissingDependencyError, match=r"pip install .*\[emulator\]"),
     ):
         _ = instance.runtime
+    with pytest.raises(EmulatorError) as caught, instance:
+        pass
+
+    assert "functions-framework is not installed for" in str(caught.value)
+    assert "pip install 'serverless-flags-gcp-cloud-functions[emulator]'" in str(
+        caught.value
+    )

@@ -30,6 +30,36 @@ def _server(path: Path) -> Iterator[FlagServer]:
         yield server
 
 
+class Entry:
+    """A path as ``os.scandir`` gives one: no text and no ``Path``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+@pytest.mark.parametrize("kind", [str, Entry])
+def test_a_path_may_be_of_any_kind(path: Path, kind: type) -> None:
+    """As everywhere in Python: a text, or what ``os.fspath`` takes."""
+    with FlagServer(kind(path)) as server:
+        assert server.url.endswith("/api")
+    with pytest.raises(ConfigurationError, match="the flags file no_such"):
+        FlagServer("no_such.json")
+
+
+@pytest.mark.parametrize("flags", [7, ["simpleFlag"], b"flags.json"])
+def test_what_is_neither_flags_nor_a_path_is_refused(flags: object) -> None:
+    """The message says what both look like."""
+    with pytest.raises(ConfigurationError) as caught:
+        FlagServer(flags)
+
+    assert str(caught.value).startswith(
+        f"flags are a mapping or a JSON file's path, not {type(flags).__name__}: write"
+    )
+
+
 def test_change_is_served(path: Path, client: Client) -> None:
     """A changed file is served from the next fetch on."""
     before = client.fetch().enabled

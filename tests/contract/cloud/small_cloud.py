@@ -20,11 +20,17 @@ class SmallCloud(Platform):
     shutdown_grace = 2.0
 
     @hookimpl
-    def connect_instance(self, session: FlagSession) -> bool:
+    def connect_instance(self, session: FlagSession) -> bool | None:
+        if BREACH == "forgets":
+            return None
         if BREACH == "deaf":  # the end is not heard, and it is said that it is
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             return True
         return signals.connect_sigterm(session, grace=self.shutdown_grace)
+
+    @hookimpl
+    def read_invocation(self) -> object:
+        return {"userId": "7"} if BREACH == "vague" else None
 
 
 @hookimpl

@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from serverless_flags import EmulatorError, MissingDependencyError
 from serverless_flags.testing import Answer, Emulator
@@ -116,9 +116,16 @@ class FunctionsFramework(Emulator):
         deadline = time.monotonic() + START_TIMEOUT
         while not _serves(self.port):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                what = "functions-framework did not start"
-                raise self._fail(what)
+                self._raise_not_started()
             time.sleep(0.02)
+
+    def _raise_not_started(self) -> NoReturn:
+        """Raise EmulatorError with the cure, or with what the instance printed."""
+        try:
+            what = f"functions-framework {self._versions[0]} did not start"
+        except MissingDependencyError as error:
+            raise EmulatorError(str(error)) from error
+        raise self._fail(what)
 
     def _instance_environ(self) -> dict[str, str]:
         """Return this process's environment with Google's in place of any cloud's."""

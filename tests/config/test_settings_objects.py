@@ -1,0 +1,230 @@
+"""Settings that are objects: clients, plugins, custom strategies and callables."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+
+from serverless_flags import FlagSession
+from serverless_flags._config import CLIENTS, load_settings
+from serverless_flags.testing import MemoryClient
+
+
+class Client:
+    """The least that is a flag client."""
+
+    def is_enabled(self, *_args) -> bool:
+        return False
+
+    def get_variant(self, *_args) -> dict:
+        return {}
+
+
+class Strategy:
+    """A custom strategy as UnleashClient 6 takes it."""
+
+    def apply(self, parameters, context) -> bool:
+        return True
+
+
+async def coroutine(*_args) -> None:
+    """Do nothing, later."""
+
+
+class Awaited:
+    """An object whose call gives a coroutine."""
+
+    async def __call__(self) -> None: ...
+
+
+class TestClient:
+    @pytest.mark.parametrize("value", CLIENTS)
+    def test_a_name_is_taken(self, value) -> None:
+        """Each of the clients has a name."""
+        assert value == load_settings({"client": value}, {}).client
+
+    def test_an_object_is_taken(self) -> None:
+        """Whatever answers both questions is a client."""
+        client = Client()
+
+        assert client is load_settings({"client": client}, {}).client
+
+    def test_another_name_is_refused(self, raised) -> None:
+        """The message lists the names there are."""
+        assert (
+            "SERVERLESS_FLAGS_CLIENT 'launchdarkly' is not a flag client;"
+            " use 'unleash' or 'lean' or 'memory', or an object"
+            == raised("client", "launchdarkly", "SERVERLESS_FLAGS_CLIENT")
+        )
+
+    @pytest.mark.parametrize(
+        "value", [object(), SimpleNamespace(is_enabled=True, get_variant={})]
+    )
+    def test_an_object_that_cannot_answer_is_refused(self, raised, value) -> None:
+        """The message says what it lacks."""
+        assert "is_enabled() and get_variant()" in raised("client", value)
+
+    @pytest.mark.parametrize("value", [Client, MemoryClient])
+    def test_a_class_is_refused(self, raised, value) -> None:
+        """Its methods would take the flag's name for the client."""
+        name = value.__name__
+
+        assert f"client is the class {name}; give an instance of it: {name}(...)" == (
+            raised("client", value)
+        )
+
+
+class TestObjects:
+    def test_plugins_are_a_sequence_or_a_list_of_names(self) -> None:
+        """In the environment they are dotted names between commas."""
+        plugin = object()
+        environ = {"SERVERLESS_FLAGS_PLUGINS": "one, two.three,"}
+
+        assert (plugin, "a.b") == load_settings(
+            {"plugins": [plugin, "a.b"]}, {}
+        ).plugins
+        assert ("one", "two.three") == load_settings({}, environ).plugins
+
+    @pytest.mark.parametrize(
+        ("name", "value", "what"),
+        [
+            ("plugins", 3, "plugins must be a sequence of objects or dotted"),
+            ("strategies", ["mine"], "strategies must map strategy names"),
+            ("register", [], "register must be true or false"),
+            ("context", {"userId": "7"}, "context must be a callable"),
+            ("clock", 3.0, "clock must be a callable"),
+            ("on_impression", "log", "on_impression must be a callable"),
+            ("on_impression", coroutine, "on_impression must be a plain function"),
+            ("clock", coroutine, "clock must be a plain function"),
+            ("clock", Awaited(), "clock must be a plain function"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, raised, name, value, what) -> None:
+        """The message says what fits."""
+        assert raised(name, value).startswith(what)
+
+    def test_what_fits_is_taken_as_it_is(self) -> None:
+        """Strategies, the context and the clock are the user's own objects."""
+        given_ones = {
+            "strategies": {"mine": Strategy()},
+            "context": dict,
+            "clock": object,
+        }
+        settings = load_settings(given_ones, {})
+
+        for name, value in given_ones.items():
+            assert value is getattr(settings, name)
+
+
+class Keyword:
+    def apply(self, parameters, context=None) -> bool:
+        return True
+
+
+class Static:
+    @staticmethod
+    def apply(parameters, context) -> bool:
+        return True
+
+
+class Any:
+    def apply(self, *args, **kwargs) -> bool:
+        return True
+
+
+class Old:
+    def apply(self, context=None) -> bool:
+        return True
+
+
+class Three:
+    def apply(self, parameters, context, more=None) -> bool:
+        return True
+
+
+class Named:
+    def apply(self, *, parameters, context) -> bool:
+        return True
+
+
+class Coroutine:
+    async def apply(self, parameters, context) -> bool:
+        return True
+
+
+class Unseen:
+    """A callable whose signature cannot be looked at, as of some builtins."""
+
+    __signature__ = "none"
+
+    def __call__(self, parameters, context) -> bool:
+        return True
+
+
+class TestStrategies:
+    @pytest.mark.parametrize(
+        "strategy",
+        [
+            Strategy(),
+            Keyword(),
+            Static(),
+            Any(),
+            SimpleNamespace(apply=partial(Three().apply, {})),
+            Mock(),
+        ],
+    )
+    def test_what_the_engine_calls_is_taken(self, strategy) -> None:
+        """It has ``apply``, which can be called with parameters and context."""
+        given = {"mine": strategy}
+
+        assert given == load_settings({"strategies": given}, {}).strategies
+
+    @pytest.mark.parametrize(
+        "strategy", [Old(), Three(), Named(), SimpleNamespace(apply=Unseen())]
+    )
+    def test_another_form_is_refused(self, raised, strategy) -> None:
+        """The engine would refuse every flag because of it."""
+        message = raised("strategies", {"mine": strategy})
+
+        assert message.startswith("strategies['mine']: apply must take exactly two")
+        assert "apply(parameters, context)" in message
+
+    @pytest.mark.parametrize(
+        ("strategies", "what"),
+        [
+            ({"mine": object()}, "strategies['mine'] has no method apply(parameters,"),
+            ({"mine": lambda p, c: True}, "strategies['mine'] has no method apply("),
+            ({"mine": SimpleNamespace(apply=True)}, "strategies['mine'] has no method"),
+            ({"mine": Strategy}, "strategies['mine'] is the class Strategy; give an"),
+            (
+                {"mine": Coroutine()},
+                "strategies['mine']: apply(parameters, context) is",
+            ),
+            ({7: Strategy()}, "strategies has the key 7: name strategies as Unleash"),
+            ({"a": Strategy(), "b": None}, "strategies['b'] has no method"),
+        ],
+    )
+    def test_what_is_no_strategy_is_refused(self, raised, strategies, what) -> None:
+        """The message names the strategy and what it needs."""
+        assert raised("strategies", strategies).startswith(what)
+
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    def test_a_strategy_in_place_answers(self, client, tmp_path) -> None:
+        """What the check takes, the engine takes: other flags and its own are on."""
+        body = (
+            '{"version": 2, "features": ['
+            '{"name": "mine", "enabled": true, "strategies": [{"name": "mine",'
+            ' "parameters": {}}]}, {"name": "plain", "enabled": true,'
+            ' "strategies": [{"name": "default"}]}]}'
+        )
+        (tmp_path / "flags.json").write_text(body)
+        settings = {"client": client, "snapshot": tmp_path / "flags.json"}
+        for strategy in (Strategy(), Keyword(), Static(), Any()):
+            flags = FlagSession(**settings, strategies={"mine": strategy})
+            with flags:
+                answers = [flags.is_enabled(name) for name in ("mine", "plain")]
+
+            assert [True, True] == answers

@@ -1,0 +1,113 @@
+"""Exceptions of others reach the caller, out of each hook and each search."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from serverless_flags import Platform, hookimpl
+
+CLOUD = {"CLOUD": "1"}
+
+
+class TestExceptionsOfOthers:
+    @pytest.fixture(name="let")
+    def _let(self, monkeypatch):
+        """Let an exception of a runtime pass, for one test."""
+        monkeypatch.setattr("serverless_flags._foreign._names", frozenset())
+
+        class RequestTimeoutError(Exception): ...
+
+        name = f"{RequestTimeoutError.__module__}.{RequestTimeoutError.__qualname__}"
+
+        class Cloud(Platform):
+            name = "cloud"
+
+        Cloud.passing_exceptions = (name,)
+        return Cloud, RequestTimeoutError
+
+    @pytest.mark.parametrize(
+        ("hook", "arguments"),
+        [
+            ("prepare_function", (len, print)),
+            ("connect_instance", (object(), "wrap")),
+            ("read_invocation", ((), {})),
+            ("begin_invocation", (object(),)),
+            ("wait_after_response", (object(), bool)),
+            ("end_invocation", (object(),)),
+            ("after_flush", (object(), "taken", 0.0)),
+        ],
+    )
+    def test_they_pass_each_hook(self, find, adapter, let, hook, arguments) -> None:
+        """The platform names them when it is found."""
+        cloud, timeout = let
+
+        def interrupted(self):
+            raise timeout
+
+        interrupted.__name__ = hook
+        setattr(cloud, hook, hookimpl(interrupted))
+        mine = adapter()
+        mine.platform = cloud()
+        plugins = find(CLOUD, plugins=[mine])
+
+        with pytest.raises(timeout):
+            getattr(plugins, hook)(*arguments)
+
+    @pytest.mark.parametrize(
+        ("where", "environ"),
+        [
+            ("given_one", {}),
+            ("serverless_flags_aws_lambda", {"AWS_LAMBDA_FUNCTION_NAME": "f"}),
+            ("found_one", {}),
+            ("__dir__", {}),
+            ("detect_platform", {}),
+        ],
+    )
+    @pytest.mark.parametrize("ends", [False, True])
+    def test_a_search_that_they_end_is_done_again(
+        self, find, adapter, let, install, monkeypatch, where, environ, ends
+    ) -> None:
+        """Nothing half-registered stays, wherever they arrive."""
+        cloud, timeout = let
+        mine = adapter()
+        mine.platform = cloud()
+        find(CLOUD, plugins=[mine])  # from now on its exceptions pass
+        error = KeyboardInterrupt if ends else timeout
+        places = [where]
+
+        def arrive(place: str) -> None:
+            if place in places:
+                places.remove(place)
+                raise error
+
+        class Door:
+            @hookimpl
+            def detect_platform(self):
+                arrive("detect_platform")
+                return mine.platform
+
+            def __dir__(self):
+                arrive("__dir__")
+                return super().__dir__()
+
+        module = SimpleNamespace(arrive=arrive, door=Door())
+        monkeypatch.setitem(sys.modules, "interrupting", module)
+        source = """
+        import interrupting
+
+        interrupting.arrive(__name__)
+        detect_platform = interrupting.door.detect_platform
+        """
+        given = [where] if where == "given_one" else []
+        if where.startswith("__") or where == "detect_platform":
+            given = [module.door]
+        else:
+            found = "found" if where == "found_one" else None
+            install(where, source, entry_point=found)
+        with pytest.raises(error):
+            find(environ, plugins=given)
+
+        assert mine.platform is find(environ, plugins=given).platform

@@ -1,0 +1,245 @@
+"""What hooks return is checked where it comes in, and what is wrong is named once."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from serverless_flags import Invocation, Platform, hookimpl
+from serverless_flags._plugins import Plugins
+from serverless_flags.platform import Local
+
+CLOUD = {"CLOUD": "1"}
+SESSION = object()
+
+
+class TestDetectPlatform:
+    @pytest.mark.parametrize(
+        ("answer", "kind"),
+        [
+            (Platform, "the class Platform"),
+            ("cloud", "a value of type str"),
+            (True, "a value of type bool"),
+            ({"name": "cloud"}, "a value of type dict"),
+        ],
+    )
+    def test_what_is_no_platform_is_named(self, find, caplog, answer, kind) -> None:
+        """A platform carries facts: nothing else can stand for one."""
+
+        class Adapter:
+            @hookimpl
+            def detect_platform(self):
+                return answer
+
+        plugins = find(plugins=[Adapter()])
+
+        assert isinstance(plugins.platform, Local)
+        (record,) = caplog.records
+        assert record.getMessage() == (
+            f"plugin 'Adapter' returned {kind} from detect_platform, expected an"
+            " instance of serverless_flags.Platform, or None; going on without it"
+        )
+
+    @pytest.mark.parametrize("answer", [None, False])
+    def test_another_process_is_no_mistake(self, find, caplog, answer) -> None:
+        """``return "CLOUD" in environ and Cloud()`` says no with False."""
+
+        class Adapter:
+            @hookimpl
+            def detect_platform(self):
+                return answer
+
+        assert isinstance(find(plugins=[Adapter()]).platform, Local)
+        assert "" == caplog.text
+
+
+class TestFacts:
+    @pytest.mark.parametrize(
+        ("fact", "value", "default"),
+        [
+            ("name", 7, "Adapter"),
+            ("name", "", "Adapter"),
+            ("specificity", "high", 0),
+            ("specificity", float("nan"), 0),
+            ("function_name", b"checkout", None),
+            ("will_fork", lambda _self: True, False),
+            ("awaits_handlers", "no", True),
+            ("shutdown_grace", "5", 1.0),
+            ("shutdown_grace", -1, 1.0),
+            ("shutdown_grace", float("inf"), 1.0),
+            ("shutdown_grace", None, 1.0),
+            ("passing_exceptions", "a.b.TimeoutError", ()),
+            ("passing_exceptions", (TimeoutError,), ()),
+        ],
+    )
+    def test_a_fact_of_a_wrong_type_costs_itself(
+        self, find, adapter, caplog, fact, value, default
+    ) -> None:
+        """The default takes its place, and the platform stays the platform."""
+        mine = adapter()
+        setattr(mine.platform, fact, value)
+        plugins = find(CLOUD, plugins=[mine])
+
+        assert mine.platform is plugins.platform
+        assert default == getattr(plugins.platform, fact)
+        (record,) = caplog.records
+        assert f"plugin 'Adapter': {fact} of its platform is a " in record.getMessage()
+        assert f"; going on with {default!r}" in record.getMessage()
+
+    def test_a_fact_that_cannot_be_read_is_a_fault_of_the_plugin(
+        self, find, adapter, caplog
+    ) -> None:
+        """The session goes on without the platform."""
+
+        class Failing(Platform):
+            @property
+            def specificity(self):
+                raise OSError("the disk")
+
+        mine = adapter()
+        mine.platform = Failing()
+
+        assert isinstance(find(CLOUD, plugins=[mine]).platform, Local)
+        assert "plugin 'Adapter' failed in detect_platform" in caplog.text
+
+
+class TestReadInvocation:
+    @pytest.mark.parametrize(
+        ("answer", "what"),
+        [
+            ({"userId": "7"}, "a value of type dict"),
+            (7, "a value of type int"),
+            (Invocation, "the class Invocation"),
+            (
+                Invocation(remaining_time=3.0),
+                "an Invocation whose remaining_time is a value of type float",
+            ),
+            (
+                Invocation(context="7"),
+                "an Invocation whose context is a value of type str",
+            ),
+            (
+                Invocation(context=None),
+                "an Invocation whose context is a value of type NoneType",
+            ),
+        ],
+    )
+    def test_what_is_no_invocation_is_named_once(
+        self, calls, caplog, answer, what
+    ) -> None:
+        """The next plugin is asked in its place."""
+        theirs = Invocation(id="theirs")
+        plugins, *_ = calls({"read_invocation": answer}, {"read_invocation": theirs})
+
+        assert [theirs] * 3 == [plugins.read_invocation((), {}) for _ in range(3)]
+        (record,) = caplog.records
+        assert f"plugin 'cloud' returned {what}" in record.getMessage()
+        assert "from read_invocation, expected an Invocation or" in record.getMessage()
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Invocation(id=7),
+            Invocation(context={"userId": "7"}),
+            Invocation(context=dict, remaining_time=lambda: 1.0),
+            type("Mine", (Invocation,), {})("1"),
+        ],
+    )
+    def test_an_invocation_is_taken(self, calls, caplog, answer) -> None:
+        """Whatever its id is, and whatever else a class of the adapter's own has."""
+        plugins, *_ = calls({"read_invocation": answer})
+
+        assert [answer] * 2 == [plugins.read_invocation((), {}) for _ in range(2)]
+        assert "" == caplog.text
+
+    def test_each_plugin_that_answers_is_checked(self, calls, caplog) -> None:
+        """That the first one answers well says nothing of the second."""
+        mine = [Invocation(id="mine"), None]
+        wrong = Invocation(context=7)
+
+        class Cloud(Platform):
+            name = "cloud"
+
+            @hookimpl
+            def read_invocation(self):
+                return mine.pop(0)
+
+        class Observer:
+            @hookimpl
+            def read_invocation(self):
+                return wrong
+
+        plugins = Plugins(Cloud(), [("observer", Observer())])
+
+        assert "mine" == plugins.read_invocation((), {}).id
+        assert Invocation() == plugins.read_invocation((), {})
+        assert "plugin 'observer' returned an Invocation whose context" in caplog.text
+
+
+class TestConnectInstance:
+    def test_a_failure_is_named(self, calls) -> None:
+        """The status says which plugin failed; the traceback is in the log."""
+        plugins, *_ = calls({"connect_instance": RuntimeError("boom")})
+
+        assert plugins.connect_instance(SESSION, "wrap") == (
+            False,
+            "plugin 'cloud' failed in connect_instance (RuntimeError)",
+        )
+
+    def test_a_forgotten_return_is_named(self, calls, caplog) -> None:
+        """At the first invocation, the last moment at which it could say something."""
+        plugins, *_ = calls()
+        at_wrap = plugins.connect_instance(SESSION, "wrap")
+        connected, why = plugins.connect_instance(SESSION, "first_invocation")
+
+        assert (False, "") == at_wrap
+        assert not connected
+        assert why == (
+            "plugin 'cloud' returned nothing from connect_instance, expected True once"
+            " its signals are connected, or a text that says why not"
+        )
+        assert "" == caplog.text
+
+    def test_an_observer_need_not_answer(self) -> None:
+        """It may only want to know the session."""
+
+        class Observer:
+            @hookimpl
+            def connect_instance(self):
+                return None
+
+        plugins = Plugins(Local(), [("observer", Observer())])
+
+        assert (False, "") == plugins.connect_instance(SESSION, "first_invocation")
+
+    @pytest.mark.parametrize("answer", [1, object, ["connected"]])
+    def test_another_answer_is_named(self, calls, caplog, answer) -> None:
+        """Only True is a promise that counts are sent at the end."""
+        plugins, *_ = calls({"connect_instance": answer})
+        connected, why = plugins.connect_instance(SESSION, "wrap")
+
+        assert not connected
+        assert why.startswith("plugin 'cloud' returned ")
+        assert why.endswith("or a text that says why not")
+        assert [why] == [record.getMessage() for record in caplog.records]
+
+    def test_a_failure_beside_a_success_is_none(self, calls) -> None:
+        """One plugin that is told of the end is enough."""
+        plugins, *_ = calls(
+            {"connect_instance": RuntimeError("boom")}, {"connect_instance": True}
+        )
+
+        assert (True, "") == plugins.connect_instance(SESSION, "wrap")
+
+
+@pytest.mark.parametrize("answer", [1, "yes", object()])
+def test_who_takes_over_the_waiting_says_true(calls, caplog, answer) -> None:
+    """Anything else is named, and the invocation waits itself."""
+    caplog.set_level(logging.INFO)
+    plugins, *_ = calls({"wait_after_response": answer})
+    taken = [plugins.wait_after_response(Invocation(), bool) for _ in range(2)]
+
+    assert [False, False] == taken
+    (record,) = caplog.records
+    assert "from wait_after_response, expected a bool or None" in record.getMessage()

@@ -1,0 +1,251 @@
+"""Slips of those who write plugins: each is named with its cure."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+
+import pytest
+from pluggy import PluginManager, PluginValidationError
+
+from serverless_flags import Platform, PluginError, hookimpl
+
+CLOUD = {"CLOUD": "1"}
+
+
+class TestHookimplForgotten:
+    def test_on_a_method_of_the_platform(self, find, adapter, caplog) -> None:
+        """It would never be called, and nobody would know."""
+
+        class Cloud(Platform):
+            name = "cloud"
+
+            def read_invocation(self, args): ...
+
+            def connect_instance(self): ...
+
+            @hookimpl
+            def end_invocation(self): ...
+
+        mine = adapter()
+        mine.platform = Cloud()
+        find(CLOUD, plugins=[mine])
+
+        (record,) = caplog.records
+        assert record.getMessage() == (
+            "plugin 'cloud': not marked as hooks and never called: connect_instance,"
+            " read_invocation; mark them with @serverless_flags.hookimpl"
+        )
+
+    def test_on_a_function_of_a_module(self, find, install, caplog) -> None:
+        """Of an adapter that is installed, and of one that is given."""
+        install("a_cloud", "def detect_platform(environ): ...", entry_point="cloud")
+        find(CLOUD)
+        find(plugins=["a_cloud"])
+        words = "never called: detect_platform"
+
+        assert [True] * 3 == [words in record.message for record in caplog.records]
+
+    def test_a_platform_that_detects_itself_is_named_once(self, find, caplog) -> None:
+        """It is one object, though it is the plugin and the platform."""
+
+        class Cloud(Platform):
+            name = "cloud"
+
+            @hookimpl
+            def detect_platform(self):
+                return self
+
+            def end_invocation(self): ...
+
+        find(plugins=[Cloud()])
+
+        assert 1 == len(caplog.records)
+
+    def test_everywhere(self, find, caplog) -> None:
+        """A plugin without any hook observes nothing."""
+        find(plugins=[object()])
+
+        (record,) = caplog.records
+        assert record.getMessage() == (
+            "plugin 'object' has no hook: mark its functions with"
+            " serverless_flags.hookimpl"
+        )
+
+
+class TestWhatIsGiven:
+    def test_a_platform_in_place_of_its_adapter(self, find, caplog) -> None:
+        """Nobody asks it whether the process is its own."""
+
+        class Cloud(Platform):
+            name = "cloud"
+
+            @hookimpl
+            def end_invocation(self): ...
+
+        assert "local" == find(plugins=[Cloud()]).platform.name
+        assert "plugin 'cloud' is a Platform and only observes" in caplog.text
+
+    def test_a_class_in_place_of_an_instance(self, find, new_observer) -> None:
+        """Its methods would get the first argument as themselves."""
+        with pytest.raises(PluginError) as caught:
+            find(plugins=[new_observer])
+
+        assert str(caught.value) == (
+            "plugin 'Observer' does not fit the hook specification: it is a class,"
+            " whose after_flush needs an instance: Observer()"
+        )
+
+    def test_a_class_with_static_methods(self, find) -> None:
+        """It is a namespace, as a module is."""
+        heard = []
+
+        class Observer:
+            @staticmethod
+            @hookimpl
+            def after_flush(outcome) -> None:
+                heard.append(outcome)
+
+        find(plugins=[Observer]).after_flush(object(), "taken", 0.0)
+
+        assert ["taken"] == heard
+
+    def test_a_name_that_is_no_text(self, find, new_observer) -> None:
+        """Names are for people; the class's takes its place."""
+        observer = new_observer()
+        observer.name = 7
+        find(plugins=[observer]).after_flush(object(), "taken", 0.0)
+
+        assert ["taken"] == observer.outcomes
+
+
+async def coroutine(self, outcome): ...
+
+
+def generator(self, outcome):
+    yield
+
+
+async def both(self, outcome):
+    yield
+
+
+@pytest.mark.parametrize("hook", [coroutine, generator, both])
+def test_a_hook_that_a_call_does_not_run_is_an_error(find, hook) -> None:
+    """A coroutine that nobody awaits does nothing."""
+    plugin = type("Late", (), {"after_flush": hookimpl(hook)})
+    hook.__name__ = "after_flush"
+
+    with pytest.raises(PluginError, match=r"'Late' does not fit.*write a plain def"):
+        find(plugins=[plugin()])
+
+
+class TestMisspelt:
+    def test_a_hook(self, find) -> None:
+        """The nearest one is named, and all that there are."""
+
+        class Misspelt:
+            @hookimpl
+            def after_flsh(self) -> None: ...
+
+        with pytest.raises(PluginError) as caught:
+            find(plugins=[Misspelt()])
+
+        assert str(caught.value).startswith(
+            "plugin 'Misspelt' does not fit the hook specification: there is no hook"
+            " after_flsh; did you mean after_flush? there are after_flush, after_refre"
+        )
+
+    def test_an_argument(self, find) -> None:
+        """The arguments of the hook are named."""
+
+        class Wrong:
+            @hookimpl
+            def after_flush(self, outcom, mine=None) -> None: ...
+
+        with pytest.raises(PluginError) as caught:
+            find(plugins=[Wrong()])
+
+        assert str(caught.value) == (
+            "plugin 'Wrong' does not fit the hook specification: after_flush has no"
+            " argument outcom; did you mean outcome? there are outcome, seconds,"
+            " session"
+        )
+
+    def test_an_argument_of_a_hook_with_another_name(self, find) -> None:
+        """``specname`` says which hook a function implements."""
+
+        class Wrong:
+            @staticmethod
+            @hookimpl(specname="end_invocation")
+            def farewell(event) -> None: ...
+
+        with pytest.raises(PluginError, match="end_invocation has no argument event; "):
+            find(plugins=[Wrong()])
+
+    def test_the_platform(self, find, adapter, caplog) -> None:
+        """The setting lists the platforms, and the nearest one first."""
+        find(plugins=[adapter("mine")], platform="aws-lambda")
+
+        assert "; did you mean aws_lambda? there are Adapter, aws_lamb" in caplog.text
+
+    def test_beside_what_fits(self, find) -> None:
+        """What is right is not named, nor what is no hook."""
+
+        class Plugin:
+            after = "a text"
+
+            @hookimpl
+            def after_flush(self, outcome, seconds) -> None: ...
+
+            def help(self) -> None: ...
+
+            @hookimpl
+            def disconnect_instance(self, why) -> None: ...
+
+        with pytest.raises(PluginError) as caught:
+            find(plugins=[Plugin()])
+
+        assert str(caught.value).endswith(
+            ": disconnect_instance has no argument why; there are reason, session"
+        )
+
+    def test_whatever_pluggy_refuses_besides(self, find, monkeypatch) -> None:
+        """Its own words are as good as any."""
+
+        class Observer:
+            @hookimpl
+            def after_flush(self) -> None: ...
+
+        def refuse(_manager):
+            raise PluginValidationError(Observer, "out of spirits")
+
+        monkeypatch.setattr(PluginManager, "check_pending", refuse)
+        with pytest.raises(PluginError, match="specification: out of spirits"):
+            find(plugins=[Observer()])
+
+
+class TestTwoOfOneName:
+    def test_the_distributions_are_named(self, doorbell, find, install, caplog) -> None:
+        """The setting cannot decide between them: one has to go."""
+        install("one", doorbell(), entry_point="one")
+        install("two", doorbell(), entry_point="two")
+        find(CLOUD)
+
+        (record,) = caplog.records
+        assert record.getMessage() == (
+            "several adapters of one name recognise this process: cloud (distribution"
+            " one), cloud (distribution two); the most specific one wins; uninstall"
+            " the others"
+        )
+
+    def test_where_no_distribution_is_known_the_module_is(
+        self, find, adapter, caplog, monkeypatch
+    ) -> None:
+        """Of what is given in the settings, and of what is half installed."""
+        point = importlib.metadata.EntryPoint("x", Platform.__module__, "x")
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: [point])
+        find(CLOUD, plugins=[adapter(), adapter()])
+        module = sys.modules[adapter.__module__].__name__
+
+        assert 2 == caplog.text.count(f"cloud (module {module})")
