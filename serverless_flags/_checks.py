@@ -54,6 +54,11 @@ def check_timeout(name: str, value: Any) -> float:
     return seconds
 
 
+def capped(timeout: float | None) -> float | None:
+    """Return a timeout that a caller gives, as short as threads can wait for."""
+    return None if timeout is None else min(timeout, LONGEST_TIMEOUT)
+
+
 def _seconds(name: str, value: Any, longest: float) -> float:
     try:
         seconds = float("nan") if isinstance(value, bool) else float(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from serverless_flags import _wrap
 from serverless_flags._answers import Answers
+from serverless_flags._checks import capped
 from serverless_flags._collected import when_collected
 from serverless_flags._config import load_settings
 from serverless_flags._instance import Instance
@@ -133,7 +134,7 @@ class FlagSession(Answers):
         Never raises for a bad server. ``timeout`` (default ``start_timeout``) bounds
         the waiting for the network; imports are outside it.
         """
-        self._current().start(self, self.usable_plugins, timeout)
+        self._current().start(self, self.usable_plugins, capped(timeout))
 
     def begin_start(self) -> None:
         """Start in the background, unless that was begun; nothing waits for it."""
@@ -148,7 +149,7 @@ class FlagSession(Answers):
             ``refresh_timeout``) seconds; the request itself may go on.
         """
         self.start()
-        return self._current().refresh(timeout)
+        return self._current().refresh(capped(timeout))
 
     def flush(self, timeout: float | None = None) -> bool:
         """
@@ -158,7 +159,7 @@ class FlagSession(Answers):
             True when the server took them within ``timeout`` (default
             ``flush_timeout``) seconds, or there was nothing to send.
         """
-        return self._current().flush(timeout)
+        return self._current().flush(capped(timeout))
 
     def terminate(self, timeout: float | None = None) -> None:
         """
@@ -200,9 +201,8 @@ class FlagSession(Answers):
         self._finalizer = when_collected(self, self._instance)
 
     def _grace(self, timeout: float | None) -> float:
-        if timeout is not None:
-            return timeout
-        return self.usable_plugins.platform.shutdown_grace
+        limit = capped(timeout)
+        return self.usable_plugins.platform.shutdown_grace if limit is None else limit
 
     # -- around the user's function ------------------------------------------------
     def wrap(self, func: Callable[P, R]) -> Callable[P, R]:
