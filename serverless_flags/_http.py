@@ -115,8 +115,8 @@ class Http:
         if kept is not None:
             kept.stream.begin(deadline)
             reply = self._exchange(*kept[:2], method, path, headers, body)
-            answered = reply.status is not None or kept.stream.socket.received > 0
-            if answered or method != "GET" or time.monotonic() >= deadline:
+            late = time.monotonic() >= deadline
+            if kept.stream.answered or method != "GET" or late:
                 return reply
         try:
             connection, stream = self._connect(deadline, exiting=exiting)
@@ -154,8 +154,8 @@ class Http:
     ) -> tuple[http.client.HTTPConnection, Stream]:
         route = self._route
         sock = self._dialled(deadline) or route.connect(deadline, exiting=exiting)
-        stream = Stream(sock, deadline)
         try:
+            stream = Stream(sock, deadline)
             if route.proxy is not None and route.proxy.tls:
                 stream.secure(route.tls_context(), route.proxy.endpoint.host)
             if route.tls:
@@ -163,10 +163,10 @@ class Http:
                     self._tunnel(stream)
                 stream.secure(route.tls_context(), route.target.host)
             stream.begin(deadline)
+            connection = http.client.HTTPConnection(*route.target)
         except BaseException:
-            stream.end()
+            sock.close()
             raise
-        connection = http.client.HTTPConnection(*route.target)
         connection.response_class = Response
         connection.auto_open = 0
         connection.sock = stream
@@ -222,6 +222,7 @@ class Http:
             stream.socket.most = MOST_BYTES + MOST_HEAD
             content = read_body(response, MOST_BYTES)
             known = {name.lower(): value for name, value in response.getheaders()}
+            self._keep(_Kept(connection, stream, _now()), response)
         except BaseException as error:
             stream.end()
             if not isinstance(error, Exception) or passes(error):
@@ -231,27 +232,30 @@ class Http:
             if stream.written:
                 return self._failed(error, "after the request", Outcome.UNKNOWN)
             return self._failed(error, "before the request", Outcome.REFUSED)
-        if status in _TAKES or status == _NOT_MODIFIED:
-            self._keep(_Kept(connection, stream, _now()), response)
-        else:  # the name may have moved, and another server's may be this answer
-            stream.end()
-            self._route.forget()
         return Reply(_outcome(status), status, known, content)
 
     def _keep(self, kept: _Kept, response: http.client.HTTPResponse) -> None:
-        """Keep a connection on which nothing is to come any more."""
-        if response.will_close or not kept.stream.quiet():
+        """Keep a connection that did well and on which nothing is to come any more."""
+        if response.status not in _TAKES and response.status != _NOT_MODIFIED:
             kept.stream.end()
-            return
-        self._kept.append(kept)
-        self._drop_kept(0 if self._closed else 1)
+            self._forget()
+        elif response.will_close or not kept.stream.quiet():
+            kept.stream.end()
+        else:
+            self._kept.append(kept)
+            self._drop_kept(0 if self._closed else 1)
+
+    def _forget(self) -> None:
+        """Begin anew after a failure: the name may have moved to another server."""
+        self._route.forget()
+        self._drop_kept(0)
 
     def _failed(
         self, error: Exception, when: str, outcome: Outcome, status: int | None = None
     ) -> Reply:
         from serverless_flags._explain import explain  # failures only
 
-        self._route.forget()
+        self._forget()
         return Reply(outcome, status, error=f"{explain(error)} ({when})")
 
     def _addressed(

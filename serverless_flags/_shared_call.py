@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from serverless_flags._errand import Errand, Waitable
+from serverless_flags._foreign import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Call(Waitable):
-    """One call of the function: what it returned, or what it raised."""
+    """One call of the function, and what it raised."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.value: Any = None
         self.error: BaseException | None = None
 
 
@@ -30,7 +30,7 @@ class SharedCall:
     its callers goes on, and callers that come meanwhile join it.
     """
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
         self._lock = threading.Lock()
         self._call: Call | None = None
@@ -48,7 +48,8 @@ class SharedCall:
         if call is None:
             return None
         if mine:
-            Errand(lambda: self._run(call)).start()
+            caller = threading.get_ident()
+            Errand(lambda: self._run(call, caller)).start()
         return call if call.wait(deadline - time.monotonic()) else None
 
     def run_here(self) -> None:
@@ -67,10 +68,13 @@ class SharedCall:
             self._call = Call()
             return self._call, True
 
-    def _run(self, call: Call) -> None:
+    def _run(self, call: Call, caller: int | None = None) -> None:
         try:
-            call.value = self._function()
-        except BaseException as error:  # noqa: BLE001  reason: on a thread of ours; who waits reads it
+            self._function()
+        except BaseException as error:
             call.error = error
+            borrowed = threading.get_ident() == caller  # no thread could be started
+            if borrowed and (not isinstance(error, Exception) or passes(error)):
+                raise
         finally:
             call.end()

@@ -116,18 +116,19 @@ class Stream:
         self._sent = False
         self._cut = False
         self._ended = False
+        self.answered = False
+        """Whether anything of an answer has arrived in this exchange."""
 
     def begin(self, deadline: float) -> None:
         """Begin another exchange, which ends at ``deadline``."""
         self.socket.begin(deadline)
-        self._sent = self._cut = False
+        self._sent = self._cut = self.answered = False
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Go on over TLS with ``host``, which has to prove its name. Raises OSError."""
         from serverless_flags._tls import TlsLayer  # its context has been imported
 
         self._layer = TlsLayer(self._layer, context, host)
-        self._sent = self._cut = False
 
     @property
     def written(self) -> bool:
@@ -150,6 +151,7 @@ class Stream:
         """Fill ``buffer`` for the reader; see `Layer`."""
         received = self._layer.receive(buffer)
         self._ended = received == 0
+        self.answered = self.answered or bool(received)
         return received
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002  reason: http.client's call

@@ -73,11 +73,12 @@ class TestToken:
         self, api_of, server, monkeypatch
     ) -> None:
         """The timeout bounds both requests together."""
-        moments = iter([0.0, 21.0])
-        clock = SimpleNamespace(monotonic=lambda: next(moments))
+        moments = iter([0.0, 0.0, 0.0])
+        clock = SimpleNamespace(monotonic=lambda: next(moments, 21.0))
         monkeypatch.setattr(_unleash_api, "time", clock)
         server.answer(401)
         api = api_of(api_token=lambda: "t")
+        api._called.get = lambda *_, **__: "t"
 
         assert api.fetch(None, timeout=20).error.startswith("the server answered 401")
         assert 1 == len(server.asked)
