@@ -76,16 +76,21 @@ def _snapshot(path: str) -> str:
 
 def _read_file(path: str) -> bytes:
     """Read a regular file: a pipe or a device may have no end, or never begin."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        message = "is not a regular file"
-        raise ValueError(message)
+    _check_regular(os.stat(path))  # to open a device may do something already
     without_waiting = getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda p, f: os.open(p, f | without_waiting)) as file:
+        _check_regular(os.fstat(file.fileno()))
         content = file.read(MOST_SNAPSHOT + 1)
     if len(content) > MOST_SNAPSHOT:
         message = f"is larger than {MOST_SNAPSHOT} bytes"
         raise ValueError(message)
     return content
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        message = "is not a regular file"
+        raise ValueError(message)
 
 
 def _decompressed(content: bytes) -> bytes:

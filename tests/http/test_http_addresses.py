@@ -83,7 +83,10 @@ class TestAddresses:
         monkeypatch.setattr(_route, "socket", without)
         monkeypatch.setattr(_resolve, "socket", without)
 
-        assert 200 == http("http://flags.example").request("GET", "/", {}, timeout=20).status
+        assert (
+            200
+            == http("http://flags.example").request("GET", "/", {}, timeout=20).status
+        )
 
     def test_a_server_that_moved_is_found_again(self, peer, http, resolve) -> None:
         """When a remembered address fails, the name is asked for anew."""

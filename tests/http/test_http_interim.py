@@ -1,4 +1,4 @@
-"""Interim answers are passed over, and a connection is kept only behind a whole answer."""
+"""Interim answers are passed over; only what is behind a whole answer is kept."""
 
 from __future__ import annotations
 
