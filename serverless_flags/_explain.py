@@ -34,7 +34,8 @@ def explain(error: BaseException) -> str:
     or a part of a proxy's password.
     """
     if isinstance(error, TransportError):
-        return str(error)
+        cause = error.__cause__
+        return str(error) if cause is None else f"{error}: {explain(cause)}"
     name = name_of(error)
     if isinstance(error, OSError) and error.errno is not None:
         return f"{name}: {shown(str(error))}"

@@ -27,21 +27,21 @@ class Proxy(NamedTuple):
     """Its credentials, which are never logged."""
 
 
-def find_proxy(
-    scheme: str, target: Endpoint, environ: Mapping[str, str]
+def read_proxy(
+    variable: str, target: Endpoint, environ: Mapping[str, str]
 ) -> Proxy | None:
     """
     Return the proxy for a server, None when it is asked directly.
+
+    Args:
+        variable: the environment variable that names the proxy.
+        target: the server.
+        environ: the environment, which may except the server by ``no_proxy``.
 
     Raises:
         TransportError: when the proxy cannot be used. A proxy's URL may hold a password
             wherever it is malformed, so no part of it is quoted.
     """
-    names = (f"{scheme}_proxy", "all_proxy")
-    spellings = [spelling for name in names for spelling in (name, name.upper())]
-    variable = next((name for name in spellings if environ.get(name)), None)
-    if variable is None:
-        return None
     if _bypassed(target, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
         return None
     address = environ[variable].strip()

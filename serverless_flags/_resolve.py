@@ -17,7 +17,11 @@ Address = tuple[int, tuple[object, ...]]
 
 
 class TransportError(ServerlessFlagsError, OSError):
-    """Raised when a request cannot be made; its text is in words of our own."""
+    """
+    Raised when a request cannot be made; its text is in words of our own.
+
+    Its cause, if it has one, says more.
+    """
 
 
 class Endpoint(NamedTuple):
@@ -95,14 +99,11 @@ class Resolver:
             return self._addresses
         if known:
             return known
-        if call is not None and call.error is not None:
-            from serverless_flags._explain import explain  # failures only
-
-            message = f"the name could not be resolved: {explain(call.error)}"
-        elif exiting:
-            message = "the name was not resolved before the interpreter's exit"
-        else:
-            message = "the name was not resolved in time"
+        if call is not None:
+            message = "the name could not be resolved"
+            raise TransportError(message) from call.error
+        when = "before the interpreter's exit" if exiting else "in time"
+        message = f"the name was not resolved {when}"
         raise TransportError(message)
 
     def prefer(self, address: Address) -> None:

@@ -120,8 +120,9 @@ def _open(family: int, address: tuple[object, ...], timeout: float) -> socket.so
 
 def _proxy(scheme: str, target: Endpoint, environ: Mapping[str, str]) -> Proxy | None:
     names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if not any(environ.get(name) for name in names):
+    variable = next((name for name in names if environ.get(name)), None)
+    if variable is None:
         return None
-    from serverless_flags._proxy import find_proxy  # only where there is one
+    from serverless_flags._proxy import read_proxy  # only where there is one
 
-    return find_proxy(scheme, target, environ)
+    return read_proxy(variable, target, environ)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from serverless_flags._client import Fetched, Outcome
+from serverless_flags.clients import _unleash_api
 from serverless_flags.testing import FlagServer
 
 BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
@@ -156,6 +158,23 @@ class TestSend:
         metrics, register = "/api/client/metrics", "/api/client/register"
         assert [metrics, metrics, register, metrics] == asked
         assert ["mine"] == json.loads(server.asked[2].body)["strategies"]
+
+    def test_without_time_the_application_is_registered_later(
+        self, api_of, server, monkeypatch
+    ) -> None:
+        """The timeout bounds both requests together."""
+        for _ in range(3):
+            server.answer(202)
+        api = api_of(register=True)
+        with monkeypatch.context() as patching:
+            moments = iter([0.0, 0.0, 0.0])
+            clock = SimpleNamespace(monotonic=lambda: next(moments, 21.0))
+            patching.setattr(_unleash_api, "time", clock)
+            api.send(BUCKET, timeout=20)
+        first = len(server.asked)
+        api.send(BUCKET, timeout=20)
+
+        assert (1, 3) == (first, len(server.asked))
 
     @pytest.mark.parametrize("interval", [None, 0])
     def test_without_an_interval_a_minute_is_named(

@@ -87,6 +87,11 @@ class Conversation:
         while self._file.read1(65536):
             pass
 
+    def end_tls(self) -> None:
+        """Say that no more will be sent, in the words of TLS."""
+        with contextlib.suppress(OSError):  # the client says nothing in return
+            self._socket.unwrap()
+
     def quiet(self, seconds: float) -> bool:
         """Whether nothing arrives for some seconds."""
         return not select.select([self._socket], [], [], seconds)[0]

@@ -138,6 +138,17 @@ def test_nothing_is_waited_for_after_the_deadline(overdue) -> None:
         reader.readline()
 
 
+def test_nothing_is_written_after_the_deadline() -> None:
+    """What would not be answered in time is not begun."""
+    server, client = socket.socketpair()
+    with server, client:
+        stream = Stream(client, time.monotonic() - 1)
+        with pytest.raises(TimeoutError, match="the deadline passed"):
+            stream.sendall(b"x")
+
+        assert not stream.written
+
+
 @pytest.mark.parametrize("answer", [b"", b"HTT"])
 @pytest.mark.parametrize("how", ["reset", "shut"])
 def test_a_connection_lost_before_the_answer_is_unknown(
