@@ -99,6 +99,36 @@ class BoundedSocket:
         self._socket.close()
 
 
+class _Received(io.RawIOBase):
+    """What arrives over the outermost layer of a connection, as it comes."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+        self.any = False
+        """Whether anything has arrived in this exchange."""
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        received = self.layer.receive(buffer)
+        self.any = self.any or bool(received)
+        self.ended = received == 0
+        return received
+
+
+class _Reader(io.BufferedReader):
+    """A reader that outlives the answers, each of which closes it."""
+
+    def close(self) -> None:
+        """Do nothing: what was read ahead belongs to the next answer."""
+
+    def flush(self) -> None:
+        """Do nothing: an answer that is collected late calls it."""
+
+
 class Stream:
     """
     A connection as `http.client` uses a socket, with one reader for all its answers.
@@ -111,24 +141,21 @@ class Stream:
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self.socket = BoundedSocket(sock, deadline)
         self.opened = time.monotonic(), time.time()
-        self._layer: Layer = self.socket
-        self._reader = _Reader(self)
+        self._received = _Received(self.socket)
+        self._reader = _Reader(self._received, 65536)
         self._sent = False
         self._cut = False
-        self._ended = False
-        self.answered = False
-        """Whether anything of an answer has arrived in this exchange."""
 
     def begin(self, deadline: float) -> None:
         """Begin another exchange, which ends at ``deadline``."""
         self.socket.begin(deadline)
-        self._sent = self._cut = self.answered = False
+        self._sent = self._cut = self._received.any = False
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Go on over TLS with ``host``, which has to prove its name. Raises OSError."""
         from serverless_flags._tls import TlsLayer  # its context has been imported
 
-        self._layer = TlsLayer(self._layer, context, host)
+        self._received.layer = TlsLayer(self._received.layer, context, host)
 
     @property
     def written(self) -> bool:
@@ -140,19 +167,17 @@ class Stream:
         """
         return self._sent and not self._cut
 
+    @property
+    def answered(self) -> bool:
+        """Whether anything of an answer has arrived in this exchange."""
+        return self._received.any
+
     def sendall(self, data: bytes) -> None:
         """Send all of ``data``; what was sent in part is not `written`."""
         self._cut = True
-        self._layer.send(data)
+        self._received.layer.send(data)
         self._cut = False
         self._sent = True
-
-    def receive(self, buffer: Any) -> int | None:
-        """Fill ``buffer`` for the reader; see `Layer`."""
-        received = self._layer.receive(buffer)
-        self._ended = received == 0
-        self.answered = self.answered or bool(received)
-        return received
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002  reason: http.client's call
         """Return the reader, which keeps what it has read ahead for the next answer."""
@@ -162,7 +187,7 @@ class Stream:
         """Whether nothing has arrived that was not read: no byte, no end."""
         self.socket.waits = False
         try:
-            return self._reader.peek(1) == b"" and not self._ended
+            return self._reader.peek(1) == b"" and not self._received.ended
         except (OSError, ValueError):
             return False
         finally:
@@ -174,27 +199,3 @@ class Stream:
     def end(self) -> None:
         """Close the connection."""
         self.socket.close()
-
-
-class _Reads(io.RawIOBase):
-    """The reading end of a `Stream`."""
-
-    def __init__(self, stream: Stream) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        return self._stream.receive(buffer)
-
-
-class _Reader(io.BufferedReader):
-    """A reader that outlives the answers, each of which closes it."""
-
-    def __init__(self, stream: Stream) -> None:
-        super().__init__(_Reads(stream), 65536)
-
-    def close(self) -> None:
-        """Do nothing: what was read ahead belongs to the next answer."""
