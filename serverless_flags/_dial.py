@@ -32,10 +32,14 @@ class Dial:
         self._errand = Errand(self._connect).start()
 
     def _connect(self) -> None:
-        with contextlib.suppress(OSError):  # who takes it, connects again and is told
-            self._sockets.append(self.route.connect(time.monotonic() + self._timeout))
+        if self.route.resolve_here():
+            self._open()
         if self._unwanted:
             self.close()
+
+    def _open(self) -> None:
+        with contextlib.suppress(Exception):  # the request connects again and says why
+            self._sockets.append(self.route.connect(time.monotonic() + self._timeout))
 
     def take(self, deadline: float) -> socket.socket | None:
         """Return the connection, once; None when there is none before ``deadline``."""

@@ -1,4 +1,4 @@
-"""One connection, one deadline, three outcomes.
+"""Requests to one server: one deadline each, three outcomes, one kept connection.
 
 Written by hand on `http.client` because deadlines, cold starts and thaws are what this
 package exists for: the usual libraries bound each read, not the whole exchange, retry
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import io
-import select
 import time
-import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from serverless_flags._client import Outcome
+from serverless_flags._foreign import passes
+from serverless_flags._resolve import TransportError
+from serverless_flags._response import Response, read_body
+from serverless_flags._stream import MOST_HEAD, Stream
+from serverless_flags._version import __version__
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from serverless_flags._dial import Dial
     from serverless_flags._route import Route
+
+USER_AGENT = f"serverless-flags/{__version__}"
+"""Firewalls of web applications refuse requests without one."""
 
 MOST_BYTES = 32 * 1024 * 1024
 """The largest body read, before and after decompression."""
@@ -33,6 +38,11 @@ IDLE_FOR_POST = 4.0
 """Seconds after which a kept connection may be dead without having said so. A GET is
 asked again on a new one; a POST never is, and Node's servers close after 5 s."""
 
+KEPT_FOR = 300.0
+"""Seconds after which a connection is opened anew, for the name may have moved."""
+
+_NOT_MODIFIED = 304
+_PROXY_AUTHENTICATION_REQUIRED = 407
 _TAKES = range(200, 300)
 _SAYS_NO = frozenset({500, 503})
 
@@ -47,76 +57,15 @@ class Reply(NamedTuple):
     error: str | None = None
 
 
-class _Stream:
-    """A socket as `http.client` uses it; every operation keeps one deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self.socket = sock
-        self.deadline = deadline
-        self.written = False
-
-    def bound(self) -> None:
-        """Give the next operation what is left of the time."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            message = "the deadline passed"
-            raise TimeoutError(message)
-        self.socket.settimeout(left)
-
-    def receive(self, buffer: Any) -> int:
-        """Wait until the deadline; then take what is there: a freeze may hide it."""
-        try:
-            self.bound()
-        except TimeoutError:
-            self.socket.settimeout(0)
-            with contextlib.suppress(OSError):  # nothing is there, or no more
-                return self.socket.recv_into(buffer)
-            raise
-        return self.socket.recv_into(buffer)
-
-    def sendall(self, data: bytes) -> None:
-        self.bound()
-        self.socket.sendall(data)
-
-    def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002  reason: http.client's call
-        return io.BufferedReader(_Reads(self), 65536)
-
-    def close(self) -> None:
-        """Do nothing: `http.client` calls it before the last body has been read."""
-
-    def end(self) -> None:
-        self.socket.close()
-
-
-class _Reads(io.RawIOBase):
-    """The reading end of a `_Stream`."""
-
-    def __init__(self, stream: _Stream) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._stream.receive(buffer)
-
-
 class _Kept(NamedTuple):
     connection: http.client.HTTPConnection
-    stream: _Stream
-    monotonic: float
-    wall: float
+    stream: Stream
+    since: tuple[float, float]
 
     def usable_for(self, method: str) -> bool:
-        idle = max(time.monotonic() - self.monotonic, time.time() - self.wall)
-        if idle > (IDLE_FOR_GET if method == "GET" else IDLE_FOR_POST):
+        if _age(self.since) > (IDLE_FOR_GET if method == "GET" else IDLE_FOR_POST):
             return False
-        try:  # an idle connection with something to read has been closed
-            readable, _, _ = select.select([self.stream.socket], [], [], 0)
-        except (OSError, ValueError):
-            return False
-        return not readable
+        return _age(self.stream.opened) <= KEPT_FOR and self.stream.quiet()
 
 
 class Http:
@@ -145,38 +94,50 @@ class Http:
         body: bytes | None = None,
         *,
         timeout: float,
+        exiting: bool = False,
     ) -> Reply:
         """
         Send one request and read its whole answer within ``timeout`` seconds.
 
         Redirects are answers, not followed: the token stays with its host. Nothing is
         sent twice, except a GET over a kept connection that broke without an answer.
+
+        Args:
+            method: ``GET`` or ``POST``.
+            path: below the path of the URL.
+            headers: for the server; the route's own are added.
+            body: of a ``POST``.
+            timeout: seconds for the whole exchange, connecting included.
+            exiting: the interpreter exits: see `Route.connect`.
         """
         deadline = time.monotonic() + timeout
         kept = self._take(method)
         if kept is not None:
-            kept.stream.deadline, kept.stream.written = deadline, False
+            kept.stream.begin(deadline)
             reply = self._exchange(*kept[:2], method, path, headers, body)
             late = time.monotonic() >= deadline
-            if reply.status is not None or method != "GET" or late:
+            if kept.stream.answered or method != "GET" or late:
                 return reply
         try:
-            connection, stream = self._connect(deadline)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            return Reply(Outcome.REFUSED, error=_why(error))
+            connection, stream = self._connect(deadline, exiting=exiting)
+        except Exception as error:
+            if passes(error):
+                raise
+            return self._failed(error, "while connecting", Outcome.REFUSED)
         return self._exchange(connection, stream, method, path, headers, body)
 
     def close(self) -> None:
         """Keep no connection from now on; requests in flight go on."""
         self._closed = True
-        self._drop_kept()
+        self._drop_kept(0)
         if self._dial is not None:
             self._dial.close()
 
-    def _drop_kept(self) -> None:
+    def _drop_kept(self, most: int) -> None:
+        """Keep at most this number of connections, the newest."""
         with contextlib.suppress(IndexError):
-            while True:
-                self._kept.pop().stream.end()
+            while len(self._kept) > most:
+                self._kept.popleft().stream.end()
 
     def _take(self, method: str) -> _Kept | None:
         try:
@@ -188,20 +149,25 @@ class Http:
         kept.stream.end()
         return None
 
-    def _connect(self, deadline: float) -> tuple[http.client.HTTPConnection, _Stream]:
+    def _connect(
+        self, deadline: float, *, exiting: bool
+    ) -> tuple[http.client.HTTPConnection, Stream]:
         route = self._route
-        stream = _Stream(self._dialled(deadline) or route.connect(deadline), deadline)
+        sock = self._dialled(deadline) or route.connect(deadline, exiting=exiting)
         try:
+            stream = Stream(sock, deadline)
+            if route.proxy is not None and route.proxy.tls:
+                stream.secure(route.tls_context(), route.proxy.endpoint.host)
             if route.tls:
                 if route.proxy is not None:
                     self._tunnel(stream)
-                stream.bound()
-                stream.socket = route.secure(stream.socket)
+                stream.secure(route.tls_context(), route.target.host)
+            stream.begin(deadline)
+            connection = http.client.HTTPConnection(*route.target)
         except BaseException:
-            stream.end()
+            sock.close()
             raise
-        stream.written = False
-        connection = http.client.HTTPConnection(*route.target)
+        connection.response_class = Response
         connection.auto_open = 0
         connection.sock = stream
         return connection, stream
@@ -212,29 +178,36 @@ class Http:
         if dial is None:
             return None
         try:
-            if self._route.tls:
-                self._route.prepare_tls()  # reads certificates while the network works
+            if self._route.uses_tls:
+                self._route.tls_context()  # reads certificates while the network works
             return dial.take(deadline)
         except BaseException:
             dial.close()
             raise
 
-    def _tunnel(self, stream: _Stream) -> None:
+    def _tunnel(self, stream: Stream) -> None:
         """Ask the proxy for a way through."""
-        peer = self._route.target.authority
-        lines = [f"CONNECT {peer} HTTP/1.1", f"Host: {peer}"]
-        lines += [f"{k}: {v}" for k, v in self._route.proxy_headers.items()]
+        peer, proxy = self._route.target.authority, self._route.proxy
+        assert proxy is not None  # noqa: S101  reason: narrows the type
+        headers = {"Host": peer, "User-Agent": USER_AGENT, **proxy.headers}
+        lines = [f"CONNECT {peer} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         stream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        response = http.client.HTTPResponse(stream, method="CONNECT")  # type: ignore[arg-type]  # reason: it uses makefile alone
+        response = Response(stream, method="CONNECT")  # type: ignore[arg-type]  # reason: it uses makefile alone
         response.begin()
         if response.status not in _TAKES:
             message = f"the proxy answered {response.status}"
-            raise OSError(message)
+            if response.status == _PROXY_AUTHENTICATION_REQUIRED:
+                message += f" (put its user and password into {proxy.variable})"
+            raise TransportError(message)
+        if not stream.quiet():
+            message = "the proxy sent more than its answer"
+            raise TransportError(message)
 
     def _exchange(
         self,
         connection: http.client.HTTPConnection,
-        stream: _Stream,
+        stream: Stream,
         method: str,
         path: str,
         headers: Mapping[str, str],
@@ -244,23 +217,46 @@ class Http:
         status = None
         try:
             connection.request(method, target, body, headers)
-            stream.written = True  # before, nobody can take what is not whole
             response = connection.getresponse()
             status = response.status
-            content = _read(response)
-        except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
+            stream.socket.most = MOST_BYTES + MOST_HEAD
+            content = read_body(response, MOST_BYTES)
+            known = {name.lower(): value for name, value in response.getheaders()}
+            self._keep(_Kept(connection, stream, _now()), response)
+        except BaseException as error:
             stream.end()
+            if not isinstance(error, Exception) or passes(error):
+                raise
             if status is not None:
-                return Reply(_outcome(status), status, error=_why(error))
-            lost = Outcome.UNKNOWN if stream.written else Outcome.REFUSED
-            return Reply(lost, error=_why(error))
-        if response.will_close or self._closed:
-            stream.end()
-        else:
-            self._drop_kept()
-            self._kept.append(_Kept(connection, stream, time.monotonic(), time.time()))
-        known = {name.lower(): value for name, value in response.getheaders()}
+                return self._failed(error, "in the body", _outcome(status), status)
+            if stream.written:
+                return self._failed(error, "after the request", Outcome.UNKNOWN)
+            return self._failed(error, "before the request", Outcome.REFUSED)
         return Reply(_outcome(status), status, known, content)
+
+    def _keep(self, kept: _Kept, response: http.client.HTTPResponse) -> None:
+        """Keep a connection that did well and on which nothing is to come any more."""
+        if response.status not in _TAKES and response.status != _NOT_MODIFIED:
+            kept.stream.end()
+            self._forget()
+        elif response.will_close or not kept.stream.quiet():
+            kept.stream.end()
+        else:
+            self._kept.append(kept)
+            self._drop_kept(0 if self._closed else 1)
+
+    def _forget(self) -> None:
+        """Begin anew after a failure: the name may have moved to another server."""
+        self._route.forget()
+        self._drop_kept(0)
+
+    def _failed(
+        self, error: Exception, when: str, outcome: Outcome, status: int | None = None
+    ) -> Reply:
+        from serverless_flags._explain import explain  # failures only
+
+        self._forget()
+        return Reply(outcome, status, error=f"{explain(error)} ({when})")
 
     def _addressed(
         self, path: str, headers: Mapping[str, str]
@@ -268,14 +264,21 @@ class Http:
         """Return the request's target and its headers for this route."""
         route = self._route
         target = route.path + path
-        extra = {"Host": route.host_header, "Accept-Encoding": "gzip"}
+        added = {
+            "Host": route.host_header,
+            "User-Agent": USER_AGENT,
+            "Accept-Encoding": "gzip",
+        }
         if route.proxy is not None and not route.tls:
             target = f"http://{route.host_header}{target}"
-            extra |= route.proxy_headers
-        return target, {**headers, **extra}
+            added |= route.proxy.headers
+        given = {name.lower() for name in headers}
+        missing = {k: v for k, v in added.items() if k.lower() not in given}
+        return target, {**headers, **missing}
 
 
 def _outcome(status: int) -> Outcome:
+    """Return what became of a request that was answered so."""
     if status in _TAKES:
         return Outcome.TAKEN
     if status >= 500 and status not in _SAYS_NO:  # noqa: PLR2004  reason: HTTP's own number
@@ -283,30 +286,10 @@ def _outcome(status: int) -> Outcome:
     return Outcome.REFUSED
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
-    """Read a whole body, bounded and decompressed. Raises ValueError when too large."""
-    expected, content = response.length, bytearray()
-    inflate = None
-    if response.getheader("Content-Encoding", "").lower() in {"gzip", "x-gzip"}:
-        inflate = zlib.decompressobj(wbits=31)
-    read = 0
-    while chunk := response.read(65536):
-        read += len(chunk)
-        if inflate is not None:
-            chunk = inflate.decompress(chunk, MOST_BYTES + 1 - len(content))
-        content += chunk
-        if len(content) > MOST_BYTES or read > MOST_BYTES:
-            message = f"the body is larger than {MOST_BYTES} bytes"
-            raise ValueError(message)
-    if expected is not None and read < expected:
-        raise http.client.IncompleteRead(bytes(content), expected - read)
-    if inflate is not None and read and not inflate.eof:
-        message = "the compressed body is cut short"
-        raise ValueError(message)
-    return bytes(content)
+def _now() -> tuple[float, float]:
+    return time.monotonic(), time.time()
 
 
-def _why(error: BaseException) -> str:
-    """Say it for people; nothing that was sent is in it."""
-    text = str(error) or "no further word"
-    return f"{type(error).__name__}: {text[:200]}"
+def _age(since: tuple[float, float]) -> float:
+    """Return seconds by the clock that says more: a freeze may stop one of them."""
+    return max(time.monotonic() - since[0], time.time() - since[1])

@@ -1,33 +1,21 @@
-"""The way to a server: proxy, addresses, certificates, as ``requests`` finds them."""
+"""The way to a server: its addresses or its proxy's, and what is trusted there."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from serverless_flags._resolve import Endpoint, Resolver, TransportError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-_Address = tuple[int, tuple[object, ...]]
-
-PORTS = {"http": 80, "https": 443}
-
-
-class Endpoint(NamedTuple):
-    """A host and its port."""
-
-    host: str
-    port: int
-
-    @property
-    def authority(self) -> str:
-        """The form of a ``CONNECT`` line."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+    from serverless_flags._proxy import Proxy
+    from serverless_flags._resolve import Address
 
 
 class Route:
@@ -37,73 +25,88 @@ class Route:
         environ = os.environ if environ is None else environ
         parts = urlsplit(url)
         self.tls = parts.scheme == "https"
-        self.target = _endpoint(parts)
+        port = parts.port or (443 if self.tls else 80)
+        self.target = Endpoint(parts.hostname or "", port)
         self.host_header = parts.netloc
         self.path = parts.path
-        self.proxy = _proxy(parts.scheme, self.target, environ)
+        self.proxy: Proxy | None = None
+        self._fault: str | None = None
+        """Why no connection can be opened at all."""
+        try:
+            self.proxy = _proxy(parts.scheme, self.target, environ)
+        except TransportError as error:
+            self._fault = str(error)
+        self.uses_tls = self.tls or (self.proxy is not None and self.proxy.tls)
+        """Whether certificates are needed, the server's or the proxy's."""
+        peer = self.target if self.proxy is None else self.proxy.endpoint
+        self._resolver = Resolver(peer)
         self._ca = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
         self._context: ssl.SSLContext | None = None
-        self._addresses: list[_Address] = []
 
-    @property
-    def proxy_headers(self) -> dict[str, str]:
-        """What the proxy wants to be told."""
-        if self.proxy is None or not self.proxy.username:
-            return {}
-        import base64  # only behind a proxy with credentials
+    def resolve_here(self) -> bool:
+        """Resolve the name on this thread, without a deadline; whether it could be."""
+        return self._fault is None and self._resolver.resolve_here()
 
-        pair = f"{unquote(self.proxy.username)}:{unquote(self.proxy.password or '')}"
-        token = base64.b64encode(pair.encode("latin-1")).decode("ascii")
-        return {"Proxy-Authorization": f"Basic {token}"}
+    def forget(self) -> None:
+        """Resolve the name again before the next connection: a request has failed."""
+        self._resolver.forget()
 
-    def connect(self, deadline: float) -> socket.socket:
+    def connect(self, deadline: float, *, exiting: bool = False) -> socket.socket:
         """
         Open a TCP connection to the server or its proxy.
 
-        Names are resolved once: a resolver has no deadline, and at the end of an
-        instance there is no time to ask it again. Raises OSError.
-        """
-        if self._addresses:
-            try:
-                return self._connect_to(self._addresses, deadline)
-            except OSError:
-                self._addresses = []
-                if time.monotonic() >= deadline:
-                    raise
-        peer = self.target if self.proxy is None else _endpoint(self.proxy)
-        found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
-        addresses: list[_Address] = [(item[0], item[4]) for item in found]
-        return self._connect_to(addresses, deadline)
+        Args:
+            deadline: on the monotonic clock.
+            exiting: the interpreter exits: no name is resolved that was never resolved.
 
-    def _connect_to(self, addresses: list[_Address], deadline: float) -> socket.socket:
+        Raises:
+            OSError: when there is no connection before the deadline.
+        """
+        if self._fault is not None:
+            raise TransportError(self._fault)
+        if time.monotonic() >= deadline:
+            message = "the deadline passed"
+            raise TimeoutError(message)
+        resolver = self._resolver
+        fresh = resolver.fresh
+        addresses = resolver.addresses(deadline, exiting=exiting)
+        try:
+            return self._connect_to(addresses, deadline)
+        except OSError:
+            resolver.forget()
+            if exiting or not fresh or time.monotonic() >= deadline:
+                raise
+            moved = resolver.addresses(deadline)
+            if set(moved) <= set(addresses):
+                raise
+        return self._connect_to(moved, deadline)
+
+    def _connect_to(self, addresses: list[Address], deadline: float) -> socket.socket:
         """Connect to the first address that answers, and begin there next time."""
-        error: OSError = OSError("the name has no address")
+        failure: OSError | None = None
         for position, (family, address) in enumerate(addresses):
             left = max(deadline - time.monotonic(), 0.001)
             last = position == len(addresses) - 1
             try:
-                sock = _dial(family, address, left if last else left / 2)
-            except OSError as failed:
-                error = failed
+                sock = _open(family, address, left if last else left / 2)
+            except OSError as error:
+                failure = error
             else:
-                others = addresses[:position] + addresses[position + 1 :]
-                self._addresses = [(family, address), *others]
+                self._resolver.prefer((family, address))
                 return sock
-        raise error
+        assert failure is not None  # noqa: S101  reason: there is one address at least
+        raise failure
 
-    def secure(self, sock: socket.socket) -> socket.socket:
-        """Start TLS. Raises OSError (``ssl.SSLError`` is one)."""
-        context = self.prepare_tls()
-        return context.wrap_socket(sock, server_hostname=self.target.host)
-
-    def prepare_tls(self) -> ssl.SSLContext:
+    def tls_context(self) -> ssl.SSLContext:
         """Read the certificates, once. Raises OSError."""
         if self._context is None:
-            self._context = _tls_context(self._ca)
+            from serverless_flags._tls import new_context  # 22 ms, not at import
+
+            self._context = new_context(self._ca)
         return self._context
 
 
-def _dial(family: int, address: tuple[object, ...], timeout: float) -> socket.socket:
+def _open(family: int, address: tuple[object, ...], timeout: float) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(timeout)
@@ -115,82 +118,11 @@ def _dial(family: int, address: tuple[object, ...], timeout: float) -> socket.so
     return sock
 
 
-def _endpoint(parts: SplitResult) -> Endpoint:
-    port = parts.port or PORTS.get(parts.scheme, 80)
-    return Endpoint(parts.hostname or "", port)
-
-
-def _proxy(
-    scheme: str, target: Endpoint, environ: Mapping[str, str]
-) -> SplitResult | None:
-    def variable(name: str) -> str:
-        return environ.get(name) or environ.get(name.upper()) or ""
-
-    address = variable(f"{scheme}_proxy") or variable("all_proxy")
-    if not address or _bypassed(target, variable("no_proxy")):
+def _proxy(scheme: str, target: Endpoint, environ: Mapping[str, str]) -> Proxy | None:
+    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    variable = next((name for name in names if environ.get(name)), None)
+    if variable is None:
         return None
-    return urlsplit(address if "://" in address else f"http://{address}")
+    from serverless_flags._proxy import read_proxy  # only where there is one
 
-
-def _bypassed(target: Endpoint, no_proxy: str) -> bool:
-    """Whether ``no_proxy`` names the host, its domain, its address or its network."""
-    entries = [entry.strip().lower() for entry in no_proxy.split(",") if entry.strip()]
-    host = target.host.lower()
-    for entry in entries:
-        name = entry.lstrip("*").lstrip(".")
-        if entry == "*" or name in {host, f"{host}:{target.port}"}:
-            return True
-        if host.endswith(f".{name}") or _in_network(host, entry):
-            return True
-    return False
-
-
-def _in_network(host: str, network: str) -> bool:
-    if "/" not in network:
-        return False
-    import ipaddress  # only where no_proxy names a network
-
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
-
-
-def _tls_context(ca: str | None) -> ssl.SSLContext:
-    """
-    Build a context that verifies the server.
-
-    A hashed directory is searched lazily; reading a whole bundle costs a cold start
-    30 to 40 ms.
-    """
-    import ssl  # 22 ms, not at import
-
-    if ca:
-        if os.path.isdir(ca):
-            return ssl.create_default_context(capath=ca)
-        return ssl.create_default_context(cafile=ca)
-    paths = ssl.get_default_verify_paths()
-    if "SSL_CERT_FILE" not in os.environ and _is_hashed(paths.capath):
-        return ssl.create_default_context(capath=paths.capath)
-    if paths.cafile is None and paths.capath is None:
-        return ssl.create_default_context(cafile=_certifi())
-    return ssl.create_default_context()
-
-
-def _is_hashed(directory: str | None) -> bool:
-    if directory is None:
-        return False
-    try:
-        with os.scandir(directory) as entries:
-            return any(entry.name.endswith(".0") for entry in entries)
-    except OSError:
-        return False
-
-
-def _certifi() -> str | None:
-    """Return UnleashClient's own bundle, for machines that have none."""
-    try:
-        import certifi  # only where the system has no bundle
-    except ImportError:
-        return None
-    return certifi.where()
+    return read_proxy(variable, target, environ)

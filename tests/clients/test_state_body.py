@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 
 from serverless_flags._client import Fetched
 from serverless_flags._config import load_settings
-from serverless_flags.clients import _unleash_api, open_backend
+from serverless_flags.clients import _state_body, open_backend
 from serverless_flags.clients._unleash_api import (
     count_flags,
     read_snapshot,
@@ -97,9 +100,76 @@ class TestSnapshot:
         path = str(tmp_path / "flags.json")
         error = read_snapshot(path).error
 
-        assert error.startswith("the snapshot cannot be read: ")
-        assert path in error
-        assert "null byte" in read_snapshot("a\0b").error
+        assert f"the snapshot {path} cannot be read: No such file or directory" == error
+        assert r"the snapshot a\x00b " in read_snapshot("a\0b").error
+
+    @pytest.mark.parametrize(
+        "encode",
+        [
+            lambda text: text.encode("utf-16"),
+            lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+            lambda text: text.encode("utf-8-sig"),
+            lambda text: gzip.compress(text.encode()),
+            lambda text: (
+                gzip.compress(text[:9].encode()) + gzip.compress(text[9:].encode())
+            ),
+        ],
+        ids=["utf-16", "utf-16-be", "mark", "gzip", "two-members"],
+    )
+    def test_what_tools_make_of_it_is_read(self, tmp_path, state_of, encode) -> None:
+        """PowerShell writes UTF-16, ``curl`` the compressed body as it came."""
+        path = tmp_path / "flags.json"
+        path.write_bytes(encode(state_of("a")))
+
+        assert Fetched(body=state_of("a")) == read_snapshot(str(path))
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b'{"toggles": [{"name": "a"}]}', "it is the frontend API's"),
+            (b'{"message": "no"}', "it has no features"),
+            (b"<html>", "it is not JSON in UTF-8"),
+            (b"\xff\xfe{", "it is not JSON in UTF-8"),
+            (gzip.compress(b"x" * 100)[:-9], "is compressed with gzip and damaged"),
+            (b"\x1f\x8bx", "is compressed with gzip and damaged"),
+            (gzip.compress(b"[]"), "it is not JSON in UTF-8"),
+        ],
+    )
+    def test_it_says_what_is_wrong(self, tmp_path, content, why) -> None:
+        """And with which file."""
+        path = tmp_path / "flags.json"
+        path.write_bytes(content)
+        fetched = read_snapshot(str(path))
+
+        assert fetched.body is None
+        assert f"the snapshot {path} is " in fetched.error
+        assert why in fetched.error
+
+    @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+    def test_what_is_no_file_is_not_opened(self, tmp_path, kind) -> None:
+        """A pipe would be waited for, and a device has no end."""
+        path = tmp_path / "flags.json"
+        if kind == "pipe":
+            os.mkfifo(path)
+        path = {"device": "/dev/zero", "folder": str(tmp_path)}.get(kind, str(path))
+
+        assert f"the snapshot {path} is not a regular file" == read_snapshot(path).error
+
+    def test_a_pipe_that_takes_the_files_place_is_not_waited_for(
+        self, tmp_path, monkeypatch
+    ) -> None:
+        """Between the look and the opening."""
+        path, file = tmp_path / "pipe", tmp_path / "file"
+        os.mkfifo(path)
+        file.touch()
+        looks = SimpleNamespace(**{**vars(os), "stat": lambda _path: file.lstat()})
+        monkeypatch.setattr(_state_body, "os", looks)
+
+        assert "is not a regular file" in read_snapshot(str(path)).error
+
+    def test_a_path_makes_no_line_of_its_own(self) -> None:
+        """In no log."""
+        assert r"the snapshot a\nb cannot be read" in read_snapshot("a\nb").error
 
     @pytest.mark.parametrize("content", [b"", b"[]", b"\x80\x04pickle"])
     def test_a_file_of_something_else(self, tmp_path, content) -> None:
@@ -108,8 +178,8 @@ class TestSnapshot:
         path.write_bytes(content)
 
         assert (
-            f"the snapshot {path} is not the body of /api/client/features"
-            == read_snapshot(str(path)).error
+            f"the snapshot {path} is not the body of /api/client/features:"
+            " it is not JSON in UTF-8" == read_snapshot(str(path)).error
         )
 
     def test_a_file_is_bounded(self, tmp_path, monkeypatch, state_of) -> None:
@@ -117,11 +187,11 @@ class TestSnapshot:
         path = tmp_path / "flags.json"
         path.write_text(state_of("a"))
         size = path.stat().st_size
-        monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size)
+        monkeypatch.setattr(_state_body, "MOST_SNAPSHOT", size)
         assert state_of("a") == read_snapshot(str(path)).body
-        monkeypatch.setattr(_unleash_api, "MOST_SNAPSHOT", size - 1)
+        monkeypatch.setattr(_state_body, "MOST_SNAPSHOT", size - 1)
 
         assert (
-            f"the snapshot is larger than {size - 1} bytes"
+            f"the snapshot {path} is larger than {size - 1} bytes"
             == read_snapshot(str(path)).error
         )

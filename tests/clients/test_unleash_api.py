@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from serverless_flags._client import Fetched, Outcome
+from serverless_flags.clients import _unleash_api
 from serverless_flags.testing import FlagServer
 
 BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
@@ -58,10 +60,8 @@ class TestFetch:
         ("status", "cure"),
         [
             (401, " (is api_token a backend token of this server?)"),
-            (403, " (may the token read this project and environment?)"),
             (404, " (does the url end in /api?)"),
             (500, ""),
-            (302, ""),
             (304, ""),
             (204, ""),
         ],
@@ -69,10 +69,9 @@ class TestFetch:
     def test_another_status_is_an_error(self, api_of, server, status, cure) -> None:
         """It is named, with its usual cause; a 304 nobody asked for is one."""
         server.answer(status)
+        fetched = api_of(api_token="t").fetch(None, timeout=20)
 
-        assert Fetched(error=f"the server answered {status}{cure}") == api_of().fetch(
-            None, timeout=20
-        )
+        assert Fetched(error=f"the server answered {status}{cure}") == fetched
 
     def test_no_answer_is_an_error(self, api_of, server) -> None:
         """The network's word is handed on."""
@@ -85,7 +84,7 @@ class TestFetch:
         """A cut body is never taken for a state, whatever the status."""
         server.answer(200, "no gzip at all", Content_Encoding="gzip")
 
-        assert api_of().fetch(None, timeout=20).error.startswith("error: ")
+        assert api_of().fetch(None, timeout=20).error.startswith("zlib.error: ")
 
     @pytest.mark.parametrize("body", ["<html>", "[]", ""])
     def test_a_page_is_an_error(self, api_of, server, body) -> None:
@@ -107,11 +106,13 @@ class TestFetch:
             ("1.5", None),
             ("-1", None),
             ("soon", None),
-            ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+            ("Wed, 21 Oct 20155555555555 07:28:00 GMT", None),
+            ("", None),
         ],
     )
     def test_retry_after(self, api_of, server, header, seconds) -> None:
-        """Whole seconds are understood; a date is not worth a parser."""
+        """Whole seconds or a date; one that has passed asks for nothing."""
         server.answer(429, Retry_After=header)
 
         assert seconds == api_of().fetch(None, timeout=20).retry_after
@@ -157,6 +158,23 @@ class TestSend:
         metrics, register = "/api/client/metrics", "/api/client/register"
         assert [metrics, metrics, register, metrics] == asked
         assert ["mine"] == json.loads(server.asked[2].body)["strategies"]
+
+    def test_without_time_the_application_is_registered_later(
+        self, api_of, server, monkeypatch
+    ) -> None:
+        """The timeout bounds both requests together."""
+        for _ in range(3):
+            server.answer(202)
+        api = api_of(register=True)
+        with monkeypatch.context() as patching:
+            moments = iter([0.0, 0.0, 0.0])
+            clock = SimpleNamespace(monotonic=lambda: next(moments, 21.0))
+            patching.setattr(_unleash_api, "time", clock)
+            api.send(BUCKET, timeout=20)
+        first = len(server.asked)
+        api.send(BUCKET, timeout=20)
+
+        assert (1, 3) == (first, len(server.asked))
 
     @pytest.mark.parametrize("interval", [None, 0])
     def test_without_an_interval_a_minute_is_named(

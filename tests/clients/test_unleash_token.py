@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from serverless_flags._client import Outcome
 from serverless_flags._config import load_settings
+from serverless_flags._http import Reply
 from serverless_flags.clients import _unleash_api
 from serverless_flags.clients._unleash_api import Identity
 
@@ -33,16 +36,21 @@ class TestToken:
 
         assert ["one"] * 3 == [asked.headers["authorization"] for asked in server.asked]
 
-    @pytest.mark.parametrize("kind", ["fetch", "send"])
-    def test_after_a_401_it_is_asked_again(
-        self, api_of, server, state_of, kind
+    @pytest.mark.parametrize("status", [401, 403])
+    @pytest.mark.parametrize("kind", ["fetch", "send", "register"])
+    def test_a_refused_token_is_asked_for_again(
+        self, api_of, server, state_of, kind, status
     ) -> None:
-        """The secret may have been rotated; the request is repeated once."""
+        """
+        The secret may have been rotated; the request is repeated once.
+
+        Unleash answers 401 to a token that it does not know, Edge 403.
+        """
         tokens = iter(["old", "new"])
         api = api_of(api_token=lambda: next(tokens))
-        server.answer(401)
+        server.answer(status)
         server.answer(200, state_of("a"))
-        argument = None if kind == "fetch" else BUCKET
+        argument = {"fetch": None, "send": BUCKET, "register": []}[kind]
         answer = getattr(api, kind)(argument, timeout=20)
 
         assert answer.error is None
@@ -62,6 +70,96 @@ class TestToken:
             asked.headers["authorization"] for asked in server.asked
         ]
 
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_the_same_token_again_is_not_sent_again(
+        self, api_of, server, status
+    ) -> None:
+        """It was not rotated; each request asks once whether it was."""
+        asked = []
+        api = api_of(api_token=lambda: asked.append(True) or "t")
+        for _ in range(3):
+            server.answer(status)
+            assert f"answered {status}" in api.fetch(None, timeout=20).error
+
+        assert 3 == len(server.asked)
+        assert 4 == len(asked)
+
+    def test_requests_at_once_ask_for_one_new_token(
+        self, api_of, server, state_of
+    ) -> None:
+        """A request whose token another has renewed meanwhile uses that one."""
+        tokens = iter(["old", "new"])
+        api = api_of(api_token=lambda: next(tokens))
+        server.answer(200, state_of())
+        api.fetch(None, timeout=20)
+        refused = threading.Barrier(3)
+        request = api._request
+
+        def together(token, *args, **options):
+            if token == "old":
+                refused.wait(20)
+                return Reply(Outcome.REFUSED, 401)
+            return request(token, *args, **options)
+
+        api._request = together
+        for _ in range(3):
+            server.answer(200, state_of())
+        with ThreadPoolExecutor(3) as pool:
+            asking = [pool.submit(api.fetch, None, timeout=20) for _ in range(3)]
+
+        assert [None] * 3 == [each.result().error for each in asking]
+
+    def test_a_function_that_hangs_is_not_waited_for(
+        self, api_of, server, state_of
+    ) -> None:
+        """It is called once; its late result serves the next request."""
+        goes_on, asked = threading.Event(), []
+
+        def provide():
+            asked.append(True)
+            goes_on.wait(20)
+            return "late"
+
+        api = api_of(api_token=provide)
+        errors = [api.fetch(None, timeout=0.05).error for _ in range(2)]
+        goes_on.set()
+        server.answer(200, state_of())
+
+        assert ["api_token() has not returned in time"] * 2 == errors
+        assert api.fetch(None, timeout=20).error is None
+        assert 1 == len(asked)
+
+    def test_the_message_of_its_error_is_shown(self, api_of, server, state_of) -> None:
+        """It is the user's own code that says what is wrong; a token is hidden."""
+        answers = iter(["s3cr3t"])
+
+        def provide():
+            for token in answers:
+                return token
+            raise PermissionError("AccessDenied: secret/flags\nfor s3cr3t")
+
+        api = api_of(api_token=provide)
+        server.answer(200, state_of())
+        server.answer(401)
+        api.fetch(None, timeout=20)
+        error = api.fetch(None, timeout=20).error
+
+        assert (
+            r"api_token() raised PermissionError: AccessDenied: secret/flags\nfor ***"
+            == error
+        )
+
+    @pytest.mark.parametrize("error", [ValueError(), SystemExit(), KeyboardInterrupt()])
+    def test_an_error_without_a_message_is_named(self, api_of, error) -> None:
+        """Whatever it is, no thread dies of it."""
+
+        def provide():
+            raise error
+
+        said = api_of(api_token=provide).fetch(None, timeout=20).error
+
+        assert f"api_token() raised {type(error).__name__}" == said
+
     def test_a_token_of_text_is_not_tried_twice(self, api_of, server) -> None:
         """It would be the same one."""
         server.answer(401)
@@ -73,11 +171,12 @@ class TestToken:
         self, api_of, server, monkeypatch
     ) -> None:
         """The timeout bounds both requests together."""
-        moments = iter([0.0, 21.0])
-        clock = SimpleNamespace(monotonic=lambda: next(moments))
+        moments = iter([0.0, 0.0, 0.0])
+        clock = SimpleNamespace(monotonic=lambda: next(moments, 21.0))
         monkeypatch.setattr(_unleash_api, "time", clock)
         server.answer(401)
         api = api_of(api_token=lambda: "t")
+        api._called.get = lambda *_, **__: "t"
 
         assert api.fetch(None, timeout=20).error.startswith("the server answered 401")
         assert 1 == len(server.asked)
@@ -85,7 +184,7 @@ class TestToken:
     @pytest.mark.parametrize(
         ("provide", "why"),
         [
-            (lambda: 1 / 0, "api_token() raised ZeroDivisionError"),
+            (lambda: 1 / 0, "api_token() raised ZeroDivisionError: division by zero"),
             (lambda: None, "the result of api_token() must be a str or a callable"),
             (lambda: "s3cr3t\n", "the result of api_token() holds a line break"),
         ],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,6 +87,15 @@ class Conversation:
         while self._file.read1(65536):
             pass
 
+    def end_tls(self) -> None:
+        """Say that no more will be sent, in the words of TLS."""
+        with contextlib.suppress(OSError):  # the client says nothing in return
+            self._socket.unwrap()
+
+    def quiet(self, seconds: float) -> bool:
+        """Whether nothing arrives for some seconds."""
+        return not select.select([self._socket], [], [], seconds)[0]
+
     def secure(self, context: ssl.SSLContext) -> None:
         """Start TLS on the connection."""
         self._socket.settimeout(PATIENCE)
@@ -94,10 +105,7 @@ class Conversation:
     def relay(self, port: int) -> None:
         """Pass bytes both ways between the client and a port, as a proxy does."""
         with socket.create_connection(("127.0.0.1", port)) as other:
-            back = threading.Thread(target=_pump, args=(other, self._socket))
-            back.start()
-            _pump(self._socket, other)
-            back.join(PATIENCE)
+            _relay(self._socket, other)
 
     def close(self) -> None:
         self._file.close()
@@ -113,11 +121,16 @@ def response(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
+def _relay(one: socket.socket, other: socket.socket) -> None:
+    """On one thread, for a TLS socket cannot be shared by two."""
+    while True:
+        pending = [one] if getattr(one, "pending", int)() else []
+        readable = pending or select.select([one, other], [], [], PATIENCE)[0]
+        for source in readable:
+            data = source.recv(65536)
+            if not data:
+                return
+            (other if source is one else one).sendall(data)
 
 
 class Peer:
@@ -171,6 +184,13 @@ class Peer:
             script(conversation)
         conversation.close()
         self.left.set()
+
+    def wait_for(self, happened: list[object]) -> None:
+        """Wait until a script has put something into a list."""
+        deadline = time.monotonic() + PATIENCE
+        while not happened and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert happened
 
     def stop(self) -> None:
         """Refuse new connections, drop those there are, wait for the scripts."""

@@ -186,6 +186,53 @@ def test_a_server_that_is_away_is_no_more_than_a_bad_one(make, caplog):
     assert 1 == sum(r.levelno >= logging.WARNING for r in caplog.records)
 
 
+ECHOES = {
+    "status line": "{token}\r\n\r\n",
+    "protocol": "HTTP/{token} 200 OK\r\n\r\n",
+    "status": "HTTP/1.1 {token}\r\n\r\n",
+    "reason": "HTTP/1.1 500 {token}\r\nContent-Length: 0\r\n\r\n",
+    "header": "HTTP/1.1 400 No\r\n{token}: {token}\r\nContent-Length: 0\r\n\r\n",
+    "length": "HTTP/1.1 200 OK\r\nContent-Length: {token}\r\n\r\n",
+    "encoding": "HTTP/1.1 200 OK\r\nContent-Encoding: {token}\r\n\r\n",
+    "chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{token}\r\n",
+    "redirect": "HTTP/1.1 302 No\r\nLocation: /{token}\r\nContent-Length: 0\r\n\r\n",
+    "wait": "HTTP/1.1 429 No\r\nRetry-After: {token}\r\nContent-Length: 0\r\n\r\n",
+    "body": "HTTP/1.1 403 No\r\n\r\n{token}",
+}
+
+
+@pytest.mark.parametrize("place", ECHOES)
+def test_a_server_that_echoes_the_token_puts_it_nowhere(peer, make, caplog, place):
+    """Wherever it can stand: neither the status nor the log shows it."""
+
+    def echo(talk):
+        talk.read()
+        talk.send(ECHOES[place].format(token=TOKEN).encode())
+
+    flags = make(peer(echo).url)
+    flags.start()
+    flags.is_enabled("on")
+    flags.flush(0.3)
+
+    assert flags.status.last_error
+    assert "secret-token" not in str(flags.status) + caplog.text
+
+
+def test_a_peer_makes_no_line_of_the_log(peer, make, caplog):
+    """Whatever it sends, each record is one line."""
+
+    def forge(talk):
+        talk.read()
+        talk.answer(302, Location="/x\x0b\x1b[2J\x85WARNING forged")
+
+    flags = make(peer(forge).url)
+    flags.start()
+
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("redirect" in message for message in messages)
+    assert all(message.isprintable() for message in messages)
+
+
 def test_a_redirect_takes_no_token_to_another_host(peer, make):
     """Where a server redirects to, nothing is sent."""
     other = peer(says(200, STATE))

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _route
+from serverless_flags import _resolve, _route
 from serverless_flags._client import Outcome
 
 
@@ -41,7 +41,7 @@ class TestAddresses:
         ports.remove(closed_port)
         assert 200 == session.request("GET", "/", {}, timeout=20).status
         assert ["flags.example"] == asked
-        assert server.port == session._route._addresses[0][1][1]
+        assert server.port == session._route._resolver._addresses[0][1][1]
 
     def test_an_address_that_never_answers_leaves_time_for_the_next(
         self, peer, http, resolve
@@ -79,9 +79,14 @@ class TestAddresses:
         ]
         without_ipv6 = {**vars(socket), "socket": make}
         without_ipv6["getaddrinfo"] = lambda *_, **__: found
-        monkeypatch.setattr(_route, "socket", SimpleNamespace(**without_ipv6))
+        without = SimpleNamespace(**without_ipv6)
+        monkeypatch.setattr(_route, "socket", without)
+        monkeypatch.setattr(_resolve, "socket", without)
 
-        assert 200 == http(server.url).request("GET", "/", {}, timeout=20).status
+        assert (
+            200
+            == http("http://flags.example").request("GET", "/", {}, timeout=20).status
+        )
 
     def test_a_server_that_moved_is_found_again(self, peer, http, resolve) -> None:
         """When a remembered address fails, the name is asked for anew."""

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from serverless_flags._client import Outcome
-from serverless_flags._http import _Stream
+from serverless_flags._stream import Stream
 
 SHORT = 0.3
 """Seconds; a request that ends after far less than the tests' patience was bounded."""
@@ -51,10 +51,8 @@ def test_a_name_that_resolves_to_nothing_sent_nothing(get, monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
     reply = get("http://flags.example")
 
-    assert (Outcome.REFUSED, "OSError: the name has no address") == (
-        reply.outcome,
-        reply.error,
-    )
+    assert Outcome.REFUSED is reply.outcome
+    assert "the name could not be resolved: it has no address" in reply.error
 
 
 def test_a_server_that_never_answers_is_left(peer, get) -> None:
@@ -120,7 +118,7 @@ def _overdue():
     """Return a server and a reader whose deadline is over, as after a freeze."""
     server, client = socket.socketpair()
     with server, client:
-        yield server, _Stream(client, time.monotonic() - 600).makefile()
+        yield server, Stream(client, time.monotonic() - 600).makefile()
 
 
 def test_an_answer_that_came_during_a_freeze_is_read(overdue) -> None:
@@ -138,6 +136,17 @@ def test_nothing_is_waited_for_after_the_deadline(overdue) -> None:
 
     with pytest.raises(TimeoutError, match="the deadline passed"):
         reader.readline()
+
+
+def test_nothing_is_written_after_the_deadline() -> None:
+    """What would not be answered in time is not begun."""
+    server, client = socket.socketpair()
+    with server, client:
+        stream = Stream(client, time.monotonic() - 1)
+        with pytest.raises(TimeoutError, match="the deadline passed"):
+            stream.sendall(b"x")
+
+        assert not stream.written
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTT"])
@@ -214,12 +223,14 @@ def test_an_error_is_cut_to_a_line_that_can_be_logged(peer, get) -> None:
     assert len(reply.error) < 300
 
 
-def test_an_error_without_words_says_so(get, monkeypatch) -> None:
-    """The log never shows an error as nothing."""
+def test_an_error_without_text_is_named(get, monkeypatch) -> None:
+    """An error without a text is named by its type."""
 
     def fail(*_args, **_kwargs):
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
-    assert "OSError: no further word" == get("http://flags.example").error
+    error = get("http://flags.example").error
+
+    assert "the name could not be resolved: OSError (while connecting)" == error

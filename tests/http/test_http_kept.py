@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
 
 from serverless_flags import _http
 from serverless_flags._client import Outcome
+from serverless_flags._stream import Stream
 
 
 def answer_one_and_close(conversation) -> None:
@@ -186,3 +188,20 @@ def test_a_connection_closed_from_outside_is_not_used(peer, http) -> None:
 
     assert 200 == ask(session, "POST", b"counts").status
     assert 2 == server.connections
+
+
+def test_a_connection_that_is_over_leaves_nothing_behind(peer, http) -> None:
+    """No cycle holds its buffers until the collector runs."""
+    server = peer(lambda conversation: conversation.serve(Connection="close"))
+    session = http(server.url)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(o, Stream) for o in gc.get_objects())
+        for _ in range(3):
+            ask(session)
+        after = sum(isinstance(o, Stream) for o in gc.get_objects())
+    finally:
+        gc.enable()
+
+    assert before == after

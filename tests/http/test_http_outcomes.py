@@ -8,6 +8,7 @@ import pytest
 
 from serverless_flags._client import Outcome
 from serverless_flags._http import _outcome
+from serverless_flags._version import __version__
 
 UNKNOWN = {501, 502, 504, 505, 506, 507, 508, 510, 511}
 """What a gateway may say after the server behind it has taken the request."""
@@ -73,6 +74,7 @@ def test_a_request_is_written_as_asked(peer, http) -> None:
     assert {
         "host": f"127.0.0.1:{server.port}",
         "accept-encoding": "gzip",
+        "user-agent": f"serverless-flags/{__version__}",
         "x-y": "z",
         "content-length": "2",
     } == request.headers

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from serverless_flags._client import Outcome
+from serverless_flags._version import __version__
 
 TOKEN = {"Authorization": "default:development.secret"}
 
@@ -124,6 +125,7 @@ class TestTunnel:
         assert ("CONNECT", f"localhost:{server.port}") == connect[:2]
         assert {
             "host": f"localhost:{server.port}",
+            "user-agent": f"serverless-flags/{__version__}",
             "proxy-authorization": basic("me:secret"),
         } == connect.headers
         assert ("GET", "/api/x") == request[:2]

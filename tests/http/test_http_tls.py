@@ -12,7 +12,7 @@ import pytest
 import trustme
 from cryptography import x509
 
-from serverless_flags import _route
+from serverless_flags import _tls
 from serverless_flags._client import Outcome
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -129,6 +129,51 @@ def test_a_handshake_that_hangs_is_left(peer, get, bundle) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("how", ["end_tls", "shut", "close"])
+def test_a_body_without_length_ends_with_the_connection(peer, get, tls, bundle, how):
+    """Whether the server says so or just leaves; most just leave."""
+    body = b"x" * 100_000
+
+    def script(conversation):
+        conversation.read()
+        conversation.send(b"HTTP/1.1 200 OK\r\n\r\n" + body)
+        getattr(conversation, how)()
+
+    server = peer(script, tls=tls)
+    reply = get(server.url, {"REQUESTS_CA_BUNDLE": bundle})
+
+    assert (200, body, None) == (reply.status, reply.body, reply.error)
+
+
+def test_a_server_that_leaves_during_the_handshake_got_nothing(peer, get, bundle):
+    """The request is refused, and says what happened."""
+    server = peer(lambda conversation: conversation.close())
+    url = server.url.replace("http:", "https:")
+    reply = get(url, {"REQUESTS_CA_BUNDLE": bundle})
+
+    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert "(while connecting)" in reply.error
+
+
+def test_a_get_over_a_connection_that_was_closed_is_asked_again(
+    peer, http, tls, bundle
+) -> None:
+    """A close that crosses the request, though TLS announces it, is no answer."""
+
+    def script(conversation):
+        conversation.read()
+        conversation.answer()
+        conversation.read()
+        conversation.end_tls()
+
+    server = peer(script, lambda conversation: conversation.serve(), tls=tls)
+    session = http(server.url, {"REQUESTS_CA_BUNDLE": bundle})
+    replies = [session.request("GET", "/", {}, timeout=20) for _ in range(2)]
+
+    assert [200, 200] == [reply.status for reply in replies]
+    assert 2 == server.connections
+
+
 def test_a_connection_over_tls_is_kept(server, http, bundle) -> None:
     """The handshake is paid once; session tickets are no sign of a close."""
     session = http(server.url, {"REQUESTS_CA_BUNDLE": bundle})
@@ -141,10 +186,8 @@ def test_a_connection_over_tls_is_kept(server, http, bundle) -> None:
 def test_certificates_are_read_once(server, http, bundle, monkeypatch) -> None:
     """A second connection does not read the bundle again."""
     read = []
-    real = _route._tls_context
-    monkeypatch.setattr(
-        _route, "_tls_context", lambda ca: (read.append(ca), real(ca))[1]
-    )
+    real = _tls.new_context
+    monkeypatch.setattr(_tls, "new_context", lambda ca: (read.append(ca), real(ca))[1])
     session = http(server.url, {"REQUESTS_CA_BUNDLE": bundle})
     for _ in range(2):
         session.request("GET", "/", {}, timeout=20)

@@ -6,7 +6,15 @@ from types import SimpleNamespace
 
 from _wire import FLAGS, USER, Wire, hour
 
-from serverless_flags import FlagSession, Platform, _http, _route, hookimpl
+from serverless_flags import (
+    FlagSession,
+    Platform,
+    _http,
+    _resolve,
+    _route,
+    _stream,
+    hookimpl,
+)
 from serverless_flags.testing import Instant
 
 HEARD = os.environ["HEARD"] == "1"
@@ -32,7 +40,7 @@ def clock():
 
 
 # The connection looks at the time itself: when is a kept one too old to be used?
-_http.time = _route.time = SimpleNamespace(
+_http.time = _route.time = _resolve.time = _stream.time = SimpleNamespace(
     monotonic=lambda: clock().monotonic, time=lambda: clock().wall
 )
 wire = Wire(os.environ["UNLEASH_URL"], lambda: seconds)

@@ -1,0 +1,113 @@
+"""What is a state of flags: the body of an answer, or the content of a snapshot."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import Any
+
+from serverless_flags._client import Fetched
+
+MOST_SNAPSHOT = 32 * 1024 * 1024
+
+
+def read_state(body: bytes) -> Fetched:
+    """
+    Decode what may be a state of flags; whether it is one, the engine says.
+
+    It parses each state aside, and what it refuses changes nothing. A parse of our own
+    would hold the interpreter's lock for 17 ms at 5,000 flags.
+    """
+    try:
+        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
+    except ValueError:
+        text = ""
+    if text.lstrip().startswith("{"):
+        return Fetched(body=text)
+    return Fetched(error="the answer is not JSON; is the url the one of the API?")
+
+
+def count_flags(body: str) -> int | None:
+    """Return how many flags a state holds; None for one of events."""
+    features = json.loads(body, object_hook=_outline).get("features")
+    return len(features) if isinstance(features, list) else None
+
+
+def read_snapshot(path: str) -> Fetched:
+    """
+    Read a snapshot file: the body of ``/api/client/features``, bounded.
+
+    What tools on Windows and ``curl --compressed`` write, UTF-16 and gzip, is read too.
+    Every error names the file and, where it can be seen, what is wrong with it.
+    """
+    try:
+        return Fetched(body=_snapshot(path))
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or error}"
+    except ValueError as error:
+        why = str(error)
+    from serverless_flags._explain import shown  # failures only
+
+    return Fetched(error=f"the snapshot {shown(path, 1000)} {shown(why)}")
+
+
+def _snapshot(path: str) -> str:
+    """Return the text of a snapshot. Raises OSError, or a ValueError that says why."""
+    content = _read_file(path)
+    if content.startswith(_GZIP):
+        content = _decompressed(content)
+    utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeError:
+        text = ""
+    if not text.lstrip().startswith("{"):
+        message = "is not the body of /api/client/features: it is not JSON in UTF-8"
+        raise ValueError(message)
+    if '"features"' not in text and '"events"' not in text:
+        what = "it has no features"
+        if '"toggles"' in text:
+            what = "it is the frontend API's, which holds the flags of one user"
+        message = f"is not the body of /api/client/features: {what}"
+        raise ValueError(message)
+    return text
+
+
+def _read_file(path: str) -> bytes:
+    """Read a regular file: a pipe or a device may have no end, or never begin."""
+    _check_regular(os.stat(path))  # to open a device may do something already
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda p, f: os.open(p, f | without_waiting)) as file:
+        _check_regular(os.fstat(file.fileno()))
+        content = file.read(MOST_SNAPSHOT + 1)
+    if len(content) > MOST_SNAPSHOT:
+        message = f"is larger than {MOST_SNAPSHOT} bytes"
+        raise ValueError(message)
+    return content
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        message = "is not a regular file"
+        raise ValueError(message)
+
+
+def _decompressed(content: bytes) -> bytes:
+    from serverless_flags._gunzip import gunzip  # only for a compressed snapshot
+
+    try:
+        return gunzip(content, MOST_SNAPSHOT)
+    except Exception as error:
+        message = "is compressed with gzip and damaged or too large"
+        raise ValueError(message) from error
+
+
+def _outline(part: dict[str, Any]) -> dict[str, Any]:
+    """Keep of each object what `count_flags` looks at: a tenth of the memory."""
+    return part if "features" in part or "events" in part else _UNSEEN
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_UNSEEN: dict[str, Any] = {}

@@ -1,0 +1,117 @@
+"""The headers of every request: names in any script, and those of the user."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from serverless_flags._config import load_settings
+from serverless_flags._version import __version__
+from serverless_flags.clients._identity import Identity, header_text
+from serverless_flags.clients._unleash_api import UnleashApi
+
+BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
+
+
+@pytest.fixture(name="ask_all")
+def _ask_all(api_of, server, state_of):
+    """Return what sends each kind of request and returns their headers."""
+
+    def ask(**settings):
+        server.answer(200, state_of())
+        server.answer(202)
+        server.answer(202)
+        api = api_of(**settings)
+        api.fetch(None, timeout=20)
+        api.send(BUCKET, timeout=20)
+        api.register([], timeout=20)
+        return [asked.headers for asked in server.asked]
+
+    return ask
+
+
+class TestUserAgent:
+    def test_each_request_has_one(self, ask_all) -> None:
+        """Firewalls of web applications refuse requests without."""
+        agents = {headers["user-agent"] for headers in ask_all()}
+
+        assert {f"serverless-flags/{__version__}"} == agents
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("checkout", "checkout"),
+            ("größe", "größe"),
+            ("größe_заказы", "größe_%D0%B7%D0%B0%D0%BA%D0%B0%D0%B7%D1%8B"),
+            ("a\nb\x00c", "a%0Ab%00c"),
+            ("a\x85\xadb", "a%C2%85%C2%ADb"),
+            ("\udcff", "%ED%B3%BF"),
+            ("100%", "100%"),
+        ],
+    )
+    def test_what_no_header_can_carry_is_percent_encoded(self, name, expected) -> None:
+        """All else is sent as it is written."""
+        assert expected == header_text(name)
+
+    @pytest.mark.parametrize("name", ["заказы", "\udcff", "a\r\nX-Y: z", "\u2028"])
+    def test_no_name_stops_a_request(self, api_of, server, state_of, name) -> None:
+        """A platform names functions as it likes; bodies hold the name itself."""
+        settings = load_settings({"url": server.url}, {})
+        api = UnleashApi(settings, server.url, Identity(settings, name))
+        server.answer(200, state_of())
+        server.answer(202)
+
+        assert api.fetch(None, timeout=20).error is None
+        assert api.send(BUCKET, timeout=20).error is None
+        assert server.asked[0].headers["unleash-appname"].isascii()
+        assert "x-y" not in server.asked[0].headers
+        assert name == json.loads(server.asked[1].body)["appName"]
+        api.close()
+
+
+class TestCustomHeaders:
+    def test_they_are_sent_with_each_request(self, ask_all) -> None:
+        """As UnleashClient sends them."""
+        sent = ask_all(custom_headers={"X-Gate": "key", "User-Agent": "mine"})
+
+        assert [("key", "mine")] * 3 == [(h["x-gate"], h["user-agent"]) for h in sent]
+
+    def test_they_do_not_change_who_asks_nor_the_framing(self, ask_all) -> None:
+        """UnleashClient's own headers win there too; so do those that frame a body."""
+        ours = ("unleash-appname", "Content-Length", "Transfer-Encoding", "CONNECTION")
+        sent = ask_all(app_name="x", custom_headers=dict.fromkeys(ours, "no"))
+
+        for headers in sent:
+            assert "no" not in headers.values()
+
+    def test_a_host_may_be_given(self, ask_all) -> None:
+        """Private gateways are reached by one name and asked for another."""
+        assert {"flags.internal"} == {
+            headers["host"]
+            for headers in ask_all(custom_headers={"host": "flags.internal"})
+        }
+
+    def test_authorization_serves_where_no_token_is_given(self, ask_all) -> None:
+        """That is how UnleashClient gets its token."""
+        sent = ask_all(custom_headers={"authorization": "theirs"})
+
+        assert ["theirs"] * 3 == [headers["authorization"] for headers in sent]
+
+    @pytest.mark.parametrize("token", ["ours", lambda: "ours"])
+    def test_the_token_wins_over_authorization(self, ask_all, token) -> None:
+        """It is the setting for it, and may be renewed."""
+        sent = ask_all(api_token=token, custom_headers={"AUTHORIZATION": "theirs"})
+
+        assert ["ours"] * 3 == [headers["authorization"] for headers in sent]
+
+    def test_with_authorization_a_401_does_not_say_that_no_token_was_given(
+        self, api_of, server
+    ) -> None:
+        """One was, in another way."""
+        server.answer(401)
+        api = api_of(custom_headers={"Authorization": "t"})
+
+        assert "is api_token a backend token" in api.fetch(None, timeout=20).error

@@ -1,0 +1,161 @@
+"""Whatever is raised inside a request: what was written is never sent again."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+
+import pytest
+
+from serverless_flags import _foreign
+from serverless_flags._client import Outcome
+from serverless_flags._dial import Dial
+from serverless_flags._http import Http
+from serverless_flags._route import Route
+
+
+class PassingError(Exception):
+    """An exception of a framework."""
+
+
+BEFORE = {
+    "request": (http.client.HTTPConnection, "request"),
+    "headers": (http.client.HTTPConnection, "putheader"),
+    "end of headers": (http.client.HTTPConnection, "endheaders"),
+}
+AFTER = {
+    **BEFORE,
+    "answer": (http.client.HTTPConnection, "getresponse"),
+    "head": (http.client.HTTPResponse, "begin"),
+}
+READ = (http.client.HTTPResponse, "read")
+INIT = (http.client.HTTPConnection, "__init__")
+"""What tracers and recorders of requests replace."""
+
+
+def patch(monkeypatch, target, error, *, after):
+    """Raise at a place of http.client, before or after it has done its work."""
+    owner, name = target
+    real = getattr(owner, name)
+
+    def patched(*args, **kwargs):
+        if after:
+            real(*args, **kwargs)
+        raise error
+
+    monkeypatch.setattr(owner, name, patched)
+
+
+@pytest.mark.parametrize("place", BEFORE)
+def test_what_was_not_written_is_refused(peer, http, monkeypatch, place) -> None:
+    """The counts may be sent again, and the exception is named."""
+    server = peer()
+    session = http(server.url)
+    with monkeypatch.context() as patching:
+        patch(patching, BEFORE[place], AttributeError("no span"), after=False)
+        reply = session.request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert "AttributeError (before the request)" == reply.error
+    assert 200 == session.request("POST", "/", {}, b"counts", timeout=20).status
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize("place", ["request", "end of headers", "answer", "head"])
+def test_what_was_written_is_unknown(peer, http, monkeypatch, place) -> None:
+    """The server may have taken the counts; the connection is closed."""
+    server = peer()
+    session = http(server.url)
+    with monkeypatch.context() as patching:
+        patch(patching, AFTER[place], AttributeError("no span"), after=True)
+        reply = session.request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
+    assert "AttributeError (after the request)" == reply.error
+    assert server.left.wait(20)
+    assert 1 == len(server.requests)
+
+
+def test_a_get_with_an_answer_is_not_asked_again(peer, http, monkeypatch) -> None:
+    """Over a kept connection too: only one that broke is replaced."""
+    server = peer()
+    session = http(server.url)
+    session.request("GET", "/", {}, timeout=20)
+    patch(monkeypatch, AFTER["answer"], AttributeError(), after=True)
+    session.request("GET", "/", {}, timeout=20)
+
+    assert 2 == len(server.requests)
+
+
+def test_an_error_in_the_body_keeps_the_status(peer, http, monkeypatch) -> None:
+    """The server has said what became of the counts."""
+    server = peer(lambda conversation: conversation.serve(202, b"x"))
+    patch(monkeypatch, READ, RuntimeError(), after=False)
+    reply = http(server.url).request("POST", "/", {}, b"counts", timeout=20)
+
+    assert (Outcome.TAKEN, 202) == (reply.outcome, reply.status)
+    assert "RuntimeError (in the body)" == reply.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, PassingError])
+@pytest.mark.parametrize("place", ["answer", "connect"])
+def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) -> None:
+    """It is not ours to swallow; the connection is closed."""
+    monkeypatch.setattr(_foreign, "_names", frozenset({f"{__name__}.PassingError"}))
+    server = peer()
+    session = http(server.url)
+    session.request("GET", "/", {}, timeout=20)
+    if place == "answer":
+        patch(monkeypatch, AFTER["answer"], error(), after=True)
+    else:
+        session._drop_kept(0)
+        patch(monkeypatch, (Route, "connect"), error(), after=False)
+
+    with pytest.raises(error):
+        session.request("GET", "/", {}, timeout=20)
+    assert server.left.wait(20)
+
+
+def test_whatever_connecting_raises_is_the_requests_error(http, monkeypatch) -> None:
+    """Not only what a network raises."""
+    patch(monkeypatch, (Route, "connect"), RuntimeError("s3cret"), after=False)
+    reply = http("http://127.0.0.1:9").request("GET", "/", {}, timeout=20)
+
+    assert (Outcome.REFUSED, "RuntimeError (while connecting)") == (
+        reply.outcome,
+        reply.error,
+    )
+
+
+def test_what_fails_behind_the_connection_closes_it(peer, http, monkeypatch) -> None:
+    """No descriptor is left behind."""
+    server = peer(lambda conversation: conversation.wait_until_left())
+    patch(monkeypatch, INIT, RuntimeError(), after=False)
+    reply = http(server.url).request("GET", "/", {}, timeout=20)
+
+    assert Outcome.REFUSED is reply.outcome
+    assert server.left.wait(20)
+
+
+@pytest.mark.parametrize("host", ["flags..example", "a" * 70 + ".example"])
+def test_the_first_connection_never_dies_aloud(host) -> None:
+    """A host that cannot be resolved is the request's error, not the thread's."""
+    dial = Dial(Route(f"http://{host}", {}), 20)
+    session = Http(dial.route, dial)
+    reply = session.request("GET", "/", {}, timeout=20)
+
+    assert Outcome.REFUSED is reply.outcome
+    assert "UnicodeError" in reply.error or "UnicodeEncodeError" in reply.error
+
+
+def test_the_first_connection_survives_what_a_socket_raises(monkeypatch) -> None:
+    """Whatever it is; the thread ends as if nothing had been found."""
+
+    def fail(*_args):
+        raise OverflowError
+
+    monkeypatch.setattr(socket.socket, "connect", fail)
+    dial = Dial(Route("http://127.0.0.1:9", {}), 20)
+
+    assert dial.take(time.monotonic() + 20) is None
