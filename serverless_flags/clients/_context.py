@@ -44,16 +44,16 @@ def enriched(
         context: the caller's, a mapping or pairs.
         note: called with what is left out.
     """
-    fields: dict[Any, Any] = dict(known)
-    _update(fields, context, "the context", note)
-    given: dict[Any, Any] = {}
-    if "properties" in fields:
-        _update(given, fields.pop("properties"), "properties", note, falsy=False)
-    if "currentTime" not in fields:
-        fields["currentTime"] = _now()
-    fields = _texts(fields, note)
+    given: dict[Any, Any] = dict(known)
+    _update(given, context, "the context", note)
+    more: dict[Any, Any] = {}
+    if "properties" in given:
+        _update(more, given.pop("properties"), "properties", note, falsy=False)
+    if "currentTime" not in given:
+        given["currentTime"] = _now()
+    fields: dict[str, Any] = _texts(given, note)
     properties = {name: text for name, text in fields.items() if name not in FIELDS}
-    properties.update(_texts(given, note))
+    properties.update(_texts(more, note))
     fields["properties"] = properties
     return fields
 
@@ -78,8 +78,8 @@ def _update(
         note(f"{what} ({type(source).__name__})")
 
 
-def _texts(values: Mapping[Any, Any], note: Callable[[str], object]) -> dict[Any, str]:
-    texts = {}
+def _texts(values: Mapping[Any, Any], note: Callable[[str], object]) -> dict[Any, Any]:
+    texts: dict[Any, Any] = {}
     for name, value in values.items():
         try:
             texts[name] = value if type(value) is str else _text(value)

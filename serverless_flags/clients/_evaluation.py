@@ -79,30 +79,37 @@ class Evaluator:
             seen: the same as a dict; None when it has not been made.
             fallback: answers when the state does not have the flag.
         """
-        library, custom = self._library, b"{}"
-        if type(feature_name) is not str and not isinstance(feature_name, str):
-            return self._failed(feature_name)
-        counted = self._names.get(feature_name)
+        library = self._library
+        custom: bytes | None = b"{}"
+        try:
+            name = self._names[feature_name]
+            counted = True
+        except (KeyError, TypeError):
+            admitted, counted = self._admit(feature_name)
+            if admitted is None:
+                return False
+            name = admitted
         if feature_name in state.custom:
             seen = seen or json.loads(text)
             if (custom := self._custom_results(state, feature_name, seen)) is None:
                 return False
         try:
-            name = counted or feature_name.encode()
             address = library.check_enabled(state.pointer, name, text, custom)
-            answer = library.read(address)
-        except (EngineError, UnicodeEncodeError):
+            answer: bool | None = library.read(address)
+        except EngineError:
             return self._failed(feature_name, exc_info=True)
         if answer is None:
             answer = self._unknown_answer(state, feature_name, seen or text, fallback)
             if answer is None:
                 return False
-        if counted is not None or self._counts_new(feature_name, name):
+        if counted:
             library.free(library.count_toggle(self._counts, name, answer))
+        else:
+            self.uncounted += 1
         if self._impressions is not None:
             event = ("feature_flag", feature_name, answer, "")
             self._impressions.deliver(state, name, event, seen or text)
-        return bool(answer)
+        return answer
 
     def variant(
         self,
@@ -112,29 +119,35 @@ class Evaluator:
         seen: dict[str, Any] | None,
     ) -> dict[str, Any]:
         """Return a flag's variant, in UnleashClient's words; arguments as `enabled`."""
-        library, custom = self._library, b"{}"
-        if type(feature_name) is not str and not isinstance(feature_name, str):
-            self._failed(feature_name)
-            return dict(DISABLED)
-        counted = self._names.get(feature_name)
+        library = self._library
+        custom: bytes | None = b"{}"
+        try:
+            name = self._names[feature_name]
+            counted = True
+        except (KeyError, TypeError):
+            admitted, counted = self._admit(feature_name)
+            if admitted is None:
+                return dict(DISABLED)
+            name = admitted
         if feature_name in state.custom:
             seen = seen or json.loads(text)
             if (custom := self._custom_results(state, feature_name, seen)) is None:
                 return dict(DISABLED)
         try:
-            name = counted or feature_name.encode()
             address = library.check_variant(state.pointer, name, text, custom)
             found = library.read(address)
-        except (EngineError, UnicodeEncodeError):
+        except EngineError:
             self._failed(feature_name, exc_info=True)
             return dict(DISABLED)
         if found is None:
             self._note_unknown(state, feature_name, expected=False)
         variant = _variant(found)
-        if counted is not None or self._counts_new(feature_name, name):
+        if counted:
             enabled, word = variant["feature_enabled"], variant["name"]
             library.free(library.count_toggle(self._counts, name, enabled))
             library.free(library.count_variant(self._counts, name, word.encode()))
+        else:
+            self.uncounted += 1
         if self._impressions is not None:
             event = ("variant", feature_name, variant["enabled"], variant["name"])
             self._impressions.deliver(state, name, event, seen or text)
@@ -197,13 +210,24 @@ class Evaluator:
             self._unknown = UnknownFlags(self._library)
         self._unknown.note(state, feature_name, expected=expected)
 
-    def _counts_new(self, feature_name: str, name: bytes) -> bool:
-        """Return whether a flag is counted that was not since the last flush."""
+    def _admit(self, feature_name: Any) -> tuple[bytes | None, bool]:
+        """
+        Return the name for the engine, and whether its evaluations are counted.
+
+        For a flag that was not asked for since the last flush, and for what is no name:
+        then it is None.
+        """
+        try:
+            name = feature_name.encode() if isinstance(feature_name, str) else None
+        except UnicodeEncodeError:
+            name = None
+        if name is None:
+            self._failed(feature_name)
+            return None, False
         names = self._names
         if len(names) < MOST_NAMES and len(name) <= LONGEST_NAME:
             names[feature_name] = name
-            return True
-        self.uncounted += 1
+            return name, True
         self._reporter.warn(
             "names",
             "evaluations of more than %s different flags between two flushes, or of"
@@ -211,7 +235,7 @@ class Evaluator:
             MOST_NAMES,
             LONGEST_NAME,
         )
-        return False
+        return name, False
 
     def _failed(self, feature_name: object, *, exc_info: bool = False) -> bool:
         """Book an evaluation that has no answer: the flag is off and not counted."""
@@ -219,7 +243,7 @@ class Evaluator:
         named = (
             repr(feature_name[:100])
             if isinstance(feature_name, str)
-            else f"a name must be a text, not {type(feature_name).__name__}"
+            else f"its name is no text but {type(feature_name).__name__}"
         )
         self._reporter.warn(
             "evaluation", "a flag could not be evaluated: %s", named, exc_info=exc_info

@@ -41,8 +41,8 @@ def salvage(
     mended = Mender(library, type(engine)).mend(state)
     left_out = _listed(mended.left_out)
     if left_out and not mended.flags:
-        message = f"{complaint[:120]}: nothing of it can be read: {left_out}"
-        raise ValueError(message)
+        why = f"{_no_state(complaint)} Nothing of it can be read: {left_out}"
+        raise ValueError(why)
     text = json.dumps(mended.state)
     partly = None
     try:
@@ -151,19 +151,23 @@ class Mender:
 
 
 def _state_of(body: str, complaint: str) -> dict[str, Any]:
-    """Return the JSON of a state, the operators of Unleash Edge read as they are meant."""
+    """Return the JSON of a state, with the operators that Unleash Edge meant."""
     try:
         state = json.loads(
             body, object_hook=_with_operator, parse_int=_number, strict=False
         )
     except (ValueError, RecursionError):
         state = None
-    if isinstance(state, dict) and any(
-        isinstance(state.get(name), list) for name in ("features", "events")
+    if isinstance(state, dict) and (
+        isinstance(state.get("events"), list)
+        or (isinstance(state.get("features"), list) and "version" in state)
     ):
         return state
-    why = f"{complaint[:120]}; is the url the one of the API?"
-    raise ValueError(why)
+    raise ValueError(_no_state(complaint))
+
+
+def _no_state(complaint: str) -> str:
+    return f"{complaint[:120]}; is the url the one of the API?"
 
 
 def _with_operator(part: dict[str, Any]) -> dict[str, Any]:
