@@ -73,7 +73,8 @@ def _update(
     try:
         into.update({} if falsy and not source else dict(source))
     except Exception as error:  # a mapping of the user's may raise anything
-        if passes(error):
+        plain = type(source) in _OF_PYTHON and not isinstance(error, _OF_DICT)
+        if plain or passes(error):
             raise
         note(f"{what} ({type(source).__name__})")
 
@@ -232,5 +233,9 @@ _PLAIN_FIELDS = {
     name: f', "{name}": ' for name in ("userId", "sessionId", "remoteAddress")
 }
 """Fields that only a caller gives, as they are written."""
+_OF_PYTHON = frozenset({list, tuple, str, int, float, bool, type(None)})
+"""Types of contexts that are none and run no code of the user's."""
+_OF_DICT = (TypeError, ValueError)
+"""What ``dict`` raises for them."""
 _SIMPLE = frozenset({int, float, bool, type(None)})
 """Types whose texts run no code of the user's."""
