@@ -29,14 +29,23 @@ def backend_of(
     app_name: str,
     new_client: Callable[[Settings, Identity], EngineClient],
 ) -> Backend:
-    """Return the backend of a client of Unleash; ``load`` calls ``new_client``."""
+    """
+    Return the backend of a client of Unleash; ``load`` calls ``new_client``.
+
+    ``load`` raises MissingDependencyError where what it imports cannot be imported.
+    """
     identity = Identity(settings, app_name)
     api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
     if api is not None and settings.snapshot is None:
         api.prepare(settings.request_timeout)  # else the start asks nobody
 
     def load() -> EngineClient:
-        client = new_client(settings, identity)
+        try:
+            client = new_client(settings, identity)
+        except (ImportError, OSError) as error:
+            from serverless_flags.clients._missing import explained  # rare
+
+            raise explained(error) from error
         if api is not None:
             api.engine_version = client.engine_version
         return client

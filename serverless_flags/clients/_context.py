@@ -8,8 +8,11 @@ from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime, time_ns
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._foreign import passes
+from serverless_flags._report import Reporter
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 FIELDS = frozenset(
     {
@@ -26,32 +29,92 @@ FIELDS = frozenset(
 
 
 def enriched(
-    known: Mapping[str, Any], context: Mapping[str, Any] | None
+    known: Mapping[str, Any],
+    context: Any,
+    note: Callable[[str], object] = str,
 ) -> dict[str, Any]:
     """
     Return a context as the engine takes it: texts, and properties.
 
     What is no field of Unleash's becomes a property; the caller's own ``properties``
-    win over those.
+    win over those. What cannot be read is left out.
 
     Args:
         known: what is the same in each context; the caller's wins.
-        context: the caller's.
+        context: the caller's, a mapping or pairs.
+        note: called with what is left out.
     """
-    fields: dict[str, Any] = {**known, **(context or {})}
-    given = fields.pop("properties", _NONE)
-    if "currentTime" not in fields:
-        fields["currentTime"] = _now()
-    properties: dict[str, str] = {}
-    for name, value in fields.items():
-        text = value if type(value) is str else _text(value)
-        fields[name] = text
-        if name not in FIELDS:
-            properties[name] = text
-    for name, value in given.items():
-        properties[name] = value if type(value) is str else _text(value)
+    given: dict[Any, Any] = dict(known)
+    _update(given, context, "the context", note)
+    more: dict[Any, Any] = {}
+    if "properties" in given:
+        _update(more, given.pop("properties"), "properties", note, falsy=False)
+    if "currentTime" not in given:
+        given["currentTime"] = _now()
+    fields: dict[str, Any] = _texts(given, note)
+    properties = {name: text for name, text in fields.items() if name not in FIELDS}
+    properties.update(_texts(more, note))
     fields["properties"] = properties
     return fields
+
+
+def _update(
+    into: dict[Any, Any],
+    source: Any,
+    what: str,
+    note: Callable[[str], object],
+    *,
+    falsy: bool = True,
+) -> None:
+    """Take what ``dict.update`` takes, all of it or nothing."""
+    if type(source) is dict:
+        into.update(source)
+        return
+    try:
+        into.update({} if falsy and not source else dict(source))
+    except Exception as error:  # a mapping of the user's may raise anything
+        plain = type(source) in _OF_PYTHON and not isinstance(error, _OF_DICT)
+        if plain or passes(error):
+            raise
+        note(f"{what} ({type(source).__name__})")
+
+
+def _texts(values: Mapping[Any, Any], note: Callable[[str], object]) -> dict[Any, Any]:
+    texts: dict[Any, Any] = {}
+    for name, value in values.items():
+        try:
+            texts[name] = value if type(value) is str else _text(value)
+        except _UnreadableError:
+            note(f"the value of {_shown(name)} ({type(value).__name__})")
+    return texts
+
+
+def _shown(name: Any) -> str:
+    return ascii(name[:100]) if isinstance(name, str) else type(name).__name__
+
+
+def complain(faults: Sequence[str], reporter: Reporter) -> None:
+    """Warn once of what was left out of an evaluation context, if anything was."""
+    if faults:
+        reporter.warn(
+            "context",
+            "flags are evaluated without what cannot be read of an evaluation context:"
+            " %s; give a dict of texts",
+            ", ".join(faults[:10]),
+        )
+
+
+def written(context: Mapping[Any, Any]) -> bytes:
+    """
+    Return an enriched context as JSON.
+
+    Empty where a key of it is none of JSON's: such a context is no fault of the flag's,
+    but UnleashClient answers False for it, and so does the engine for this.
+    """
+    try:
+        return _as_json(context).encode()
+    except (TypeError, ValueError):
+        return b""
 
 
 class ContextText:
@@ -65,29 +128,45 @@ class ContextText:
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = known
         self._start = f'{_as_json(known)[:-1]}, "currentTime": "'
+        self._reporter = Reporter()
 
-    def __call__(self, context: Mapping[str, Any] | None) -> bytes:
-        if not context:
-            return f'{self._start}{_now()}", "properties": {{}}}}'.encode()
-        try:
-            fields, properties = _quickly(context)
-        except _TooOddError:
-            return _as_json(enriched(self._known, context)).encode()
-        text = f'{self._start}{_now()}"{fields}, "properties": {{{properties[2:]}}}}}'
-        return text.encode()
+    def __call__(self, context: Any) -> tuple[bytes, dict[str, Any] | None]:
+        """Return a context as JSON; and as a dict, where that had to be made."""
+        if context is None:
+            text = f'{self._start}{_now()}", "properties": {{}}}}'
+            return text.encode(), None
+        if type(context) is dict:
+            try:
+                fields, properties = _quickly(context)
+            except _TooOddError:
+                return self._slowly(context)
+            now, properties = _now(), properties[2:]
+            text = f'{self._start}{now}"{fields}, "properties": {{{properties}}}}}'
+            return text.encode(), None
+        return self._slowly(context)
+
+    def _slowly(self, context: Any) -> tuple[bytes, dict[str, Any]]:
+        faults: list[str] = []
+        seen = enriched(self._known, context, faults.append)
+        complain(faults, self._reporter)
+        return written(seen), seen
 
 
 class _TooOddError(Exception):
     """A context that is not written piece by piece."""
 
 
-def _quickly(context: Mapping[str, Any]) -> tuple[str, str]:
+class _UnreadableError(_TooOddError):
+    """A value that has no text."""
+
+
+def _quickly(context: dict[Any, Any]) -> tuple[str, str]:
     """Write the caller's fields and properties; raises _TooOddError for rare ones."""
     fields = properties = ""
     for name, value in context.items():
         if name in _PLAIN_FIELDS:
             text = value if type(value) is str else _text(value)
-            fields += f', "{name}": {encode_basestring_ascii(text)}'
+            fields += f"{_PLAIN_FIELDS[name]}{encode_basestring_ascii(text)}"
         elif name == "properties":
             properties = _properties(value)
         elif name in FIELDS or "properties" in context or type(name) is not str:
@@ -102,7 +181,9 @@ def _quickly(context: Mapping[str, Any]) -> tuple[str, str]:
     return fields, properties
 
 
-def _properties(given: Mapping[str, Any]) -> str:
+def _properties(given: Any) -> str:
+    if type(given) is not dict:
+        raise _TooOddError
     written = ""
     for name, value in given.items():
         if type(name) is not str:
@@ -113,10 +194,21 @@ def _properties(given: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
+    """Return a value's text; raises _UnreadableError where it has none."""
+    if type(value) in _SIMPLE:
+        try:
+            return str(value)
+        except ValueError:  # Python writes no integer of more than 4,300 digits
+            raise _UnreadableError from None
     datetime = sys.modules.get("datetime")  # where it is not loaded, nothing is one
-    if datetime is not None and isinstance(value, datetime.datetime):
-        return str(value.isoformat())
-    return str(value)
+    try:
+        if datetime is not None and isinstance(value, datetime.datetime):
+            return str(value.isoformat())
+        return str(value)
+    except Exception as error:  # an object of the user's may raise anything
+        if passes(error):
+            raise
+        raise _UnreadableError from error
 
 
 class _Now:
@@ -137,6 +229,13 @@ class _Now:
 _now = _Now()
 _as_json = json.JSONEncoder(check_circular=False).encode
 """For what holds nothing but texts."""
-_PLAIN_FIELDS = frozenset({"userId", "sessionId", "remoteAddress"})
-"""Fields that only a caller gives."""
-_NONE: Mapping[str, Any] = {}
+_PLAIN_FIELDS = {
+    name: f', "{name}": ' for name in ("userId", "sessionId", "remoteAddress")
+}
+"""Fields that only a caller gives, as they are written."""
+_OF_PYTHON = frozenset({list, tuple, str, int, float, bool, type(None)})
+"""Types of contexts that are none and run no code of the user's."""
+_OF_DICT = (TypeError, ValueError)
+"""What ``dict`` raises for them."""
+_SIMPLE = frozenset({int, float, bool, type(None)})
+"""Types whose texts run no code of the user's."""

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 PARTLY = "Engine state was updated"
 """How the engine begins when it took a state of which it cannot evaluate all."""
 
+NO_FLAGS = '{"version": 2, "features": []}'
+"""The state that a session gives when its flags have expired: none is unknown then."""
+
+
+class EngineError(ValueError):
+    """Raised when the engine answers that it failed; it says why."""
+
 
 class Library:
     """
@@ -46,6 +53,7 @@ class Library:
         self.check_variant = bind(keeping, "check_variant")
         self.should_emit = bind(keeping, "should_emit_impression_event")
         self.take_state = bind(releasing, "take_state")
+        self.list_flags = bind(releasing, "list_known_toggles")
         self.get_metrics = bind(keeping, "get_metrics")
         self.count_toggle = bind(keeping, "count_toggle")
         self.count_variant = bind(keeping, "count_variant")
@@ -59,12 +67,37 @@ class Library:
         None says that the engine does not know the flag.
 
         Raises:
-            ValueError: when the engine failed; it says why.
+            EngineError: when the engine failed; it says why.
         """
         text = self._text(answer).value
         self.free(answer)
         value = _BY_HEART.get(text, _UNUSUAL)
         return _parsed(text) if value is _UNUSUAL else value
+
+
+class State:
+    """
+    One state of the flags, in an engine of its own.
+
+    The pointer is valid as long as the state is held: it is handed to the library by
+    code that holds the state in a variable of its own, and kept nowhere else.
+    """
+
+    __slots__ = ("__weakref__", "_strategies", "custom", "engine", "loaded", "pointer")
+
+    def __init__(self, engine: Any, *, loaded: bool = True) -> None:
+        self.engine = engine
+        self.pointer: int = engine.state
+        self.loaded = loaded
+        """Whether a flag that the engine does not know is unknown."""
+        self._strategies = engine.custom_strategy_handler
+        self.custom: Mapping[str, Any] = self._strategies.strategy_definitions
+        """The flags with custom strategies."""
+
+    def custom_results(self, feature_name: str, context: dict[str, Any]) -> bytes:
+        """Ask the custom strategies of a flag, which may raise anything."""
+        results = self._strategies.evaluate_custom_strategies(feature_name, context)
+        return json.dumps(results).encode()
 
 
 class Spent:
@@ -87,57 +120,71 @@ class Spent:
         self._engines.clear()
 
 
-def load_state(
-    library: Library, engine: Any, body: str, strategies: Mapping[str, Any]
-) -> None:
+class Loader:
     """
-    Let a new engine parse a state, once, while other threads run.
+    Makes states of what the server sends.
 
-    Raises:
-        ValueError: when the engine refuses it, or a strategy is none; it says why.
+    Args:
+        library: the engine's.
+        strategies: custom strategies by name; one that does not fit costs the flags
+            that use it, and one warning.
     """
-    engine.register_custom_strategies(dict(strategies))
-    try:
-        library.read(library.take_state(engine.state, body.encode()))
-    except ValueError as complaint:
-        if not str(complaint).startswith(PARTLY):
-            why = f"{str(complaint)[:120]}; is the url the one of the API?"
-            raise ValueError(why) from None
-        logger.warning("%s", str(complaint)[:500])
-    if strategies:
-        _define_strategies(engine, body)
+
+    def __init__(self, library: Library, strategies: Mapping[str, Any]) -> None:
+        self._library = library
+        self._strategies: dict[str, Any] = {}
+        if strategies:
+            from serverless_flags.clients._strategies import fitting  # with some alone
+
+            self._strategies = fitting(strategies)
+        self._complained: str | None = None
+
+    def load(self, engine: Any, body: str) -> State:
+        """
+        Let a new engine parse a state, once, while other threads run.
+
+        What the engine cannot read of it is left out and named in a warning.
+
+        Raises:
+            ValueError: when it is no state, or nothing of it can be read.
+        """
+        engine.register_custom_strategies(self._strategies)
+        complaint = None
+        try:
+            self._parse(engine, body)
+        except EngineError as error:
+            complaint = quoted(str(error), 500)
+            if not complaint.startswith(PARTLY):
+                from serverless_flags.clients._salvage import salvage  # rare
+
+                body, complaint = salvage(self._library, engine, body, complaint)
+        self._complain(complaint)
+        if self._strategies:
+            from serverless_flags.clients._strategies import define  # loaded already
+
+            define(engine, body)
+        return State(engine, loaded=body != NO_FLAGS)
+
+    def _parse(self, engine: Any, body: str) -> None:
+        self._library.read(self._library.take_state(engine.state, body.encode()))
+
+    def _complain(self, complaint: str | None) -> None:
+        """Warn of what the engine cannot evaluate, unless that was said last time."""
+        if complaint is not None and complaint != self._complained:
+            logger.warning("%s", complaint)
+        self._complained = complaint
 
 
-def _define_strategies(engine: Any, body: str) -> None:
-    """
-    Tell the engine which flags have custom strategies, as its ``take_state`` does.
-
-    But let other threads run meanwhile: at 5,000 flags its parse holds the
-    interpreter's lock for 50 ms.
-    """
-    from yggdrasil_engine import custom_strategy  # see above
-
-    standard = frozenset(custom_strategy._STANDARD_STRATEGIES)  # noqa: SLF001  reason: held by the contract test
-
-    def reduce(part: dict[str, Any]) -> dict[str, Any]:
-        strategies = part.get("strategies")
-        if not isinstance(strategies, list):
-            return part  # no flag; a parameter may have that name
-        custom = [s for s in strategies if s["name"] not in standard]
-        return {"name": part["name"], "strategies": custom}
-
-    features = custom_strategy.get_features_json(json.loads(body, object_hook=reduce))
-    engine.custom_strategy_handler.strategy_definitions = {
-        feature["name"]: feature["strategies"]
-        for feature in features
-        if feature.get("strategies")
-    }
+def quoted(text: str, most: int) -> str:
+    """Return a text of somebody else's as a log may have it: escaped and bounded."""
+    escaped = text[:most].encode("unicode_escape", "backslashreplace").decode()
+    return escaped if len(text) <= most else f"{escaped}..."
 
 
 def _parsed(text: bytes | None) -> Any:
     fields = json.loads(text or b"{}")
     if fields.get("status_code") not in {"Ok", "NotFound"}:
-        raise ValueError(fields.get("error_message") or "the engine gave no answer")
+        raise EngineError(fields.get("error_message") or "the engine gave no answer")
     return fields.get("value")
 
 

@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "count_toggle": (_POINTER, _TEXT, "c_bool"),
     "count_variant": (_POINTER, _TEXT, _TEXT),
     "get_metrics": (_POINTER,),
+    "list_known_toggles": (_POINTER,),
 }
 """The functions that the lean client calls, with the names of ``ctypes``' types."""
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._foreign import passes
 from serverless_flags._report import Reporter
-from serverless_flags.clients._context import enriched
+from serverless_flags.clients._engine import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library
+    from serverless_flags.clients._engine import Library, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ class Impression:
 
 class Impressions:
     """
-    Tells a listener of the evaluations of flags that ask for it.
+    Delivers impressions of the flags that have impression data.
 
     Args:
-        library: the engine's; it knows which flags ask.
+        library: the engine's; it knows which flags have.
         listener: called on the thread that evaluates; what it raises is logged once.
     """
 
@@ -52,49 +54,42 @@ class Impressions:
         self._library, self._listener = library, listener
         self._reporter = Reporter()
 
-    def tell(
+    def deliver(
         self,
-        engine: int,
-        event_type: str,
-        feature_name: str,
-        context: dict[str, Any],
-        *,
-        enabled: bool,
-        variant: str = "",
+        state: State,
+        name: bytes,
+        event: tuple[str, str, bool, str],
+        context: dict[str, Any] | bytes,
     ) -> None:
-        """Tell of one evaluation, if ``engine`` says that its flag asks for it."""
+        """
+        Deliver one evaluation, if the flag has impression data.
+
+        Args:
+            state: the state that answered; it says so.
+            name: the flag's.
+            event: type, flag, whether it is on, and the variant's name.
+            context: the evaluation context, a dict or its JSON.
+        """
         library = self._library
         try:
-            if library.read(library.should_emit(engine, feature_name.encode())):
-                event_id = str(uuid.uuid4())
-                event = (event_type, event_id, context, enabled, feature_name, variant)
-                self._listener(Impression(*event))
-        except Exception:  # noqa: BLE001  reason: as UnleashClient: a listener may raise anything
-            self._reporter.warn(
-                "impression", "an impression could not be told", exc_info=True
-            )
+            if not library.read(library.should_emit(state.pointer, name)):
+                return
+        except EngineError:
+            self._failed()
+            return
+        seen = json.loads(context) if isinstance(context, bytes) else context
+        kind, feature_name, enabled, variant = event
+        impression = Impression(
+            kind, str(uuid.uuid4()), seen, enabled, feature_name, variant
+        )
+        try:
+            self._listener(impression)
+        except Exception as error:  # a listener of the user's may raise anything
+            if passes(error):
+                raise
+            self._failed()
 
-    def around(
-        self, client: Any, engine: int, known: Mapping[str, Any]
-    ) -> tuple[Callable[..., bool], Callable[..., dict[str, Any]]]:
-        """Return ``client``'s two questions, told to the listener after the answer."""
-
-        def is_enabled(
-            feature_name: str, context: Any = None, fallback_function: Any = None
-        ) -> bool:
-            enabled = bool(client.is_enabled(feature_name, context, fallback_function))
-            seen = enriched(known, context)
-            self.tell(engine, "feature_flag", feature_name, seen, enabled=enabled)
-            return enabled
-
-        def get_variant(feature_name: str, context: Any = None) -> dict[str, Any]:
-            variant: dict[str, Any] = client.get_variant(feature_name, context)
-            on, word, seen = (
-                variant["enabled"],
-                variant["name"],
-                enriched(known, context),
-            )
-            self.tell(engine, "variant", feature_name, seen, enabled=on, variant=word)
-            return variant
-
-        return is_enabled, get_variant
+    def _failed(self) -> None:
+        self._reporter.warn(
+            "impression", "an impression could not be told", exc_info=True
+        )

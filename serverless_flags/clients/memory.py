@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._client import DISABLED
+from serverless_flags._report import Reporter
+from serverless_flags.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+MOST_UNKNOWN = 100
+"""Names in `MemoryClient.unknown_flags`."""
 
 
 class MemoryClient:
@@ -17,18 +23,49 @@ class MemoryClient:
 
     Args:
         flags: a flag's name to a bool, or to its variant as UnleashClient returns it.
+
+    Raises:
+        ConfigurationError: when a value is neither; it names the flag.
     """
 
     def __init__(self, flags: Mapping[str, bool | Mapping[str, Any]] = {}) -> None:
-        self._flags: dict[str, bool | Mapping[str, Any]] = dict(flags)
+        if not isinstance(flags, Mapping):
+            message = (
+                f"flags must map names to values, not be {type(flags).__name__};"
+                " write for example MemoryClient({'simpleFlag': True})"
+            )
+            raise ConfigurationError(message)
+        self._flags: dict[str, bool | Mapping[str, Any]] = {}
+        self._reporter = Reporter()
         self.evaluations: Counter[str] = Counter()
         """How often each flag was asked for."""
         self.contexts: list[dict[str, Any]] = []
         """The evaluation context of each question, in order."""
+        for name, value in flags.items():
+            self.set(name, value)
 
     def set(self, name: str, value: bool | Mapping[str, Any]) -> None:  # noqa: FBT001  reason: the value is what the method is about
-        """Turn a flag on or off, or give it a variant."""
+        """
+        Turn a flag on or off, or give it a variant.
+
+        Raises:
+            ConfigurationError: when the value is neither; it names the flag.
+        """
+        if not isinstance(value, (bool, Mapping)):
+            message = (
+                f"the flag {name!r} cannot be {value!r}: give it True, False or a"
+                " variant such as {'name': 'blue'}"
+            )
+            raise ConfigurationError(message)
         self._flags[name] = value
+
+    @property
+    def unknown_flags(self) -> tuple[str, ...]:
+        """Names that were asked for and that the test has not given."""
+        unknown = (name for name in self.evaluations if name not in self._flags)
+        return tuple(
+            name for name, _ in zip(unknown, range(MOST_UNKNOWN), strict=False)
+        )
 
     def is_enabled(
         self,
@@ -39,7 +76,12 @@ class MemoryClient:
         """Return whether the flag is on; an unknown one is what the fallback says."""
         context = self._note(feature_name, context)
         if feature_name not in self._flags and fallback_function is not None:
-            return bool(fallback_function(feature_name, context))
+            from serverless_flags.clients._fallback import ask_fallback  # with one
+
+            answer = ask_fallback(
+                fallback_function, feature_name, context, self._reporter
+            )
+            return bool(answer)
         value = self._flags.get(feature_name, False)
         return value if isinstance(value, bool) else bool(value.get("enabled", True))
 

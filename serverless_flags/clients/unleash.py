@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from serverless_flags._foreign import passes
+from serverless_flags._report import Reporter
 from serverless_flags._version import __version__
 from serverless_flags.clients._backend import backend_of
-from serverless_flags.clients._engine import Library, Spent, load_state
+from serverless_flags.clients._context import complain, enriched, written
+from serverless_flags.clients._engine import Library, Loader, Spent, State
+from serverless_flags.clients._evaluation import Evaluator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +19,6 @@ if TYPE_CHECKING:
     from serverless_flags._client import Backend
     from serverless_flags._config import Settings
     from serverless_flags.clients._unleash_api import Identity
-    from serverless_flags.clients.impression import Impressions
 
 
 def unleash_backend(settings: Settings, app_name: str) -> Backend:
@@ -31,6 +34,9 @@ class UnleashFlagClient:
     is the session's. It gets its state before it takes the place of the one before, so
     no evaluation waits for a parse. One more engine counts for all of them: a new state
     leaves the counts where they are.
+
+    UnleashClient's own evaluator catches every exception that arrives while it works, a
+    runtime's timeout too. So each UnleashClient asks its engine through ours.
     """
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
@@ -39,43 +45,54 @@ class UnleashFlagClient:
 
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
         self._settings, self._identity = settings, identity
-        self._counter = UnleashEngine()
-        self._library = Library(self._counter)
+        counter = UnleashEngine()
+        self._library = Library(counter)
+        self._loader = Loader(self._library, settings.strategies)
         self._spent = Spent()
-        self._impressions: Impressions | None = None
-        if settings.on_impression is not None:
-            from serverless_flags.clients.impression import Impressions  # with it alone
-
-            self._impressions = Impressions(self._library, settings.on_impression)
-        self._serve(self._new_client())
+        self._evaluator = Evaluator(self._library, counter, settings.on_impression)
+        self._reporter = Reporter()
+        client = self._new_client()
+        engine = client._engine  # noqa: SLF001  reason: see take_state
+        self._serve(client, State(engine, loaded=False))
 
     def take_state(self, body: str) -> None:
         """Give the state to a new UnleashClient, then evaluate with that one."""
         client = self._new_client()
         engine = client._engine  # noqa: SLF001  reason: its public ways to a state end in a request or a file, and drop what the engine answers; tests/clients/test_unleash_contract.py
-        load_state(self._library, engine, body, self._settings.strategies)
+        state = self._loader.load(engine, body)
         self._spent.take(engine, after=client)
-        self._serve(client)
+        self._serve(client, state)
         self._spent.free()
+        self._evaluator.forget_known(state)
 
     def take_counts(self) -> dict[str, Any] | None:
         """Drain the counts, whichever state they belong to."""
-        counts: dict[str, Any] | None = self._counter.get_metrics()
-        return counts
+        return self._evaluator.take_counts()
 
-    def _serve(self, client: Any) -> None:
+    @property
+    def unknown_flags(self) -> tuple[str, ...]:
+        """Names that were asked for and that the flag state does not have."""
+        return self._evaluator.unknown_flags
+
+    @property
+    def uncounted(self) -> int:
+        """Evaluations that were answered and not counted."""
+        return self._evaluator.uncounted
+
+    def _serve(self, client: Any, state: State) -> None:
+        client._evaluator = _Asked(  # noqa: SLF001  reason: see take_state
+            self._evaluator,
+            state,
+            client._enricher.build,  # noqa: SLF001  reason: likewise
+            {
+                "appName": self._identity.app_name,
+                "environment": self._settings.environment,
+            },
+            self._reporter,
+        )
         # Bound here: a method of ours would add a frame to every evaluation.
         self.is_enabled: Callable[..., bool] = client.is_enabled
         self.get_variant: Callable[..., dict[str, Any]] = client.get_variant
-        if self._impressions is not None:
-            self.is_enabled, self.get_variant = self._impressions.around(
-                client,
-                client._engine.state,  # noqa: SLF001  reason: see take_state
-                {
-                    "appName": self._identity.app_name,
-                    "environment": self._settings.environment,
-                },
-            )
 
     def _new_client(self) -> Any:
         # 170 to 240 ms and 26 MB: never at import, always while the network works
@@ -84,7 +101,7 @@ class UnleashFlagClient:
 
         settings, identity = self._settings, self._identity
         nothing: Any = _Nothing()
-        client = UnleashClient(
+        return UnleashClient(
             url=settings.url or "http://127.0.0.1",  # never asked
             app_name=identity.app_name,
             environment=settings.environment,
@@ -100,10 +117,65 @@ class UnleashFlagClient:
             sdk_flavor="serverless-flags",
             sdk_flavor_version=__version__,
         )
-        engine = client._engine  # noqa: SLF001  reason: see take_state
-        engine.count_toggle = self._counter.count_toggle
-        engine.count_variant = self._counter.count_variant
-        return client
+
+
+class _Found(NamedTuple):
+    """A variant, as UnleashClient's evaluator returns it."""
+
+    variant: dict[str, Any]
+    is_found: bool = True
+    """False makes UnleashClient say, for itself, that the flag is unknown."""
+
+
+class _Asked:
+    """
+    What UnleashClient has in the place of its evaluator.
+
+    Args:
+        evaluator: ours.
+        state: that of UnleashClient's engine.
+        build: UnleashClient's own, which enriches evaluation contexts.
+        known: what is the same in each of them.
+        reporter: says what cannot be read of one.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        state: State,
+        build: Callable[[Any], dict[str, Any]],
+        known: dict[str, str],
+        reporter: Reporter,
+    ) -> None:
+        self._enabled, self._variant = evaluator.enabled, evaluator.variant
+        self._state, self._build, self._known = state, build, known
+        self._reporter = reporter
+
+    def is_enabled(
+        self, feature_name: str, context: Any = None, fallback_function: Any = None
+    ) -> bool:
+        """Return whether the flag is on."""
+        seen = self._enriched(context)
+        return self._enabled(
+            self._state, feature_name, written(seen), seen, fallback_function
+        )
+
+    def get_variant(self, feature_name: str, context: Any = None) -> _Found:
+        """Return the flag's variant."""
+        seen = self._enriched(context)
+        return _Found(self._variant(self._state, feature_name, written(seen), seen))
+
+    def _enriched(self, context: Any) -> dict[str, Any]:
+        """Enrich a context; where UnleashClient cannot, without what is to blame."""
+        try:
+            return self._build(context)
+        except Exception as error:  # values of the user's may raise anything
+            faults: list[str] = []
+            seen = enriched(self._known, context, faults.append)
+            if not faults or passes(error):
+                raise  # nothing is wrong with the context: it came from elsewhere
+        complain(faults, self._reporter)
+        return seen
 
 
 class _Nothing:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from serverless_flags import ConfigurationError
 from serverless_flags._client import FlagClient, StateClient
 from serverless_flags._config import load_settings
 from serverless_flags.clients import open_backend
@@ -135,6 +136,38 @@ class TestMemory:
 
         assert {"a": 2, "b": 1} == client.evaluations
         assert [{"userId": "7"}, {}, {}] == client.contexts
+
+    @pytest.mark.parametrize("value", ["blue", 7, None, ["blue"], 1.0])
+    def test_a_value_is_a_bool_or_a_variant(self, value) -> None:
+        """Anything else is refused where it is given; the error names the flag."""
+        client = MemoryClient({"colour": True})
+        for give in (
+            lambda: MemoryClient({"colour": value}),
+            lambda: client.set("colour", value),
+        ):
+            with pytest.raises(ConfigurationError, match="'colour' cannot be") as why:
+                give()
+            assert "a variant such as {'name': 'blue'}" in str(why.value)
+
+        assert client.is_enabled("colour")
+
+    def test_flags_are_a_mapping(self) -> None:
+        """Of names to values."""
+        with pytest.raises(ConfigurationError, match="must map names to values"):
+            MemoryClient("simpleFlag")
+
+    @pytest.mark.parametrize("fallback", [True, lambda *_: 1 / 0])
+    def test_a_fallback_that_fails_leaves_the_flag_off(self, fallback, caplog) -> None:
+        """As with UnleashClient; the log shows the fault."""
+        assert MemoryClient().is_enabled("unknown", None, fallback) is False
+        assert 1 == len(caplog.messages)
+
+    def test_no_properties_are_none(self) -> None:
+        """A context is what the function gives."""
+        client = MemoryClient({"a": True})
+
+        assert client.is_enabled("a", {"properties": None})
+        assert [{"properties": None}] == client.contexts
 
     def test_a_remembered_context_is_a_copy(self) -> None:
         """What the function does with it later is not what was asked."""

@@ -42,7 +42,7 @@ def _at_one_moment():
 @given(context=contexts | st.none())
 def test_it_is_the_enriched_context(context) -> None:
     """Whatever the caller gives, and in whichever way it is written."""
-    written = json.loads(ContextText(KNOWN)(context))
+    written = json.loads(ContextText(KNOWN)(context)[0])
 
     assert json.loads(json.dumps(enriched(KNOWN, context))) == written
 
@@ -54,4 +54,7 @@ def test_usual_contexts_are_written_piece_by_piece(context, monkeypatch) -> None
     """Else an evaluation would take a third longer."""
     monkeypatch.setattr(_context, "enriched", None)
 
-    assert NOW == json.loads(ContextText(KNOWN)(context))["currentTime"]
+    text, seen = ContextText(KNOWN)(context)
+
+    assert NOW == json.loads(text)["currentTime"]
+    assert seen is None

@@ -178,20 +178,15 @@ class TestAnswers:
         assert not client.is_enabled("custom", {"userId": "bob"})
         assert not client.is_enabled("unknown-strategy", {"userId": "ada"})
 
-    def test_a_bad_strategy_is_an_error(self, new_lean) -> None:
-        """The state is not taken, and the message names it: as UnleashClient."""
-        with pytest.raises(ValueError, match="mine does not have an apply method"):
-            new_lean(strategies={"mine": object()})
-
     @pytest.mark.parametrize(
         "ask",
         [
             lambda client: client.is_enabled("custom", USER),
             lambda client: client.is_enabled("unknown", None, lambda *_: 1 / 0),
-            lambda client: client.is_enabled(7),
             lambda client: client.is_enabled("on", {"userId": "\ud800"}),
+            lambda client: client.is_enabled("on", {("no", "key of JSON's"): 1}),
+            lambda client: client.get_variant("on", {"userId": "\ud800"})["enabled"],
             lambda client: client.get_variant("custom", USER)["enabled"],
-            lambda client: client.get_variant(b"on")["feature_enabled"],
         ],
     )
     def test_what_fails_is_off_and_not_counted(self, new_lean, ask, caplog) -> None:
@@ -200,6 +195,17 @@ class TestAnswers:
         assert [False, False] == [ask(client), ask(client)]
 
         assert client.take_counts() is None
+        assert 2 == client.uncounted
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
         assert caplog.records[0].exc_info
         assert logger.name == caplog.records[0].name
+
+    @pytest.mark.parametrize("name", [7, b"on", None, [], "\ud800"])
+    def test_what_is_no_name_is_off_and_not_counted(self, lean, name, caplog) -> None:
+        """A fallback is not asked; the log says it once."""
+        assert not lean.is_enabled(name, None, lambda *_: True)
+        assert DISABLED == lean.get_variant(name)
+
+        assert lean.take_counts() is None
+        assert 2 == lean.uncounted
+        assert 1 == len(caplog.messages)

@@ -75,9 +75,3 @@ class TestContext:
             "2023-11-14T22:13:20.999999+00:00",
             "1970-01-01T00:00:00.000999+00:00",
         ] == written
-
-    def test_a_broken_context_is_the_callers_fault(self, lean, new_client) -> None:
-        """It is raised, as UnleashClient raises it."""
-        for client in (lean, new_client()):
-            with pytest.raises((AttributeError, TypeError)):
-                client.is_enabled("on", {"properties": None})

@@ -15,7 +15,7 @@ from yggdrasil_engine import custom_strategy
 from yggdrasil_engine.engine import UnleashEngine
 
 from serverless_flags.clients import _context as ours
-from serverless_flags.clients import _engine, _ffi
+from serverless_flags.clients import _engine, _ffi, _strategies
 from serverless_flags.clients._engine import Library
 from serverless_flags.clients.lean import LeanClient
 
@@ -25,6 +25,7 @@ FUNCTIONS = {
     "check_variant": [POINTER, TEXT, TEXT, TEXT],
     "count_toggle": [POINTER, TEXT, ctypes.c_bool],
     "count_variant": [POINTER, TEXT, TEXT],
+    "list_known_toggles": [POINTER],
     "should_emit_impression_event": [POINTER, TEXT],
     "take_state": [POINTER, TEXT],
 }
@@ -94,8 +95,9 @@ class TestLibrary:
             if isinstance(function, ctypes._CFuncPtr)
         }
 
-        assert {"take_state"} == {name for name, kept in keeps.items() if not kept}
-        assert 8 == len(keeps)
+        releasing = {name for name, kept in keeps.items() if not kept}
+        assert {"take_state", "list_flags"} == releasing
+        assert 9 == len(keeps)
 
     def test_each_answer_is_freed(self, engine, monkeypatch) -> None:
         """Once, whether it is read or not."""
@@ -172,6 +174,12 @@ class TestAnswers:
 
         assert fields["error_message"].startswith(_engine.PARTLY)
 
+    def test_known_flags_have_a_name(self, answer) -> None:
+        """Among which the one that was meant is sought."""
+        value = json.loads(answer("list_known_toggles"))["value"]
+
+        assert ["flag"] == [known["name"] for known in value]
+
     def test_a_variant_has_these_fields(self, answer) -> None:
         """And the payload only if there is one."""
         payload = {"type": "string", "value": "#f00"}
@@ -240,7 +248,7 @@ class TestStrategies:
         text = json.dumps(body)
         theirs, mine = UnleashEngine(), UnleashEngine()
         theirs.custom_strategy_handler.update_strategies(text)
-        _engine._define_strategies(mine, text)
+        _strategies.define(mine, text)
 
         assert theirs.custom_strategy_handler.strategy_definitions
         assert (

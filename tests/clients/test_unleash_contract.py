@@ -14,7 +14,7 @@ from datetime import datetime
 
 import pytest
 import yggdrasil_engine
-from UnleashClient import _headers, _payloads, constants
+from UnleashClient import _evaluator, _headers, _payloads, constants
 from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 from yggdrasil_engine.engine import UnleashEngine
@@ -62,18 +62,40 @@ class TestNames:
         assert "SILENTLY_ALLOW" in InstanceAllowType.__members__
 
     def test_the_engine_is_the_one_that_is_asked(self, new_client, sdk_of) -> None:
-        """`UnleashClient._engine`, whose counting can be led elsewhere."""
+        """`UnleashClient._engine`; another one counts."""
         client = new_client()
         engine = sdk_of(client)._engine
 
         assert isinstance(engine, UnleashEngine)
-        assert client._counter is not engine
-        assert client._counter.count_toggle == engine.count_toggle
-        assert client._counter.count_variant == engine.count_variant
         client.is_enabled("flag")
         client.get_variant("flag")
         assert engine.get_metrics() is None
         assert client.take_counts() is not None
+
+    def test_the_evaluator_is_asked_and_the_enricher_builds(
+        self, new_client, sdk_of
+    ) -> None:
+        """`UnleashClient._evaluator`, which ours replaces, and `_enricher.build`."""
+        sdk = sdk_of(new_client())
+        theirs = inspect.signature(_evaluator._Evaluator.is_enabled).parameters
+        asked = []
+
+        class Evaluator:
+            def is_enabled(self, *arguments):
+                asked.append(arguments)
+                return True
+
+            def get_variant(self, *arguments):
+                asked.append(arguments)
+                return _evaluator._VariantResult({"name": "red"}, is_found=True)
+
+        sdk._evaluator = Evaluator()
+        assert sdk.is_enabled("flag", {"userId": "7"}, len)
+        assert {"name": "red"} == sdk.get_variant("flag")
+
+        assert [("flag", {"userId": "7"}, len), ("flag", None)] == asked
+        assert [*theirs] == ["self", "feature_name", "context", "fallback_function"]
+        assert "checkout" == sdk._enricher.build({"userId": "7"})["appName"]
 
     def test_the_engine_has_a_version(self, new_client) -> None:
         """Which is sent with the counts."""
@@ -125,14 +147,14 @@ class TestQuiet:
         assert [] == list(tmp_path.iterdir())
 
     def test_nothing_is_logged(self, new_client, state, strategies, caplog) -> None:
-        """Neither a second client nor an unknown flag is worth a warning."""
+        """A second client is worth no warning, nor is a flag before a state."""
         caplog.set_level(logging.INFO)
         for _ in range(2):
             client = new_client(strategies=strategies, instance_id="the same")
-            client.is_enabled("on")
-            client.take_state(state)
             client.is_enabled("no such flag")
             client.get_variant("no such flag")
+            client.take_state(state)
+            client.is_enabled("on")
 
         assert [] == caplog.messages
 

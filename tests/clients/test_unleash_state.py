@@ -121,13 +121,6 @@ class TestState:
 
         assert client.is_enabled("a")
 
-    def test_a_bad_strategy_is_an_error(self, new_client, state) -> None:
-        """The engine checks them with each state, as UnleashClient would."""
-        client = new_client(strategies={"mine": object()})
-        for _ in range(2):
-            with pytest.raises(ValueError, match="mine does not have an apply method"):
-                client.take_state(state)
-
 
 class TestCounts:
     def test_counts_are_taken_once(self, new_client, state) -> None:

@@ -1,0 +1,348 @@
+"""A flag that the engine cannot read costs itself; all others are served."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from serverless_flags._config import load_settings
+from serverless_flags.clients import _salvage, open_backend
+
+FLAG = {"name": "whole", "enabled": True, "strategies": []}
+DEFAULT = {"name": "default", "parameters": {}, "constraints": []}
+
+
+def constraint(operator, **more):
+    return {"contextName": "userId", "operator": operator, "values": [], **more}
+
+
+def constrained(*constraints):
+    return [{**DEFAULT, "constraints": list(constraints)}]
+
+
+BROKEN = {
+    "an operator that is no text": {"strategies": constrained(constraint({"A": "B"}))},
+    "a constraint without an operator": {"strategies": constrained({"values": []})},
+    "variants that are none": {"variants": 3},
+    "a payload that is no text": {
+        "variants": [{"name": "a", "weight": 1, "payload": {"value": {}}}]
+    },
+    "no state": {"enabled": "yes"},
+    "a parent that is none": {"dependencies": 3},
+    "a number that JSON has not": {"strategies": float("nan")},
+    "a strategy that is none": {"strategies": [3]},
+    "a rollout that is no text": {
+        "strategies": [{**DEFAULT, "parameters": {"rollout": 5}}]
+    },
+    "half a character": {"description": "\ud800"},
+}
+NAMELESS = [3, None, "text", [], {}, {"enabled": True}, {**FLAG, "name": 7}]
+
+
+def state(*features, **more):
+    return json.dumps({"version": 2, "features": features, **more})
+
+
+@pytest.fixture(name="new", params=["unleash", "lean"])
+def _new(request):
+    """Return what makes a client that asks Unleash's engine."""
+
+    def new(**given):
+        chosen = load_settings({"client": request.param, **given}, {})
+        return open_backend(chosen, "checkout").load()
+
+    return new
+
+
+@pytest.fixture(name="parses")
+def _parses(monkeypatch):
+    """Return what makes the list of the states that a client's engines parse."""
+
+    def watch(client):
+        parsed = []
+        library = client._library
+        real = library.take_state
+
+        def take_state(engine, body):
+            parsed.append(body)
+            return real(engine, body)
+
+        monkeypatch.setattr(library, "take_state", take_state)
+        return parsed
+
+    return watch
+
+
+class TestFlags:
+    @pytest.mark.parametrize("fault", BROKEN)
+    def test_a_broken_flag_is_left_out_and_named(self, new, fault, caplog) -> None:
+        """In a first state and in a later one; it is as a flag that does not exist."""
+        broken = {**FLAG, "name": "broken", **BROKEN[fault]}
+        cold, warm = new(), new()
+        warm.take_state(state({**FLAG, "enabled": False}, {**FLAG, "name": "broken"}))
+        for client in (cold, warm):
+            caplog.clear()
+            client.take_state(state(broken, FLAG))
+
+            assert client.is_enabled("whole")
+            assert not client.is_enabled("broken")
+            assert "the flag 'broken'" in caplog.messages[0]
+            assert "url" not in caplog.text
+
+    @pytest.mark.parametrize("part", NAMELESS, ids=repr)
+    def test_what_has_no_name_is_left_out_too(self, new, part, caplog) -> None:
+        """The warning says that there was one."""
+        client = new()
+        client.take_state(state(FLAG, part))
+
+        assert client.is_enabled("whole")
+        assert 1 == len(caplog.messages)
+        assert "the flag " in caplog.messages[0]
+
+    def test_a_kill_switch_is_obeyed_next_to_a_broken_flag(self, new) -> None:
+        """Whichever way it is turned."""
+        broken = {**FLAG, "name": "broken", "variants": 3}
+        client, answers = new(), []
+        for enabled in (True, False, True):
+            client.take_state(state(broken, {**FLAG, "enabled": enabled}))
+            answers.append(client.is_enabled("whole"))
+
+        assert [True, False, True] == answers
+
+    def test_of_two_flags_with_a_name_the_last_counts(self, new, caplog) -> None:
+        """As in a state without a fault."""
+        broken = {**FLAG, "name": "broken", "variants": 3}
+        client = new()
+        client.take_state(state(FLAG, broken, {**FLAG, "enabled": False}))
+
+        assert not client.is_enabled("whole")
+
+    def test_a_number_of_any_length_costs_its_flag(self, new) -> None:
+        """Python refuses to read an integer of more than 4,300 digits."""
+        body = state(FLAG, {**FLAG, "name": "broken", "extra": 1})
+        client = new()
+        client.take_state(body.replace('"extra": 1', f'"extra": {"9" * 5000}'))
+
+        assert client.is_enabled("whole")
+        assert not client.is_enabled("broken")
+
+    @pytest.mark.parametrize("operator", ["IN", "REGEX", "NEWER"])
+    def test_an_operator_that_edge_does_not_know_is_read(
+        self, new, operator, caplog
+    ) -> None:
+        """Unleash Edge writes it in an object; what the engine knows, it evaluates."""
+        written = constraint(
+            {"UNKNOWN": operator}, values=["ada"], value="^ada$", caseInsensitive=False
+        )
+        client = new()
+        client.take_state(
+            state(FLAG, {**FLAG, "name": "edge", "strategies": constrained(written)})
+        )
+        known = operator != "NEWER"
+
+        assert client.is_enabled("whole")
+        assert known is client.is_enabled("edge", {"userId": "ada"})
+        assert not client.is_enabled("edge", {"userId": "bob"})
+        assert known is not bool(caplog.messages)
+
+
+class TestSegments:
+    BODY = state(
+        {**FLAG, "strategies": [{**DEFAULT, "segments": [1]}]},
+        {**FLAG, "name": "refers", "strategies": [{**DEFAULT, "segments": [2]}]},
+        segments=[
+            {"id": 1, "constraints": [constraint("IN", values=["ada"])]},
+            {"id": 2, "constraints": [{"operator": 5}]},
+        ],
+    )
+
+    def test_a_broken_segment_costs_the_flags_that_refer_to_it(
+        self, new, caplog
+    ) -> None:
+        """They are off, never on for all; both are named."""
+        client = new()
+        client.take_state(self.BODY)
+
+        assert client.is_enabled("whole", {"userId": "ada"})
+        assert not client.is_enabled("refers", {"userId": "ada"})
+        assert 1 == len(caplog.messages)
+        assert "the segment 2" in caplog.messages[0]
+        assert "refers" in caplog.messages[0]
+
+    def test_segments_that_are_no_list_cost_themselves(self, new, caplog) -> None:
+        """Flags without segments are served."""
+        client = new()
+        client.take_state(state(FLAG, segments=3))
+
+        assert client.is_enabled("whole")
+        assert "all segments" in caplog.messages[0]
+
+    def test_other_parts_of_a_state_are_not_needed(self, new, caplog) -> None:
+        """What the server says of the question is no flag's business."""
+        client = new()
+        body = {"version": "two", "features": [FLAG], "query": 3, "meta": 5}
+        client.take_state(json.dumps(body))
+
+        assert client.is_enabled("whole")
+        assert [] == caplog.messages
+
+
+class TestDelta:
+    def test_broken_events_and_flags_are_left_out(self, new, caplog) -> None:
+        """Each by itself."""
+        broken = {**FLAG, "name": "broken", "variants": 3}
+        events = [
+            {"type": "hydration", "eventId": 1, "features": [broken, FLAG]},
+            {"type": "of another time", "eventId": 2},
+            {"type": "feature-updated", "eventId": 3, "feature": {**FLAG, "name": "b"}},
+            3,
+        ]
+        events[0]["segments"] = []
+        client = new()
+        client.take_state(json.dumps({"events": events}))
+
+        assert [True, False, True] == [
+            client.is_enabled(name) for name in ("whole", "broken", "b")
+        ]
+        for part in ("flag 'broken'", "event 'of another time'", "event without"):
+            assert part in caplog.messages[0]
+
+
+class TestWarning:
+    def test_it_is_said_once_while_nothing_changes(self, new, caplog) -> None:
+        """Again when it is something else, and after it had passed."""
+        broken = [{**FLAG, "name": name, "variants": 3} for name in ("a", "b")]
+        client = new()
+        for features in (broken[:1], broken[:1], broken[1:], [], broken[1:]):
+            client.take_state(state(FLAG, *features))
+
+        named = [message.split("the flag ")[2][:3] for message in caplog.messages]
+        assert ["'a'", "'b'", "'b'"] == named
+
+    def test_it_is_bounded_and_escaped(self, new, caplog) -> None:
+        """Names are the server's text."""
+        names = ["line\nbreak \x1b[31m", "x" * 10_000, *(f"f{i}" for i in range(50))]
+        client = new()
+        client.take_state(
+            state(FLAG, *({**FLAG, "name": n, "enabled": 3} for n in names))
+        )
+
+        assert len(caplog.messages[0]) < 3000
+        assert "\n" not in caplog.messages[0]
+        assert "\x1b" not in caplog.messages[0]
+        assert "and 42 more" in caplog.messages[0]
+
+    def test_what_the_engine_quotes_is_escaped(self, new, caplog) -> None:
+        """A flag that it takes and cannot evaluate is in its own words."""
+        odd = {**FLAG, "name": "a\nb", "strategies": constrained(constraint("WAT"))}
+        client = new()
+        client.take_state(state(odd, FLAG))
+        client.take_state(state(odd, FLAG))
+
+        assert 1 == len(caplog.messages)
+        assert "\n" not in caplog.messages[0]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        "body",
+        ["", "<html>", "[]", "{}", '{"toggles": []}', '{"features": {}}', "[" * 10**5],
+    )
+    def test_what_is_no_state_is_an_error(self, new, body) -> None:
+        """The flags before stay."""
+        client = new()
+        client.take_state(state(FLAG))
+        with pytest.raises(ValueError, match="is the url the one of the API"):
+            client.take_state(body)
+
+        assert client.is_enabled("whole")
+
+    @pytest.mark.parametrize("parts", [NAMELESS, [{**FLAG, "variants": 3}]])
+    def test_a_state_of_which_nothing_is_left_is_an_error(self, new, parts) -> None:
+        """It would turn everything off; the flags before are better."""
+        client = new()
+        client.take_state(state(FLAG))
+        with pytest.raises(ValueError, match="Nothing of it can be read: the flag"):
+            client.take_state(state(*parts))
+
+        assert client.is_enabled("whole")
+
+    def test_parts_that_do_not_go_together_are_an_error(self, new, monkeypatch) -> None:
+        """With what the engine says of the whole."""
+        monkeypatch.setattr(_salvage.Mender, "_readable", lambda *_: True)
+        with pytest.raises(ValueError, match="Failed to parse JSON"):
+            new().take_state(state(FLAG, 3))
+
+
+class TestCost:
+    def test_a_good_state_is_parsed_once_and_by_the_engine_alone(
+        self, new, parses, monkeypatch
+    ) -> None:
+        """Python does not look at it."""
+        client = new()
+        parsed = parses(client)
+        monkeypatch.setattr(_salvage, "salvage", None)
+        client.take_state(state(FLAG))
+
+        assert [state(FLAG).encode()] == parsed
+
+    def test_a_broken_flag_among_many_costs_a_few_parses(self, new, parses) -> None:
+        """Flags are tried in chunks, and one by one where a chunk is refused."""
+        flags = [{**FLAG, "name": f"f{i}"} for i in range(2000)]
+        flags[777] = {**flags[777], "variants": 3}
+        client = new()
+        parsed = parses(client)
+        client.take_state(state(*flags))
+
+        assert client.is_enabled("f1999")
+        assert len(parsed) == 2 + 2000 // _salvage.CHUNK + _salvage.CHUNK
+
+
+class TestStrategies:
+    @pytest.fixture(name="mine")
+    def _mine(self):
+        class Mine:
+            def apply(self, _parameters, _context):
+                return True
+
+        return {"mine": Mine()}
+
+    def test_a_broken_flag_does_not_take_custom_strategies_away(
+        self, new, mine
+    ) -> None:
+        """They are asked for the flags that are left."""
+        custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
+        broken = {**custom, "name": "broken", "strategies": [{"parameters": {}}]}
+        client = new(strategies=mine)
+        client.take_state(state(broken, custom))
+
+        assert client.is_enabled("whole")
+        assert not client.is_enabled("broken")
+
+    @pytest.mark.parametrize("odd", [[3], [None], [{}], [{"name": 4}], 3, {}])
+    def test_what_the_engine_passes_over_does_no_harm(self, new, mine, odd) -> None:
+        """A field that no engine knows may hold anything."""
+        custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
+        odd_one = {**FLAG, "name": "odd", "extra": {"strategies": odd}}
+        client = new(strategies=mine)
+        client.take_state(state(odd_one, custom))
+
+        assert client.is_enabled("whole")
+        assert client.is_enabled("odd")
+
+    @pytest.mark.parametrize("misfit", [object(), len, lambda: None])
+    def test_one_that_does_not_fit_costs_the_flags_that_use_it(
+        self, new, mine, misfit, caplog
+    ) -> None:
+        """All others are answered, and one warning names it."""
+        caplog.set_level(logging.INFO)
+        client = new(strategies={**mine, "other": misfit})
+        other = [{"name": "other", "parameters": {}}]
+        client.take_state(state(FLAG, {**FLAG, "name": "uses", "strategies": other}))
+
+        assert client.is_enabled("whole")
+        assert not client.is_enabled("uses")
+        assert 1 == len(caplog.messages)
+        assert "'other'" in caplog.messages[0]

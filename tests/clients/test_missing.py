@@ -1,0 +1,121 @@
+"""A bundle that lacks something says what it is and what to do, in one line."""
+
+from __future__ import annotations
+
+import errno
+import importlib.abc
+import importlib.metadata
+import sys
+
+import pytest
+
+from serverless_flags import MissingDependencyError
+from serverless_flags._config import load_settings
+from serverless_flags.clients import _ffi, _missing, open_backend
+
+HEADER = "/var/task/yggdrasil_engine/lib/libyggdrasilffi.so: invalid ELF header"
+OTHER_MACHINE = [
+    OSError("libyggdrasilffi.so: cannot open shared object file: No such file"),
+    OSError(HEADER),
+    OSError("dlopen(x.dylib): tried: 'x.dylib' (mach-o file, but is an incompatible"),
+    ImportError("_cffi.so: wrong ELF class: ELFCLASS32"),
+    ImportError("DLL load failed while importing x: not a valid Win32 application"),
+    OSError(errno.ENOEXEC, "Exec format error"),
+]
+
+
+class Breaks(importlib.abc.MetaPathFinder):
+    """Raises when a module is imported, as a broken bundle does."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self._name, self._error = name, error
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self._name:
+            raise self._error
+
+
+@pytest.fixture(name="load")
+def _load(monkeypatch):
+    """Return what loads a client where an import fails."""
+
+    def load(client, module, error):
+        for name in [*sys.modules]:
+            if name.partition(".")[0] in {"yggdrasil_engine", "UnleashClient"}:
+                monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(sys, "meta_path", [Breaks(module, error), *sys.meta_path])
+        chosen = load_settings({"client": client}, {})
+        return open_backend(chosen, "checkout").load()
+
+    return load
+
+
+@pytest.mark.parametrize("client", ["unleash", "lean"])
+@pytest.mark.parametrize("error", OTHER_MACHINE)
+def test_a_bundle_for_another_machine(load, client, error) -> None:
+    """It names this machine, and how to install for it."""
+    with pytest.raises(MissingDependencyError) as raised:
+        load(client, "yggdrasil_engine", error)
+    said = str(raised.value)
+
+    assert "built for another platform or architecture" in said
+    assert sys.platform in said
+    assert "pip install --platform" in said
+    assert "\n" not in said
+    assert error is raised.value.__cause__
+
+
+def test_a_library_that_is_not_there(monkeypatch) -> None:
+    """As that of another system: the loader finds none of ours."""
+    monkeypatch.setattr(_ffi, "_opened", [])
+    monkeypatch.setattr("ctypes.CDLL", _no_library)
+    monkeypatch.setattr("sys.platform", "linux")
+    chosen = load_settings({"client": "lean"}, {})
+    with pytest.raises(MissingDependencyError, match="another platform"):
+        open_backend(chosen, "checkout").load()
+
+
+def _no_library(path):
+    raise OSError(HEADER)
+
+
+def test_a_machine_without_a_name(monkeypatch) -> None:
+    """As on Windows."""
+    monkeypatch.delattr("os.uname")
+
+    assert "on this machine" in str(_missing.explained(OSError("x")))
+
+
+def test_pruned_metadata(load) -> None:
+    """It names the distribution and the folder that must stay."""
+    error = importlib.metadata.PackageNotFoundError("UnleashClient")
+    with pytest.raises(MissingDependencyError, match="dist-info") as raised:
+        load("unleash", "UnleashClient", error)
+
+    assert "metadata of UnleashClient" in str(raised.value)
+    assert "lean" in str(raised.value)
+
+
+@pytest.mark.parametrize("module", ["UnleashClient", "requests"])
+def test_a_module_that_is_left_out(load, module, monkeypatch) -> None:
+    """It names the module, and the client that does without."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    error = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    with pytest.raises(MissingDependencyError, match="client='lean'") as raised:
+        load("unleash", module, error)
+
+    assert f"No module named '{module}'" in str(raised.value)
+    assert module == raised.value.name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("cannot import name 'x' from 'self'"), OSError(errno.EMFILE, "x")],
+)
+def test_any_other_fault_of_an_import(load, error) -> None:
+    """The cause is in the line."""
+    with pytest.raises(MissingDependencyError, match="cannot be imported") as raised:
+        load("lean", "yggdrasil_engine", error)
+
+    assert type(error).__name__ in str(raised.value)

@@ -1,0 +1,292 @@
+"""What UnleashClient answers in odd contexts, both clients answer; they never raise."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import types
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from UnleashClient.clients import UnleashClient
+from UnleashClient.constants import FEATURES_URL
+from UnleashClient.utils import InstanceAllowType
+
+from serverless_flags import _foreign
+from serverless_flags.clients.lean import LeanClient
+
+HUGE = 10**5000
+"""An integer that Python does not write."""
+
+
+class Plan(str, enum.Enum):
+    PRO = "pro"
+
+
+class Field(str, enum.Enum):
+    USER = "userId"
+    PROPERTIES = "properties"
+
+
+class Silent:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Undecided:
+    """Is neither true nor false, as an array."""
+
+    def __bool__(self) -> bool:
+        raise ValueError
+
+
+class Pairs:
+    """What ``dict.update`` takes and that has no ``items``."""
+
+    def keys(self):
+        return ["userId"]
+
+    def __getitem__(self, name):
+        return "ada"
+
+
+class Sorted(dict):
+    """A mapping of another kind."""
+
+    def items(self):
+        return [("userId", "bob")]
+
+
+FEATURES = [
+    {"name": "on", "enabled": True, "strategies": []},
+    *(
+        {
+            "name": value,
+            "enabled": True,
+            "strategies": [
+                {
+                    "name": "default",
+                    "constraints": [
+                        {"contextName": field, "operator": "IN", "values": [value]}
+                    ],
+                }
+            ],
+        }
+        for field, value in (("userId", "ada"), ("plan", "pro"), ("plan", "Plan.PRO"))
+    ),
+]
+STATE = json.dumps({"version": 2, "features": FEATURES})
+NAMES = [flag["name"] for flag in FEATURES]
+
+
+class Bootstrapped:
+    bootstrapped = True
+
+    def mset(self, data):
+        """Forget it."""
+
+    def get(self, key):
+        return STATE if key == FEATURES_URL else None
+
+
+@pytest.fixture(name="raw", scope="module")
+def _raw():
+    """Return UnleashClient itself."""
+    return UnleashClient(
+        url="http://127.0.0.1:9/api",
+        app_name="checkout",
+        cache=Bootstrapped(),
+        disable_metrics=True,
+        disable_registration=True,
+        multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
+    )
+
+
+@pytest.fixture(name="both")
+def _both(new_client):
+    """Return our two clients."""
+    both = {"unleash": new_client(), "lean": LeanClient(app_name="checkout")}
+    for client in both.values():
+        client.take_state(STATE)
+    return both
+
+
+def answers(client, context):
+    """Return what a client says of each flag and variant."""
+    return [
+        (client.is_enabled(name, context), client.get_variant(name, context))
+        for name in NAMES
+    ]
+
+
+SAME = {
+    "no context": None,
+    "nothing": "",
+    "no pairs": [],
+    "zero": 0,
+    "pairs": [("userId", "ada")],
+    "a tuple of pairs": (("userId", "ada"), ("plan", "pro")),
+    "pairs of lists": [["plan", "pro"]],
+    "keys and items": Pairs(),
+    "a mapping": types.MappingProxyType({"userId": "ada"}),
+    "a mapping of another kind": Sorted(userId="ada"),
+    "properties as pairs": {"properties": [("plan", "pro")]},
+    "properties as a mapping": {"properties": types.MappingProxyType({"plan": "pro"})},
+    "no properties": {"properties": [], "userId": "ada"},
+    "properties of nothing": {"properties": "", "userId": "ada"},
+    "keys that are no texts": {3: 4, None: 1, True: 2, 1.5: 3, "userId": "ada"},
+    "keys of properties": {"properties": {3: 4, None: 1, "plan": "pro"}},
+    "keys that JSON has not": {("a",): 1, "userId": "ada"},
+    "bytes for a key": {b"a": 1, "userId": "ada"},
+    "bytes for a value": {"userId": b"ada", "plan": "pro"},
+    "half a character": {"userId": "ada", "plan": "\ud800"},
+    "half a character in a key": {"\udfff": "x", "userId": "ada"},
+    "a null character": {"userId": "ada\0", "plan": "pro"},
+    "a null character in a key": {"us\0er": "x", "plan": "pro"},
+    "a large number": {"userId": 10**400, "plan": "pro"},
+    "no number": {"userId": float("nan"), "plan": "pro"},
+    "no end": {"size": float("inf"), "plan": "pro"},
+    "dicts in dicts": {"userId": {"id": {"x": [1]}}, "plan": "pro"},
+    "a context in itself": {"properties": {"properties": {"plan": "pro"}}},
+    "an enumeration": {"plan": Plan.PRO},
+    "an enumeration for a key": {Field.USER: "ada"},
+    "properties by an enumeration": {Field.PROPERTIES: {"plan": "pro"}},
+    "a moment": {"plan": dt.datetime(2020, 1, 1), "userId": "ada"},  # noqa: DTZ001  reason: what is tested
+    "fields of Unleash's": {"appName": 7, "environment": None, "userId": "ada"},
+}
+BLAMED = {
+    "a number": (7, ["on"]),
+    "a text": ("userId", ["on"]),
+    "half a pair": ([("userId", "ada"), ("plan",)], ["on"]),
+    "keys without a hash": ([([], 1), ("userId", "ada")], ["on"]),
+    "neither true nor false": (Undecided(), ["on"]),
+    "properties of None": ({"userId": "ada", "properties": None}, ["on", "ada"]),
+    "a number of properties": ({"userId": "ada", "properties": 7}, ["on", "ada"]),
+    "a text of properties": ({"userId": "ada", "properties": "x"}, ["on", "ada"]),
+    "a value without a text": ({"userId": "ada", "plan": Silent()}, ["on", "ada"]),
+    "a property without one": (
+        {"plan": "pro", "properties": {"x": Silent()}},
+        ["on", "pro"],
+    ),
+    "a number that is too long": ({"userId": "ada", "plan": HUGE}, ["on", "ada"]),
+}
+
+
+class TestSame:
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    @pytest.mark.parametrize("which", SAME)
+    def test_the_answers_are_those_of_unleashclient(
+        self, raw, both, client, which
+    ) -> None:
+        """Whatever it can read, and where it fails without a word to the caller."""
+        assert answers(raw, SAME[which]) == answers(both[client], SAME[which])
+
+    @settings(max_examples=100)
+    @given(
+        context=st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+            lambda inner: (
+                st.lists(st.tuples(st.text(max_size=3), inner), max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["userId", "plan", "properties", "appName"])
+                    | st.text(st.characters(), max_size=3)
+                    | st.integers()
+                    | st.none(),
+                    inner,
+                    max_size=4,
+                )
+            ),
+            max_leaves=8,
+        )
+    )
+    def test_so_they_are_for_any_context(self, raw, new_client, context) -> None:
+        """Where UnleashClient raises, both answer, and alike."""
+        lean, unleash = LeanClient(app_name="checkout"), new_client()
+        for client in (lean, unleash):
+            client.take_state(STATE)
+        ours = answers(lean, context)
+        try:
+            expected = answers(raw, context)
+        except (AttributeError, TypeError, ValueError):
+            expected = ours
+
+        assert expected == ours == answers(unleash, context)
+
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    @pytest.mark.parametrize("name", [7, None, b"on", [], {}, "", "\ud800", "on\0x"])
+    def test_names_are_asked_as_unleashclient_asks_them(
+        self, raw, both, client, name
+    ) -> None:
+        """What is no name is off; a null character ends it, for the engine."""
+        ours = both[client]
+        assert raw.is_enabled(name) is ours.is_enabled(name)
+        assert raw.get_variant(name) == ours.get_variant(name)
+
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    @pytest.mark.parametrize(
+        "fallback", [True, "yes", 0, lambda: True, lambda *_: 1 / 0, lambda *_: 7]
+    )
+    def test_fallbacks_answer_as_with_unleashclient(
+        self, raw, both, client, fallback
+    ) -> None:
+        """What cannot be called, and what fails, leaves the flag off."""
+        expected = raw.is_enabled("unknown", {"userId": "7"}, fallback)
+
+        assert expected is both[client].is_enabled("unknown", {}, fallback)
+
+
+class TestBlamed:
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    @pytest.mark.parametrize("which", BLAMED)
+    def test_what_nobody_can_read_is_left_out_with_one_warning(
+        self, raw, both, client, which, caplog
+    ) -> None:
+        """UnleashClient raises into the function; the rest of the context counts."""
+        context, on = BLAMED[which]
+        with pytest.raises((AttributeError, TypeError, ValueError, RuntimeError)):
+            raw.is_enabled("on", context)
+        ours = [name for name in NAMES if both[client].is_enabled(name, context)]
+        both[client].get_variant("on", context)
+
+        assert on == ours
+        assert 1 == len(caplog.messages)
+        assert "without what cannot be read" in caplog.messages[0]
+
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    def test_the_warning_names_what_it_is(self, both, client, caplog) -> None:
+        """By name and type, never by value."""
+        both[client].is_enabled("on", {"plan": Silent(), 3: Silent(), "properties": 7})
+
+        for words in ("'plan' (Silent)", "int (Silent)", "properties (int)"):
+            assert words in caplog.messages[0]
+
+    @pytest.mark.parametrize("client", ["unleash", "lean"])
+    @pytest.mark.parametrize("where", ["context", "value", "properties"])
+    def test_exceptions_that_always_pass_pass(
+        self, both, client, where, monkeypatch
+    ) -> None:
+        """As a runtime's timeout that arrives while a value makes its text."""
+
+        class OvertimeError(Exception):
+            pass
+
+        class Slow:
+            def __str__(self) -> str:
+                raise OvertimeError
+
+            def keys(self):
+                raise OvertimeError
+
+        name = f"{OvertimeError.__module__}.{OvertimeError.__qualname__}"
+        monkeypatch.setattr(_foreign, "_names", frozenset({name}))
+        context = {
+            "context": Slow(),
+            "value": {"userId": Slow()},
+            "properties": {"properties": Slow()},
+        }[where]
+        with pytest.raises(OvertimeError):
+            both[client].is_enabled("on", context)

@@ -1,0 +1,238 @@
+"""Flags that the state does not have are named, once, with the nearest that it has."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from serverless_flags._config import load_settings
+from serverless_flags.clients import _evaluation, _unknown, open_backend
+from serverless_flags.clients._engine import NO_FLAGS
+from serverless_flags.clients.memory import MOST_UNKNOWN, MemoryClient
+
+
+@pytest.fixture(name="client", params=["unleash", "lean"])
+def _client(request):
+    chosen = load_settings({"client": request.param}, {})
+    return open_backend(chosen, "checkout").load()
+
+
+@pytest.fixture(name="said")
+def _said(caplog):
+    """Return what lists the lines of the log that speak of unknown flags."""
+    caplog.set_level(logging.INFO)
+    return lambda: [line for line in caplog.messages if "is unknown" in line]
+
+
+class TestNames:
+    def test_they_are_listed_in_the_order_of_the_first_question(
+        self, client, state_of
+    ) -> None:
+        """Each once, by both questions; a flag that is known and off is none."""
+        client.take_state(state_of("simpleFlag"))
+        for name in ("b", "simpleFlag", "a", "b"):
+            client.is_enabled(name)
+        client.get_variant("c")
+        client.get_variant("simpleFlag")
+
+        assert ("b", "a", "c") == client.unknown_flags
+
+    def test_before_a_state_nothing_is_unknown(self, client, said) -> None:
+        """Nor when the flags have expired."""
+        client.is_enabled("a")
+        client.take_state(NO_FLAGS)
+        client.get_variant("a")
+
+        assert () == client.unknown_flags
+        assert [] == said()
+
+    def test_the_state_of_expired_flags_is_the_sessions(self) -> None:
+        """Which gives it to the client when they are too old."""
+        from serverless_flags import _refresh
+
+        assert NO_FLAGS == _refresh.NO_FLAGS
+
+    def test_a_flag_that_appears_leaves_the_list(self, client, state_of, said) -> None:
+        """It is not logged again when it goes."""
+        client.take_state(state_of("x"))
+        for name in ("a", "b"):
+            client.is_enabled(name)
+        client.take_state(state_of("a"))
+        assert ("b",) == client.unknown_flags
+        client.take_state(state_of("x"))
+        client.is_enabled("a")
+
+        assert ("b", "a") == client.unknown_flags
+        assert 2 == len(said())
+
+    def test_a_flag_that_cannot_be_asked_leaves_it_too(
+        self, client, state_of, monkeypatch
+    ) -> None:
+        """The engine knows it, whatever else it says."""
+        client.take_state(state_of("x"))
+        client.is_enabled("a")
+
+        def fail(_answer):
+            raise _unknown.EngineError
+
+        state = client._evaluator._unknown
+        monkeypatch.setattr(client._library, "read", fail)
+        state.forget_known(type("State", (), {"pointer": 0}))
+
+        assert () == client.unknown_flags
+
+    def test_they_are_bounded(self, client, state_of) -> None:
+        """As many as are kept, and none that is absurdly long."""
+        client.take_state(state_of("x"))
+        client.is_enabled("y" * 1000)
+        for number in range(_unknown.MOST + 5):
+            client.is_enabled(f"invented {number}")
+
+        assert _unknown.MOST == len(client.unknown_flags)
+        assert "invented 0" == client.unknown_flags[0]
+
+
+class TestLog:
+    @pytest.mark.parametrize(
+        ("asked", "meant"),
+        [("simpelFlag", "simpleFlag"), ("SIMPLEFLAG", "simpleFlag"), ("drak", "dark")],
+    )
+    def test_one_line_names_it_and_the_nearest(
+        self, client, state_of, said, asked, meant
+    ) -> None:
+        """However often it is asked for."""
+        client.take_state(state_of("simpleFlag", "dark", "other"))
+        for _ in range(3):
+            client.is_enabled(asked)
+            client.get_variant(asked)
+
+        assert [f"the flag {asked!r} is unknown: did you mean {meant!r}?"] == said()
+
+    def test_without_a_near_one_it_says_what_to_check(
+        self, client, state_of, said
+    ) -> None:
+        """As where the token is another environment's."""
+        client.take_state(state_of("simpleFlag"))
+        client.is_enabled("checkout-v2")
+
+        assert "environment of the token" in said()[0]
+
+    def test_names_are_escaped(self, client, state_of, said) -> None:
+        """The caller's and the server's."""
+        client.take_state(state_of("line\nbreak"))
+        client.is_enabled("line\nbreek")
+
+        assert "\n" not in said()[0]
+        assert "'line\\nbreak'" in said()[0]
+
+    def test_it_is_a_warning_unless_the_caller_has_an_answer(
+        self, client, state_of, caplog
+    ) -> None:
+        """A fallback is for flags that may not be there."""
+        caplog.set_level(logging.INFO)
+        client.take_state(state_of("x"))
+        client.is_enabled("expected", None, lambda *_: True)
+        client.is_enabled("misspelt")
+
+        assert [logging.INFO, logging.WARNING] == [r.levelno for r in caplog.records]
+
+    def test_lines_are_bounded(self, client, state_of, said) -> None:
+        """The last one says so."""
+        client.take_state(state_of("x"))
+        for number in range(_unknown.MOST_LINES + 5):
+            client.is_enabled(f"invented {number}")
+
+        assert _unknown.MOST_LINES == len(said())
+        assert "no further unknown flag is logged" in said()[-1]
+
+    def test_an_engine_that_names_none_does_no_harm(
+        self, client, state_of, said, monkeypatch
+    ) -> None:
+        """The line has no nearest flag then."""
+        client.take_state(state_of("simpleFlag"))
+        real = client._library.read
+
+        def read(answer):
+            value = real(answer)
+            if isinstance(value, list):
+                raise _unknown.EngineError
+            return value
+
+        monkeypatch.setattr(client._library, "read", read)
+        assert not client.is_enabled("simpelFlag")
+        assert "did you mean" not in said()[0]
+
+
+class TestCountedNames:
+    def test_names_between_two_flushes_are_bounded(
+        self, client, state_of, monkeypatch, caplog
+    ) -> None:
+        """More are answered, not counted, and reported."""
+        monkeypatch.setattr(_evaluation, "MOST_NAMES", 3)
+        client.take_state(state_of("flag"))
+        for name in ("a", "b", "c", "d", "a", "flag", "e"):
+            client.is_enabled(name, None, lambda *_: True)
+        answers = client.is_enabled("flag"), client.get_variant("d")["enabled"]
+        toggles = client.take_counts()["toggles"]
+
+        assert (True, False) == answers
+        assert {"a": 2, "b": 1, "c": 1} == {n: t["yes"] for n, t in toggles.items()}
+        assert 5 == client.uncounted
+        assert 1 == sum("are not counted" in line for line in caplog.messages)
+        client.is_enabled("flag")
+        assert ["flag"] == list(client.take_counts()["toggles"])
+        assert 5 == client.uncounted
+
+    def test_a_new_state_does_not_lift_the_bound(
+        self, client, state_of, monkeypatch
+    ) -> None:
+        """The counts stay where they are, and so do their names."""
+        monkeypatch.setattr(_evaluation, "MOST_NAMES", 2)
+        for name in ("a", "b", "c"):
+            client.take_state(state_of(name))
+            assert client.is_enabled(name)
+
+        assert ["a", "b"] == sorted(client.take_counts()["toggles"])
+        assert 1 == client.uncounted
+
+    def test_absurdly_long_names_are_not_counted(self, client, state_of) -> None:
+        """They are answered."""
+        name = "n" * (_evaluation.LONGEST_NAME + 1)
+        client.take_state(state_of(name, "flag"))
+        assert client.is_enabled(name)
+        client.get_variant(name)
+        client.is_enabled("flag")
+
+        assert ["flag"] == list(client.take_counts()["toggles"])
+        assert 2 == client.uncounted
+
+
+class TestMemory:
+    def test_it_knows_what_the_test_has_not_given(self) -> None:
+        """In the order of the first question, until it is given."""
+        client = MemoryClient({"known": False})
+        for name in ("b", "known", "a", "b"):
+            client.is_enabled(name)
+        assert ("b", "a") == client.unknown_flags
+        client.set("b", value=True)
+
+        assert ("a",) == client.unknown_flags
+
+    def test_they_are_bounded(self) -> None:
+        """As those of the other clients."""
+        client = MemoryClient()
+        for number in range(MOST_UNKNOWN + 5):
+            client.get_variant(f"invented {number}")
+
+        assert MOST_UNKNOWN == len(client.unknown_flags)
+
+
+def test_a_known_flag_in_many_is_found_quickly(client, state_of, said) -> None:
+    """Names of another length are not compared, nor more than some."""
+    names = [f"flag-{'x' * (i % 40)}-{i}" for i in range(3000)]
+    client.take_state(json.dumps({**json.loads(state_of(*names, "simpleFlag"))}))
+    client.is_enabled("simpelFlag")
+
+    assert 1 == len(said())
