@@ -12,7 +12,6 @@ from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextvars import Token
     from types import TracebackType
 
     from typing_extensions import Self
@@ -32,12 +31,9 @@ class Scope:
     passes untouched; a fault of ours is logged and goes no further.
     """
 
-    _token: Token[Scope | None]
-    _plugins: Plugins
-
     __slots__ = (
         "_args", "_base", "_given", "_home", "_instance", "_joined", "_kwargs",
-        "_plan", "_plugins", "_session", "_token", "ended", "invocation",
+        "_outer", "_plan", "_plugins", "_session", "ended", "invocation",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +51,9 @@ class Scope:
         self._home: Instance | None = None
         self._instance: Instance | None = None
         self._plan: Plan = NOTHING_DUE
+        self._plugins: Plugins | None = None
         self._joined: Scope | None = None
+        self._outer: Scope | None = None
         self.ended = False
         self.invocation: Invocation = NOTHING_KNOWN
 
@@ -123,7 +121,7 @@ class Scope:
                 if instance.duties is None and not instance.started:
                     await instance.start_beside(
                         self._session,
-                        self._plugins,
+                        self._known_plugins,
                         self._start_timeout(instance),
                     )
                 first = self._begin(instance)
@@ -155,7 +153,10 @@ class Scope:
         session = self._session
         variable = session._scope  # noqa: SLF001  reason: the session's own room
         outer = variable.get()
-        self._token = variable.set(self)
+        if outer is not None and outer.ended:
+            outer = outer.living()
+        self._outer = outer
+        variable.set(self)
         instance = session._instance  # noqa: SLF001  reason: the session's own room
         if os.getpid() != session._pid:  # noqa: SLF001  reason: likewise; `_current` inlined
             instance = session._current()  # noqa: SLF001  reason: likewise
@@ -175,12 +176,31 @@ class Scope:
         """Whether another invocation may join: a forked child's may not."""
         return not self.ended and self._home is instance
 
+    def living(self) -> Scope | None:
+        """Return the innermost invocation around this one that has not ended."""
+        scope: Scope | None = self
+        while scope is not None and scope.ended:
+            scope = scope._outer  # noqa: SLF001  reason: another object of this class
+        return scope
+
+    def carried(self) -> Scope:
+        """Return an invocation with this one's context that outlives it, for `bind`."""
+        scope = Scope(self._session, self._args, self._kwargs)
+        scope._joined, scope._home = self, self._home
+        scope.invocation = self.invocation
+        return scope
+
+    @property
+    def _known_plugins(self) -> Plugins:
+        assert self._plugins is not None  # noqa: S101  reason: narrows the type
+        return self._plugins
+
     def _begin(self, instance: Instance) -> Wait | None:
         """Begin what is due; say what the user's function waits for."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
-        if self._plugins.begins:
-            self._plugins.begin_invocation(self.invocation)
+        if self._known_plugins.begins:
+            self._known_plugins.begin_invocation(self.invocation)
         return self._plan.first
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
@@ -202,19 +222,21 @@ class Scope:
         under_way = [part for part in parts if part is not None and not part.ended]
         if not under_way:
             return False
-        return self._plugins.wait_after_response(
+        return self._known_plugins.wait_after_response(
             self.invocation, partial(wait_for_all, under_way)
         )
 
     def _close(self) -> None:
         """Restore the context; the last thing, whatever happened."""
         self.ended = True
-        try:
-            self._session._scope.reset(self._token)  # noqa: SLF001  reason: the session's own room
-        except ValueError:  # left in another context than entered: a generator's
-            self._session._scope.set(None)  # noqa: SLF001  reason: the session's own room
-        if self._instance is not None:
-            self._plugins.end_invocation(self.invocation)
+        variable = self._session._scope  # noqa: SLF001  reason: the session's own room
+        if variable.get() is self:  # else left in another context: a generator's
+            outer = self._outer
+            variable.set(None if outer is None else outer.living())
+        plugins = self._plugins
+        if plugins is not None:
+            plugins.end_invocation(self.invocation)
+            self._plugins = None
 
     def _start_timeout(self, instance: Instance) -> float:
         """Return ``start_timeout``, or what the invocation has left of its time."""
