@@ -65,10 +65,10 @@ def resemble(made: Any, func: Callable[..., Any]) -> None:
     functools.update_wrapper(made, func)
     if not hasattr(func, "__name__"):
         _describe_object(made, func)
-    if not inspect.iscoroutinefunction(_code_owner(made)):
-        # marks of inspect.markcoroutinefunction and of older libraries: not copied to
-        # a function that returns the result itself
-        for mark in ("_is_coroutine_mark", "_is_coroutine"):
+    if not made.__code__.co_flags & inspect.CO_COROUTINE:
+        # Marks of inspect.markcoroutinefunction and of asyncio's older way: a runtime
+        # must not await a function that returns the result itself.
+        for mark in ("_is_coroutine_marker", "_is_coroutine"):
             made.__dict__.pop(mark, None)
 
 
