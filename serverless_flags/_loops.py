@@ -93,8 +93,11 @@ def _stop(task: asyncio.Future[Any]) -> None:
 
 def _task_of(awaitable: Any) -> asyncio.Future[Any]:
     """Return what awaits another awaitable; a future stays on its own loop."""
-    loop = None if asyncio.isfuture(awaitable) else _loop_of_thread()
-    return asyncio.ensure_future(awaitable, loop=loop)
+    if asyncio.isfuture(awaitable):
+        return awaitable
+    task: asyncio.Future[Any]
+    task = asyncio.ensure_future(awaitable, loop=_loop_of_thread())
+    return task
 
 
 def _loop_of_thread() -> asyncio.AbstractEventLoop:

@@ -150,7 +150,7 @@ def test_two_bodies_in_turn_keep_their_own_users(flags):
 
 @WHEREVER
 def test_a_body_may_open_invocations_of_its_own(flags, wherever):
-    """An invocation that the body opens goes on over its steps and ends with its block."""
+    """An invocation that the body opens goes on over its steps, to its block's end."""
 
     @flags.wrap
     def body(user: str) -> Iterator[str | None]:
