@@ -1,64 +1,85 @@
-"""The function that `FlagSession.wrap` returns, for ``def`` and for ``async def``."""
+"""The functions that `FlagSession.wrap` and `FlagSession.bind` return."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-import os
-import typing
+import types
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._callables import (
+    Kind,
+    kind_of,
+    refuse_class,
+    refuse_what_is_none,
+    resemble,
+)
 from serverless_flags._scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
+    from types import ModuleType
 
     from serverless_flags._session import FlagSession
+    from serverless_flags._steps import Opening, Steps
+
+    Function = Callable[..., Any]
+    Settle = Callable[[FlagSession, Scope, Any], Any]
 
 
-def wrapper(
-    session: FlagSession, func: Callable[..., Any], *, awaits: bool
-) -> Callable[..., Any]:
-    """Return a real function that calls ``func`` inside an invocation."""
-    if not callable(func):
-        message = f"wrap takes a callable, not {type(func).__name__}"
-        raise TypeError(message)
-    if not _is_async(func):
-        made = _sync(session, func)
+def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
+    """
+    Return a real function that calls ``func`` inside an invocation.
+
+    Raises:
+        TypeError: when ``func`` is no function; it names the cure.
+    """
+    refuse_class(func, "wrap")
+    refuse_what_is_none(func, "wrap")
+    if isinstance(func, staticmethod):
+        func = func.__func__
+    kind = kind_of(func)
+    if kind is Kind.PLAIN:
+        made = _sync(session, func, _carry if awaits else _run_or_carry)
+    elif kind is not Kind.COROUTINE:
+        made = _in_steps(kind, func, _opening(session))
     elif awaits:
         made = _async(session, func)
     else:
         made = _on_kept_loop(session, func, _async(session, func))
-    functools.update_wrapper(made, func)
-    if not hasattr(func, "__name__"):
-        _describe_object(made, func)
+    resemble(made, func)
     return made
 
 
-def _describe_object(made: Any, func: Callable[..., Any]) -> None:
-    """Name a partial or an object with ``__call__`` by what it calls."""
-    inner: Any = func
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    made.__name__ = getattr(inner, "__name__", type(inner).__name__)
-    made.__qualname__ = made.__name__
-    called = inner if hasattr(inner, "__name__") else type(inner).__call__
-    try:  # resolved here: an object has no globals in which others could
-        made.__annotations__ = typing.get_type_hints(called)
-    except Exception:  # noqa: BLE001  reason: the user's annotations may be anything
-        made.__annotations__ = {}
-
-
-def _sync(session: FlagSession, func: Callable[..., Any]) -> Callable[..., Any]:
+def _sync(session: FlagSession, func: Function, settle: Settle) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with Scope(session, args, kwargs):
-            return func(*args, **kwargs)
+        with Scope(session, args, kwargs) as scope:
+            result = func(*args, **kwargs)
+            if type(result) in _complete:
+                return result
+            return settle(session, scope, result)
 
     return call
 
 
-def _async(session: FlagSession, func: Callable[..., Any]) -> Callable[..., Any]:
+_complete: set[type] = {dict, str, bool, type(None), tuple, list, int, bytes}
+"""Types of results that do not run later; more are added as they are met."""
+
+_MOST_TYPES = 256
+_LATER = (types.GeneratorType, types.AsyncGeneratorType)
+
+
+def _is_complete(result: Any) -> bool:
+    """Whether a result is what it is: no coroutine, no generator."""
+    kind = type(result)
+    if kind in _LATER or hasattr(kind, "__await__"):
+        return False
+    if len(_complete) < _MOST_TYPES:
+        _complete.add(kind)
+    return True
+
+
+def _async(session: FlagSession, func: Function) -> Function:
     async def call(*args: Any, **kwargs: Any) -> Any:
         async with Scope(session, args, kwargs):
             return await func(*args, **kwargs)
@@ -66,57 +87,96 @@ def _async(session: FlagSession, func: Callable[..., Any]) -> Callable[..., Any]
     return call
 
 
-def _on_kept_loop(
-    session: FlagSession, func: Callable[..., Any], awaited: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Run ``async def`` where the runtime cannot, on one loop per process."""
+def _on_kept_loop(session: FlagSession, func: Function, awaited: Function) -> Function:
+    """Run ``async def`` where the runtime cannot, on the event loop of the thread."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        import asyncio  # only for async handlers
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            with Scope(session, args, kwargs):
-                return _kept_loop().run_until_complete(func(*args, **kwargs))
-        return awaited(*args, **kwargs)  # whoever runs that loop will await it
+        loops = _loops()
+        if loops.runs_here():
+            return awaited(*args, **kwargs)  # what runs that loop will await it
+        with Scope(session, args, kwargs):
+            return loops.run(func, *args, **kwargs)
 
     return call
 
 
-_loops: dict[int, Any] = {}
+# -- results that run later ------------------------------------------------------------
+def _run_or_carry(session: FlagSession, scope: Scope, result: Any) -> Any:
+    """Run an awaitable here, for the runtime would not await it."""
+    if _is_complete(result):
+        return result
+    import inspect  # only for what runs later
+
+    if inspect.isawaitable(result) and not _loops().runs_here():
+        return _loops().run(lambda: result)
+    return _carry(session, scope, result)
 
 
-def _kept_loop() -> Any:
-    """Return this process's event loop; it stays open, so clients bound to it live."""
-    import asyncio  # only for async handlers
+@functools.cache
+def _loops() -> ModuleType:
+    from serverless_flags import _loops  # asyncio: only for what must be awaited
 
-    pid = os.getpid()
-    loop = _loops.get(pid)
-    if loop is None or loop.is_closed():
-        _loops.clear()
-        loop = _loops[pid] = asyncio.new_event_loop()
-    return loop
+    return _loops
 
 
-def _is_async(func: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(
-        getattr(func, "__call__", None)  # noqa: B004  reason: not whether, but what kind
-    )
+def _carry(session: FlagSession, scope: Scope, result: Any) -> Any:
+    """Keep the invocation open until the coroutine or generator has ended."""
+    if _is_complete(result):
+        return result
+    from serverless_flags._steps import KeptSteps, carried  # only for such results
+
+    variable = session._scope  # noqa: SLF001  reason: the facade and its wrapper are one thing in two files
+    return carried(result, lambda body: KeptSteps(variable, scope, body))
 
 
-def bound(
-    variable: ContextVar[Scope | None], func: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Return ``func`` that runs inside the invocation which is current now."""
+def _opening(session: FlagSession) -> Opening:
+    """Return what begins an invocation of a generator, with its first step."""
+    from serverless_flags._steps import OpenedSteps  # only for generators
+
+    def opening(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
+        return OpenedSteps(session._scope, Scope(session, args, kwargs))  # noqa: SLF001  reason: as above
+
+    return opening
+
+
+def _in_steps(kind: Kind, func: Function, opening: Opening) -> Function:
+    """Return a function of the same kind, each step of which runs inside."""
+    from serverless_flags import _steps  # only for coroutines and generators
+
+    make: Function = {
+        Kind.COROUTINE: _steps.coroutine_function,
+        Kind.GENERATOR: _steps.generator_function,
+        Kind.ASYNC_GENERATOR: _steps.async_generator_function,
+    }[kind]
+    made: Function = make(func, opening)
+    return made
+
+
+# -- bind ------------------------------------------------------------------------------
+def bound(variable: ContextVar[Scope | None], func: Function) -> Function:
+    """
+    Return ``func`` that runs inside the invocation which is current now.
+
+    Outside an invocation there is nothing to carry: ``func`` comes back as it is.
+
+    Raises:
+        TypeError: when ``func`` cannot be called; it names the cure.
+    """
+    from serverless_flags._steps import Steps, carried  # only where something is bound
+
+    refuse_what_is_none(func, "bind")
     scope = variable.get()
+    if scope is None:
+        return func
+    kind, carrier = kind_of(func), scope.carried()
 
-    @functools.wraps(func)
+    def opening(_args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Steps:
+        return Steps(variable, carrier)
+
     def call(*args: Any, **kwargs: Any) -> Any:
-        token = variable.set(scope)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            variable.reset(token)
+        steps = Steps(variable, carrier)
+        return carried(steps.step(func, *args, **kwargs), lambda _body: steps)
 
-    return call
+    made = call if kind is Kind.PLAIN else _in_steps(kind, func, opening)
+    resemble(made, func)
+    return made

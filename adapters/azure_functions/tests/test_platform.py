@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
@@ -107,6 +108,18 @@ def test_an_invocation_has_the_contexts_identifier():
     assert without.id is bound.id is with_context.remaining_time is None
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_context_is_found_under_any_name_and_place(named):
+    """Decorators may inject arguments, rename the context or hand it on by place."""
+    platform, context = AzureFunctions(PYTHON), SimpleNamespace(invocation_id="an-id")
+    given = {"ctx": context} if named else {}
+    places = () if named else ("text", context)
+
+    invocation = platform.read_invocation(places, {"req": None, "db": 7, **given})
+
+    assert invocation.id == "an-id"
+
+
 def test_a_request_tells_method_path_and_address():
     """The query stays out of it; the address is the one that the front end saw."""
     request = make_request({"X-Forwarded-For": "9.9.9.9, 203.0.113.7:50000"})
@@ -129,6 +142,43 @@ def test_a_request_is_found_under_any_name():
 
     expected = {"properties": {"method": "GET", "path": "/api/hello"}}
     assert expected == by_name == by_position
+
+
+class ClientRequest:
+    """A request that an HTTP client would send: the same attributes, another thing."""
+
+    method, url, headers = "POST", "https://elsewhere/", {"x-forwarded-for": "9.9.9.9"}
+
+
+def test_the_workers_request_wins_over_an_injected_one():
+    """What a client library calls a request is not the caller's."""
+    platform, request = AzureFunctions(PYTHON), make_request({})
+
+    injected = read_context(platform, ClientRequest(), out=ClientRequest(), req=request)
+
+    assert injected == {"properties": {"method": "GET", "path": "/api/hello"}}
+
+
+def test_only_a_few_arguments_are_looked_at():
+    """However many arguments there are, an invocation costs the same."""
+    platform, request = AzureFunctions(PYTHON), make_request({})
+    context = SimpleNamespace(invocation_id="an-id")
+
+    invocation = platform.read_invocation((*range(100), request, context), {})
+
+    assert invocation.id is None
+    assert callable(invocation.context)
+    assert invocation.context() == {}
+
+
+def test_a_mocked_request_has_no_address():
+    """A unit test may give a mock: what is no text is not believed."""
+    trusting = AzureFunctions({**PYTHON, "WEBSITE_AUTH_ENABLED": "True"})
+    request = Mock(method="GET", url="https://shop/api/hello")
+
+    context = read_context(trusting, req=request)
+
+    assert context == {"properties": {"method": "GET", "path": "/api/hello"}}
 
 
 def test_a_streamed_request_is_read_too():

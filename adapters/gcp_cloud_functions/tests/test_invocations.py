@@ -44,7 +44,7 @@ HTTP = pytest.mark.parametrize("request_of", [_flask, _starlette])
 
 def _read(*args: Any, **environ: str) -> Invocation:
     platform = GcpCloudFunctions({"FUNCTION_TARGET": "hello", **environ})
-    return platform.read_invocation(args)
+    return platform.read_invocation(args, {})
 
 
 def _context(invocation: Invocation) -> Any:
@@ -149,6 +149,94 @@ def test_an_empty_background_context_says_nothing():
 
     assert invocation.id is None
     assert _context(invocation) == {"properties": {}}
+
+
+class Service:
+    """What a decorator injects: an object that is no argument of Google's."""
+
+
+@HTTP
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ((), (Service(),), {}),
+        ((Service(),), (), {}),
+        ((Service(),), ("text", {"a": 1}), {"db": Service()}),
+        ((), (), {"db": Service()}),
+    ],
+)
+def test_a_request_is_found_among_injected_arguments(request_of, before, after, named):
+    """It is recognised by what it is, wherever it stands."""
+    request = request_of(EXECUTION)
+    platform = GcpCloudFunctions({"FUNCTION_TARGET": "hello"})
+
+    by_place = platform.read_invocation((*before, request, *after), named)
+    by_name = platform.read_invocation((*before, *after), {"request": request, **named})
+
+    assert ("execution-1", "execution-1") == (by_place.id, by_name.id)
+    assert _context(by_place)["properties"] == {"method": "PUT", "path": "/a/b"}
+
+
+def test_events_are_found_among_injected_arguments():
+    """The same holds for a CloudEvent and for a background function's context."""
+    event = CloudEvent({"id": "7", "type": "made", "source": "//x"}, {})
+    background = Context(eventId="8", eventType="made")
+
+    assert ("7", "8") == (
+        _read(Service(), event, Service()).id,
+        _read({"a": 1}, background, Service()).id,
+    )
+
+
+def test_flasks_proxy_is_the_request():
+    """``flask.request`` may be handed on as an argument."""
+    app = flask.Flask("app")
+    with app.test_request_context(headers=[EXECUTION]):
+        assert _read(flask.request).id == "execution-1"
+    assert _read(flask.request).id is None
+
+
+def _stand_in(module: str, **members: Any) -> Any:
+    return type("CloudEvent", (), {"__module__": module, **members})()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        _stand_in(
+            "cloudevents.core.v1.event",
+            get_id=lambda _: "7",
+            get_type=lambda _: "made",
+            get_source=lambda _: "//x",
+        ),
+        _stand_in("firebase_functions.core", id="7", type="made", source="//x"),
+    ],
+)
+def test_cloud_events_of_other_libraries_are_read(event):
+    """Version 2 of the SDK has methods, Firebase's events have attributes."""
+    invocation = _read(event)
+
+    assert invocation.id == "7"
+    assert {"properties": {"type": "made", "source": "//x"}} == _context(invocation)
+
+
+def test_many_types_of_arguments_are_no_leak():
+    """Types are remembered up to a bound, and requests are found all the same."""
+    platform = GcpCloudFunctions({"FUNCTION_TARGET": "hello"})
+    for number in range(300):
+        kind = type(f"T{number}", (), {})
+        assert platform.read_invocation((kind(),), {}).id is None
+
+    assert platform.read_invocation((_flask(EXECUTION),), {}).id == "execution-1"
+
+
+def test_only_a_few_arguments_are_looked_at():
+    """However many arguments there are, an invocation costs the same."""
+    request = _flask(EXECUTION)
+    more = [Service()] * 100
+
+    assert _read(*more, request).id == "execution-1"
+    assert _read(request, *more).id is None
 
 
 @pytest.mark.parametrize("args", [(), (object(),), ("text",), ({"a": 1},)])

@@ -12,7 +12,16 @@ integration" for REST APIs), https://docs.aws.amazon.com/lambda/latest/dg/ (page
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def read_first_context(events: Iterable[Any]) -> dict[str, Any]:
+    """Read the evaluation context of the first of several objects that has one."""
+    contexts = (read_context(event) for event in events)
+    return next((context for context in contexts if context), {})
 
 
 def read_context(event: Any) -> dict[str, Any]:
@@ -22,18 +31,19 @@ def read_context(event: Any) -> dict[str, Any]:
     Function URLs and HTTP APIs send payload 2.0, REST and WebSocket APIs payload 1.0,
     Application Load Balancers and AppSync one of their own.
     """
-    request = _dig(event, "requestContext")
-    if isinstance(_dig(request, "http"), Mapping):
+    event = _unpack(event)
+    request = _unpack(_dig(event, "requestContext"))
+    if _unpack(_dig(request, "http")) is not None:
         return _read_http_api(event, request)
-    if isinstance(_dig(request, "identity"), Mapping):
+    if _unpack(_dig(request, "identity")) is not None:
         return _read_rest_api(event, request)
-    if isinstance(_dig(request, "elb"), Mapping):
+    if _unpack(_dig(request, "elb")) is not None:
         return _context(
             address=_last_forwarded_for(event),
             method=_dig(event, "httpMethod"),
             path=_dig(event, "path"),
         )
-    if isinstance(_dig(event, "info"), Mapping):
+    if _unpack(_dig(event, "info")) is not None:
         return _read_app_sync(_dig(event, "identity"))
     return {}
 
@@ -115,7 +125,7 @@ def _context(
     path: Any = None,
 ) -> dict[str, Any]:
     """Name the facts as Unleash names them, without the unknown ones."""
-    context: dict[str, Any] = {"userId": user, "remoteAddress": _first(address)}
+    context: dict[str, Any] = {"userId": user, "remoteAddress": _address(address)}
     context = {name: value for name, value in context.items() if value is not None}
     properties = {"method": _first(method), "path": _first(path)}
     known = {name: value for name, value in properties.items() if value is not None}
@@ -123,14 +133,35 @@ def _context(
 
 
 def _dig(value: Any, *keys: str) -> Any:
-    """Follow ``keys`` into nested mappings; None where one is missing."""
+    """Follow ``keys`` into nested structures; None where one is missing."""
     for key in keys:
-        if not isinstance(value, Mapping):
+        structure = _unpack(value)
+        if structure is None:
             return None
-        value = value.get(key)
+        value = structure.get(key)
     return value
+
+
+def _unpack(value: Any) -> Mapping[str, Any] | None:
+    """Return a mapping, or a model as one; None for anything else."""
+    if isinstance(value, Mapping):
+        return value
+    if value is None or isinstance(value, (str, bytes, list, int)):
+        return None
+    from serverless_flags_aws_lambda._models import unpack  # only for models
+
+    return unpack(value)
+
+
+def _address(value: Any) -> str | None:
+    """Return an IP address; models hold objects, even networks of one address."""
+    if type(value).__module__ == "ipaddress":
+        value = str(value)
+    address = _first(value)
+    return None if address is None else address.partition("/")[0]
 
 
 def _first(*values: Any) -> str | None:
     """Return the first value that is text and not empty."""
-    return next((value for value in values if isinstance(value, str) and value), None)
+    text = next((value for value in values if isinstance(value, str) and value), None)
+    return text if text is None or type(text) is str else str.__str__(text)  # an enum's

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from serverless_flags import Invocation, Platform, hookimpl, signals
-from serverless_flags_aws_lambda._context import read_context
+from serverless_flags_aws_lambda._context import read_context, read_first_context
 from serverless_flags_aws_lambda._extension import (
     Outcome,
     Registration,
@@ -83,13 +83,16 @@ class AwsLambda(Platform):
     def read_invocation(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Invocation:
-        """Read ``(event, context)``, the last two arguments; a test may give fewer."""
-        if len(args) > 1:
-            event, context = args[-2:]
-        else:
-            event = args[0] if args else kwargs.get("event")
-            context = kwargs.get("context")
+        """Read ``(event, context)``; decorators and tests give more, or fewer."""
+        event, context = args if len(args) == 2 else (None, None)  # noqa: PLR2004  reason: see above
         request_id = getattr(context, "aws_request_id", None)
+        read = partial(read_context, event)
+        if not isinstance(request_id, str):
+            from serverless_flags_aws_lambda._arguments import find_arguments
+
+            events, context = find_arguments(args, kwargs)
+            request_id = getattr(context, "aws_request_id", None)
+            read = partial(read_first_context, events)
         has_deadline = hasattr(context, "get_remaining_time_in_millis")
         # not Invocation(...), which takes twice as long: one is made for every call
         return tuple.__new__(
@@ -97,7 +100,7 @@ class AwsLambda(Platform):
             (
                 request_id if isinstance(request_id, str) else None,
                 partial(_remaining_time, context) if has_deadline else None,
-                partial(read_context, event),
+                read,
                 (),
                 _NOTHING,
             ),

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags import Invocation, Platform, hookimpl, signals
 from serverless_flags_azure_functions import NAME
 from serverless_flags_azure_functions._loop import wake_loop_at_signals
-from serverless_flags_azure_functions._request import find_request, read_context
+from serverless_flags_azure_functions._request import (
+    MOST_ARGUMENTS,
+    find_invocation_id,
+    find_request,
+    read_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,13 +98,13 @@ class AzureFunctions(Platform):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Invocation:
         """
-        Read the keyword arguments, which have the bindings' names.
+        Read the arguments: the bindings by their names, and what decorators inject.
 
-        The worker passes its ``context`` to functions that declare it, and tells
-        nobody of the time that is left (``functionTimeout`` is the host's).
+        The worker passes its ``context`` to functions that declare it. It does not
+        say how much time is left (``functionTimeout`` is the host's).
         """
         return Invocation(
-            getattr(kwargs.get("context"), "invocation_id", None),
+            find_invocation_id(args, kwargs),
             None,
             partial(self._evaluation_context, args, kwargs),
         )
@@ -107,7 +112,7 @@ class AzureFunctions(Platform):
     def _evaluation_context(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> dict[str, Any]:
-        request = find_request((*kwargs.values(), *args))
+        request = find_request((*kwargs.values(), *args)[:MOST_ARGUMENTS])
         if request is None:
             return {}
         return read_context(request, authenticated=self._authenticates)

@@ -11,14 +11,51 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+MOST_ARGUMENTS = 32
+"""Arguments that are looked at: bindings, the context, and what decorators inject."""
 
 
 def find_request(arguments: Iterable[Any]) -> Any:
-    """Return the HTTP request among a function's arguments, or None."""
-    for argument in arguments:
-        if hasattr(argument, "headers") and hasattr(argument, "method"):
-            return argument
+    """
+    Return the HTTP request among a function's arguments, or None.
+
+    A request of the worker's wins over other objects with its attributes, such as a
+    client library's request that a decorator has injected.
+    """
+    requests = [argument for argument in arguments if _is_request(argument)]
+    return next(filter(_is_the_workers, requests), requests[0] if requests else None)
+
+
+def _is_request(argument: Any) -> bool:
+    return all(hasattr(argument, name) for name in ("headers", "method", "url"))
+
+
+def _is_the_workers(argument: Any) -> bool:
+    """Recognise the class by its names: importing it would cost the app's start."""
+    for base in type(argument).__mro__:
+        package = base.__module__.partition(".")[0]
+        if (package, base.__name__) in _REQUESTS:
+            return True
+    return False
+
+
+_REQUESTS = {("azure", "HttpRequest"), ("starlette", "Request")}
+
+
+def find_invocation_id(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
+    """
+    Return the invocation's identifier, or None where the context is not declared.
+
+    The worker gives the context the name ``context``; a decorator may give it another,
+    or hand it on by its place.
+    """
+    for argument in (kwargs.get("context"), *kwargs.values(), *args)[:MOST_ARGUMENTS]:
+        identifier = getattr(argument, "invocation_id", None)
+        if isinstance(identifier, str):
+            return identifier
     return None
 
 
@@ -34,13 +71,19 @@ def read_context(request: Any, *, authenticated: bool) -> dict[str, Any]:
     """
     path = urlsplit(str(request.url)).path
     context: dict[str, Any] = {"properties": {"method": request.method, "path": path}}
-    address = client_address(request.headers.get("x-forwarded-for", ""))
+    address = client_address(_header(request, "x-forwarded-for"))
     if address:
         context["remoteAddress"] = address
-    user = request.headers.get("x-ms-client-principal-id") if authenticated else None
+    user = _header(request, "x-ms-client-principal-id") if authenticated else ""
     if user:
         context["userId"] = user
     return context
+
+
+def _header(request: Any, name: str) -> str:
+    """Return a header; a unit test may give a mock for the request."""
+    value = request.headers.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def client_address(forwarded: str) -> str:

@@ -12,26 +12,48 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     Reader = Callable[[Any, Callable[[], float] | None], Invocation]
 
+MOST_ARGUMENTS = 16
+_MOST_TYPES = 256
 
-def choose_reader(kind: type) -> Reader:
-    """Return the reader for a last argument of type ``kind``."""
+
+class Readers:
+    """What reads the arguments of each type; looked up by class once."""
+
+    def __init__(self) -> None:
+        self._known: dict[type, Reader | None] = {}
+
+    def read(
+        self, arguments: Iterable[Any], remaining_time: Callable[[], float] | None
+    ) -> Invocation:
+        """Read the first argument that is a request, an event or its context."""
+        known = self._known
+        for argument in arguments:
+            kind = type(argument)
+            reader = known[kind] if kind in known else self._look_up(kind, argument)
+            if reader is not None:
+                return reader(argument, remaining_time)
+        return Invocation(remaining_time=remaining_time)
+
+    def _look_up(self, kind: type, argument: Any) -> Reader | None:
+        if kind.__name__ == "LocalProxy":  # Flask's: it stands for another object
+            return _reader_for(argument.__class__)
+        reader = _reader_for(kind)
+        if len(self._known) < _MOST_TYPES:
+            self._known[kind] = reader
+        return reader
+
+
+def _reader_for(kind: type) -> Reader | None:
+    """Return the reader for an argument of type ``kind``; users may derive from it."""
     for base in kind.__mro__:
         reader = _READERS.get(f"{base.__module__.partition('.')[0]}.{base.__name__}")
         if reader is not None:
             return reader
-    return _read_nothing
-
-
-def _read_nothing(
-    argument: Any,  # noqa: ARG001  reason: the signature of every reader
-    remaining_time: Callable[[], float] | None,
-) -> Invocation:
-    """Expect nothing of a typed function's argument: it is the user's own."""
-    return Invocation(remaining_time=remaining_time)
+    return None
 
 
 def _read_wsgi(request: Any, remaining_time: Callable[[], float] | None) -> Invocation:
@@ -102,8 +124,19 @@ def _http_context(
 def _read_cloud_event(
     event: Any, remaining_time: Callable[[], float] | None
 ) -> Invocation:
-    properties = {"type": event["type"], "source": event["source"]}
-    return Invocation(event["id"], remaining_time, {"properties": properties})
+    names = ("type", "source")
+    properties = {name: _attribute(event, name) for name in names}
+    return Invocation(
+        _attribute(event, "id"), remaining_time, {"properties": properties}
+    )
+
+
+def _attribute(event: Any, name: str) -> Any:
+    """Return an attribute of a CloudEvent: SDK 1's, SDK 2's or Firebase's."""
+    if hasattr(type(event), "__getitem__"):
+        return event[name]
+    getter = getattr(event, f"get_{name}", None)
+    return getattr(event, name) if getter is None else getter()
 
 
 def _read_background(
@@ -119,5 +152,6 @@ _READERS: dict[str, Reader] = {
     "werkzeug.Request": _read_wsgi,
     "starlette.Request": _read_asgi,
     "cloudevents.CloudEvent": _read_cloud_event,
+    "firebase_functions.CloudEvent": _read_cloud_event,
     "google.Context": _read_background,
 }

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags import Platform, hookimpl, signals
 from serverless_flags_gcp_cloud_functions import NAME
-from serverless_flags_gcp_cloud_functions._invocations import choose_reader
+from serverless_flags_gcp_cloud_functions._invocations import (
+    MOST_ARGUMENTS,
+    Readers,
+)
 from serverless_flags_gcp_cloud_functions._main_thread import run_on_main_thread
 from serverless_flags_gcp_cloud_functions._uvicorn import (
     connect_abort,
@@ -17,10 +20,9 @@ from serverless_flags_gcp_cloud_functions._uvicorn import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from serverless_flags import FlagSession, Invocation
-    from serverless_flags_gcp_cloud_functions._invocations import Reader
 
 _FORKS = "the server forks after the import, a worker's first invocation connects"
 _FIRST_GENERATION = "the 1st generation of Cloud Functions promises no SIGTERM"
@@ -51,7 +53,7 @@ class GcpCloudFunctions(Platform):
         )
         self._is_first_generation = _is_first_generation(environ)
         self._timeout = _timeout(environ)
-        self._readers: dict[type, Reader] = {}
+        self._readers = Readers()
 
     @hookimpl
     def connect_instance(self, session: FlagSession, at: str) -> bool | str:
@@ -88,15 +90,22 @@ class GcpCloudFunctions(Platform):
         return True
 
     @hookimpl
-    def read_invocation(self, args: tuple[Any, ...]) -> Invocation:
-        """Read the last positional argument: the request, the event or its context."""
-        argument = args[-1] if args else None
-        kind = type(argument)
-        reader = self._readers.get(kind)
-        if reader is None:
-            reader = self._readers[kind] = choose_reader(kind)
+    def read_invocation(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Invocation:
+        """
+        Read the request, the event or its context, wherever it stands.
+
+        It is the last argument, unless decorators inject others or give it a name.
+        """
+        arguments: Iterable[Any] = reversed(args)
+        if kwargs or len(args) > MOST_ARGUMENTS:
+            given = (*kwargs.values(), *args)
+            arguments = reversed(given[-MOST_ARGUMENTS:])
         timeout = self._timeout
-        return reader(argument, None if timeout is None else _countdown(timeout))
+        return self._readers.read(
+            arguments, None if timeout is None else _countdown(timeout)
+        )
 
 
 def _is_first_generation(environ: Mapping[str, str]) -> bool:

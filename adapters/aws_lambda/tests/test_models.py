@@ -1,0 +1,242 @@
+"""Models in the event's place are read like the event that they were made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+
+from serverless_flags_aws_lambda._context import read_context
+
+EVENTS = Path(__file__).parent / "events"
+NAMES = ["function_url", "http_api", "rest_api", "alb", "websocket", "app_sync", "sqs"]
+
+
+class Powertools(Mapping[str, Any]):
+    """An event source class of Powertools: a mapping with the event beside."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._event = event
+
+    @property
+    def raw_event(self) -> dict[str, Any]:
+        """Return the event."""
+        return self._event
+
+    def __getitem__(self, key: str) -> Any:
+        return self._event[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._event)
+
+    def __len__(self) -> int:
+        return len(self._event)
+
+
+class OldPowertools:
+    """One of its older versions, which are no mappings."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._event = event
+
+    @property
+    def raw_event(self) -> dict[str, Any]:
+        """Return the event."""
+        return self._event
+
+
+class Dumped:
+    """A model that tells nothing but what ``model_dump`` returns."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._event = event
+
+    def model_dump(self, *, by_alias: bool) -> dict[str, Any]:
+        """Return the event under its own names."""
+        assert by_alias
+        return self._event
+
+
+class OldDumped:
+    """A model of pydantic 1 likewise."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._event = event
+
+    def dict(self, *, by_alias: bool) -> dict[str, Any]:
+        """Return the event under its own names."""
+        assert by_alias
+        return self._event
+
+
+class Root:
+    """A RootModel of pydantic 2."""
+
+    model_fields: ClassVar[Mapping[str, Any]] = {"root": None}
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self.root = event
+
+
+def _declared(way: str, value: Any) -> Any:
+    """Return a structure of classes that declare their fields as a library does."""
+    if not isinstance(value, dict) or not all(map(str.isidentifier, value)):
+        return value
+    parts = {name: _declared(way, part) for name, part in value.items()}
+    fields: dict[str, Any] = {
+        "model_fields": {name: SimpleNamespace(alias=None) for name in parts},
+        "__fields__": {name: SimpleNamespace(alias=name) for name in parts},
+        "__struct_fields__": tuple(parts),
+        "__attrs_attrs__": tuple(SimpleNamespace(name=name) for name in parts),
+    }
+    model = type("Model", (), {way: fields[way]})()
+    model.__dict__.update(parts)
+    return model
+
+
+def _dataclass(value: Any) -> Any:
+    if not isinstance(value, dict) or not all(map(str.isidentifier, value)):
+        return value
+    names = [name for name in value if name != "lambda"]
+    made = dataclasses.make_dataclass("Part", names)
+    return made(**{name: _dataclass(value[name]) for name in names})
+
+
+MODELS = {
+    "Powertools": Powertools,
+    "old Powertools": OldPowertools,
+    "model_dump": Dumped,
+    "dict": OldDumped,
+    "RootModel": Root,
+    "dataclass": _dataclass,
+    "pydantic 2": lambda event: _declared("model_fields", event),
+    "pydantic 1": lambda event: _declared("__fields__", event),
+    "msgspec": lambda event: _declared("__struct_fields__", event),
+    "attrs": lambda event: _declared("__attrs_attrs__", event),
+}
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_has_the_events_context(model: str, name: str) -> None:
+    """Whatever library has made it, the facts are those of the event."""
+    event = json.loads((EVENTS / f"{name}.json").read_text())
+
+    assert read_context(event) == read_context(MODELS[model](event))
+
+
+class Http(NamedTuple):
+    """A part with values of other types than text."""
+
+    source_ip: object
+    method: object
+
+
+class Method(str, enum.Enum):
+    """How a model may write a method."""
+
+    GET = "GET"
+
+
+@dataclasses.dataclass
+class RequestContext:
+    """A part with names in Python's way."""
+
+    http: Http
+    authorizer: object = None
+
+
+class Request:
+    """A model of pydantic 2 with aliases, and with what it did not declare."""
+
+    model_fields: ClassVar[Mapping[str, Any]] = {
+        "inner": SimpleNamespace(alias="requestContext"),
+        "other": SimpleNamespace(alias=None, validation_alias=["a", "path"]),
+    }
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.other = "other"
+        self.model_extra = {"rawPath": "/x"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.2.1",
+        "192.0.2.1/32",
+        ipaddress.ip_address("192.0.2.1"),
+        ipaddress.ip_network("192.0.2.1"),
+    ],
+)
+def test_names_and_values_of_models(address: object) -> None:
+    """Aliases, Python's names, addresses as objects and enumerations are understood."""
+    lambda_authorizer = SimpleNamespace(principalId="ignored: not a structure")
+    part = RequestContext(Http(address, Method.GET), {"lambda": lambda_authorizer})
+    context = read_context(Request(part))
+
+    properties = {"method": "GET", "path": "/x"}
+    assert {"remoteAddress": "192.0.2.1", "properties": properties} == context
+    assert type(context["properties"]["method"]) is str
+
+
+def test_a_name_that_python_reserves() -> None:
+    """A class cannot have a field ``lambda``."""
+
+    @dataclasses.dataclass
+    class Authorizer:
+        lambda_: object
+
+    authorizer = Authorizer({"principalId": "user-1"})
+    http = {"http": {"sourceIp": "192.0.2.1"}, "authorizer": authorizer}
+
+    assert read_context({"requestContext": http})["userId"] == "user-1"
+
+
+class NotText:
+    """A model that returns what is no structure."""
+
+    model_fields = "none"
+    raw_event = 7
+
+
+class Bare:
+    """A model that returns what is no structure, from each of its methods."""
+
+    def __init__(self, result: object) -> None:
+        self._result = result
+
+    def model_dump(self, **_: object) -> object:
+        """Return something else."""
+        return self._result
+
+
+class OddRoot:
+    """A RootModel of a list."""
+
+    model_fields: ClassVar[Mapping[str, Any]] = {"root": None}
+    root: ClassVar[object] = [1]
+
+
+@pytest.mark.parametrize("event", [NotText(), Bare(None), Bare([1]), OddRoot()])
+def test_other_objects_have_no_context(event: object) -> None:
+    """What is no structure tells nothing and raises nothing."""
+    assert read_context(event) == {}
+
+
+def test_a_models_fault_is_raised_for_the_session_to_report() -> None:
+    """The session logs it and does without the context of that invocation."""
+
+    class Broken:
+        def model_dump(self, **_: object) -> object:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        read_context(Broken())

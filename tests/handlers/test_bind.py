@@ -1,0 +1,244 @@
+"""A bound function, of any shape, runs in the invocation that it was bound in."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+import types
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+def _passes_on(func):
+    @functools.wraps(func)
+    def inner(*args, **kwargs):
+        return func(*args, **kwargs)
+
+    return inner
+
+
+class _Object:
+    def __init__(self, ask: Any) -> None:
+        self._ask = ask
+
+    def __call__(self) -> Any:
+        return self._ask()
+
+
+class _AsyncObject(_Object):
+    async def __call__(self) -> Any:
+        await asyncio.sleep(0)
+        return self._ask()
+
+    async def method(self) -> Any:
+        return self._ask()
+
+
+def _shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
+    def plain() -> Any:
+        return ask()
+
+    async def coroutine() -> Any:
+        await asyncio.sleep(0)
+        return ask()
+
+    def generator() -> Iterator[Any]:
+        yield ask()
+        yield ask()
+
+    async def stream() -> AsyncIterator[Any]:
+        yield ask()
+        await asyncio.sleep(0)
+        yield ask()
+
+    @types.coroutine
+    def generator_based() -> Any:
+        return (yield from coroutine())
+
+    return {
+        "def": plain,
+        "lambda": lambda: ask(),  # noqa: PLW0108  reason: the shape is the point
+        "partial": functools.partial(plain),
+        "object": _Object(ask),
+        "static method": staticmethod(plain),
+        "async def": coroutine,
+        "async def below a decorator": _passes_on(coroutine),
+        "partial of an async def": functools.partial(coroutine),
+        "async object": _AsyncObject(ask),
+        "partial of an async object": functools.partial(_AsyncObject(ask)),
+        "async method": _AsyncObject(ask).method,
+        "types.coroutine": generator_based,
+        "generator": generator,
+        "generator below a decorator": _passes_on(generator),
+        "async generator": stream,
+        "async generator below a decorator": _passes_on(stream),
+    }
+
+
+def _exhaust(result: Any) -> Any:
+    """Return all that a result gives, step by step."""
+    if inspect.isgenerator(result) and not inspect.isawaitable(result):
+        return list(result)
+    if inspect.isasyncgen(result):
+
+        async def collect() -> list[Any]:
+            return [one async for one in result]
+
+        return asyncio.run(collect())
+    if inspect.isawaitable(result):
+
+        async def wait() -> Any:
+            return await result
+
+        return asyncio.run(wait())
+    return result
+
+
+SHAPES = pytest.mark.parametrize("shape", list(_shapes(lambda: None)))
+
+
+@SHAPES
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_bound_function_runs_in_its_invocation_on_a_thread(flags, shape, ended):
+    """Also after the invocation has ended, each step has its context."""
+    answers = []
+
+    def work() -> None:
+        answers.append(_exhaust(bound()))
+        answers.append(flags.ask())
+
+    thread = threading.Thread(target=work)
+    with flags.invocation("alice"):
+        bound = flags.bind(_shapes(flags.ask)[shape])
+        if not ended:
+            thread.start()
+            thread.join()
+    if ended:
+        thread.start()
+        thread.join()
+
+    answer = ["alice"] * 2 if "generator" in shape else "alice"
+    assert [answer, None] == answers
+
+
+@SHAPES
+def test_a_bound_function_runs_in_its_invocation_inside_another(flags, shape):
+    """The invocation that calls it has its own context before and after."""
+    with flags.invocation("alice"):
+        bound = flags.bind(_shapes(flags.ask)[shape])
+    with flags.invocation("bob"):
+        saw = [flags.ask(), _exhaust(bound()), flags.ask()]
+
+    answer = ["alice"] * 2 if "generator" in shape else "alice"
+    assert ["bob", answer, "bob"] == saw
+    assert flags.ask() is None
+
+
+def test_between_the_steps_is_the_code_around(flags):
+    """A bound generator does not leak its invocation to its consumer."""
+
+    def generator() -> Iterator[str | None]:
+        yield flags.ask()
+        yield flags.ask()
+
+    with flags.invocation("alice"):
+        steps = flags.bind(generator)()
+    with flags.invocation("bob"):
+        saw = [next(steps), flags.ask(), next(steps), flags.ask()]
+
+    assert ["alice", "bob", "alice", "bob"] == saw
+
+
+def test_bound_coroutines_side_by_side_keep_their_contexts(flags):
+    """Coroutines of several invocations on one loop do not see each other."""
+
+    async def ask() -> list[str | None]:
+        saw = [flags.ask()]
+        await asyncio.sleep(0)
+        return [*saw, flags.ask()]
+
+    bounds = []
+    for user in ("alice", "bob"):
+        with flags.invocation(user):
+            bounds.append(flags.bind(ask))
+
+    async def scenario() -> list[list[str | None]]:
+        return await asyncio.gather(*(bound() for bound in bounds))
+
+    assert [["alice"] * 2, ["bob"] * 2] == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])
+def test_whatever_a_bound_function_raises_the_context_is_put_back(flags, error):
+    """The exception passes, the invocation around has its own context again."""
+
+    def fails() -> None:
+        raise error
+
+    with flags.invocation("alice"):
+        bound = flags.bind(fails)
+    with flags.invocation("bob"):
+        with pytest.raises(type(error)) as caught:
+            bound()
+        assert "bob" == flags.ask()
+
+    assert error is caught.value
+
+
+def test_a_bound_function_is_of_the_same_kind(flags):
+    """A coroutine function stays one, with name and signature; so do generators."""
+    shapes = _shapes(flags.ask)
+    with flags.invocation("alice"):
+        bound = {name: flags.bind(func) for name, func in shapes.items()}
+
+    assert inspect.iscoroutinefunction(bound["async def"])
+    assert inspect.iscoroutinefunction(bound["async object"])
+    assert inspect.isgeneratorfunction(bound["generator"])
+    assert inspect.isasyncgenfunction(bound["async generator"])
+    assert not inspect.iscoroutinefunction(bound["def"])
+    assert "coroutine" == bound["partial of an async def"].__name__
+    assert inspect.signature(shapes["def"]) == inspect.signature(bound["def"])
+
+
+def test_a_bound_class_makes_its_instances_inside(flags):
+    """What a constructor asks is asked in the invocation."""
+
+    class Worker:
+        """Ask when made."""
+
+        def __init__(self) -> None:
+            self.user = flags.ask()
+
+    with flags.invocation("alice"):
+        bound = flags.bind(Worker)
+
+    assert "alice" == bound().user
+    assert ("Worker", "Ask when made.") == (bound.__name__, bound.__doc__)
+
+
+def test_outside_an_invocation_there_is_nothing_to_carry(flags):
+    """The function comes back as it is and runs in the invocation that calls it."""
+    bound = flags.bind(flags.ask)
+
+    with flags.invocation("alice"):
+        assert "alice" == bound()
+    assert bound() is None
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_cannot_be_called_cannot_be_bound(flags, inside):
+    """Calling the function instead of giving it is told at once."""
+    work = (one for one in ())
+
+    with pytest.raises(TypeError, match="bind takes a callable, not generator: give"):
+        if inside:
+            with flags.invocation("alice"):
+                flags.bind(work)
+        else:
+            flags.bind(work)

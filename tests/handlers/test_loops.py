@@ -1,0 +1,299 @@
+"""An async def that the runtime cannot await runs as asyncio.run would run it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from serverless_flags import _loops
+
+
+@pytest.fixture(name="handler")
+def _handler(lambda_like) -> Any:
+    """Return a wrapped async def that returns the loop it runs on."""
+
+    @lambda_like.wrap
+    async def handler(user: str) -> asyncio.AbstractEventLoop:
+        await asyncio.sleep(0)
+        assert user == lambda_like.ask()
+        return asyncio.get_running_loop()
+
+    return handler
+
+
+def test_a_thread_keeps_its_loop(handler):
+    """Clients bound to the loop live on from one invocation to the next."""
+    loop = handler("alice")
+
+    assert loop is handler("bob")
+    assert not loop.is_closed()
+
+
+def test_threads_at_once_have_loops_of_their_own(lambda_like):
+    """Calls on several threads run at the same time, each with its own context."""
+    together = threading.Barrier(3, timeout=30)
+
+    @lambda_like.wrap
+    async def handler(user: str) -> tuple[str | None, asyncio.AbstractEventLoop]:
+        together.wait()
+        return user, asyncio.get_running_loop()
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(handler, ["alice", "bob", "carol"]))
+
+    assert ["alice", "bob", "carol"] == [user for user, _ in answers]
+    assert 3 == len({loop for _, loop in answers})
+
+
+def test_a_loop_is_closed_when_its_thread_ends(handler):
+    """Nothing is left open, and nothing is reported as left open."""
+    loops = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        thread = threading.Thread(target=lambda: loops.append(handler("alice")))
+        thread.start()
+        thread.join()
+        gc.collect()
+
+    assert loops[0].is_closed()
+
+
+def test_a_closed_loop_is_replaced(handler):
+    """A function that closes the loop does so for one invocation."""
+    first = handler("alice")
+    first.close()
+
+    assert first is not handler("alice")
+
+
+def test_the_loop_that_the_module_has_set_is_used(handler):
+    """What a module has bound to its own loop can be awaited."""
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        used = handler("alice")
+        loop.close()
+        after = handler("alice")
+    finally:
+        asyncio.set_event_loop(None)
+
+    assert loop is used
+    assert loop is not after
+
+
+def test_another_threads_loop_is_not_taken(handler):
+    """The loop that is set on one thread is that thread's alone."""
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        with ThreadPoolExecutor(1) as pool:
+            used = pool.submit(handler, "alice").result()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+    assert loop is not used
+
+
+UNTOUCHED = """
+import asyncio, warnings
+warnings.simplefilter("error")
+made = []
+class Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        made.append(1)
+        return super().new_event_loop()
+asyncio.set_event_loop_policy(Policy())
+from serverless_flags import _loops
+async def work():
+    return asyncio.get_running_loop()
+loop = _loops.run(work)
+assert loop is _loops.run(work)
+assert made == [1], made
+asyncio.set_event_loop(asyncio.new_event_loop())
+assert _loops.run(work) is not loop
+asyncio.get_event_loop_policy().get_event_loop().close()
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
+def test_looking_for_a_loop_makes_none_and_warns_of_nothing():
+    """On a fresh main thread get_event_loop would make a loop, or warn."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", UNTOUCHED],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
+def test_a_policy_of_another_kind_sets_no_loop(handler, monkeypatch):
+    """A policy without the default one's members has no loop that could be used."""
+    monkeypatch.setattr(asyncio, "get_event_loop_policy", object)
+
+    assert handler("alice") is handler("bob")
+
+
+# -- what comes from outside -----------------------------------------------------------
+class _FromOutside(BaseException):
+    """An exception that a signal handler raises."""
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, TimeoutError, _FromOutside])
+@pytest.mark.parametrize("where", ["waiting", "working"])
+def test_an_interrupted_coroutine_is_cancelled_and_the_loop_goes_on(
+    lambda_like, kind, where
+):
+    """The exception arrives; the coroutine cleans up before the invocation ends."""
+    cleaned, interrupted = [], threading.Event()
+
+    def interrupt(*_: object) -> None:
+        interrupted.set()
+        raise kind
+
+    @lambda_like.wrap
+    async def handler(user: str, *, interrupts: bool) -> str | None:
+        if not interrupts:
+            return lambda_like.ask()
+        loop = asyncio.get_running_loop()
+        try:
+            if where == "working":
+                signal.raise_signal(signal.SIGALRM)
+            loop.run_in_executor(None, _raise_soon, interrupted)
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(lambda_like.ask())
+        return None
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(kind):
+            handler("alice", interrupts=True)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert ["alice"] == cleaned
+    assert "bob" == handler("bob", interrupts=False)
+    assert ["begin", "end"] * 2 == lambda_like.events
+    assert lambda_like.ask() is None
+
+
+def _raise_soon(interrupted: threading.Event) -> None:
+    """Send a signal until it has interrupted the main thread."""
+    while not interrupted.wait(0.01):
+        os.kill(os.getpid(), signal.SIGALRM)
+
+
+def test_an_interrupted_coroutine_that_does_not_end_is_reported(
+    lambda_like, monkeypatch, caplog
+):
+    """It is waited for at most a second; then it goes on in the next invocation."""
+    monkeypatch.setattr(_loops, "GRACE", 0.01)
+    release = asyncio.Event()
+    ended = []
+
+    @lambda_like.wrap
+    async def handler(user: str) -> str | None:
+        if user != "alice":
+            release.set()
+            await asyncio.sleep(0.01)
+            return user
+        asyncio.get_running_loop().call_soon(_interrupt)
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        ended.append(user)
+        return None
+
+    with pytest.raises(KeyboardInterrupt):
+        handler("alice")
+
+    assert "has not ended 0.01 s after its cancellation" in caplog.text
+    assert "bob" == handler("bob")
+    assert ["alice"] == ended
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_coroutine_that_cannot_be_begun_is_closed(lambda_like, monkeypatch):
+    """Whatever hinders the loop, nothing is reported as never awaited."""
+    monkeypatch.setattr(_loops, "_kept_loop", _interrupt)
+
+    @lambda_like.wrap
+    async def handler(user: str) -> None: ...
+
+    with pytest.raises(KeyboardInterrupt):
+        handler("alice")
+    gc.collect()
+
+    assert ["begin", "end"] == lambda_like.events
+
+
+def test_what_is_not_awaitable_is_the_functions_own_mistake(lambda_like):
+    """An object that says it is async and is not gets asyncio's own message."""
+
+    class Odd:
+        async def __call__(self, user: str) -> None: ...
+
+    odd = Odd()
+    handler = lambda_like.wrap(odd)
+    Odd.__call__ = lambda self, user: 7  # type: ignore[method-assign]  # the point
+
+    with pytest.raises(TypeError, match="awaitable"):
+        handler("alice")
+
+
+# -- forks -----------------------------------------------------------------------------
+def _child(handler: Any, parents: Any, module: Any, answers: Any) -> None:
+    loop = handler("alice")
+    answers.put((loop is not parents, loop is not module, loop is handler("bob")))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_loops_of_its_own(handler):
+    """Neither the kept loop nor the module's is shared with the parent."""
+    context = multiprocessing.get_context("fork")
+    kept = handler("alice")
+    module = asyncio.new_event_loop()
+    asyncio.set_event_loop(module)
+    try:
+        answers = context.SimpleQueue()
+        child = context.Process(target=_child, args=(handler, kept, module, answers))
+        child.start()
+        child.join(60)
+        seen = answers.get() if child.exitcode == 0 else child.exitcode
+        still_wakes = module.run_until_complete(_woken())
+    finally:
+        asyncio.set_event_loop(None)
+        module.close()
+
+    assert (True, True, True) == seen
+    assert still_wakes
+    assert kept is handler("alice")
+
+
+async def _woken() -> bool:
+    """Return whether another thread can wake this loop."""
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    threading.Timer(0.01, loop.call_soon_threadsafe, [woken.set]).start()
+    await asyncio.wait_for(woken.wait(), 30)
+    return woken.is_set()
