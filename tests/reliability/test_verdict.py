@@ -6,14 +6,14 @@ import dataclasses
 import json
 
 import pytest
-from life import Call, Record
 from plan import LIMIT, Do, End, Plan, Step, draw
+from record import Call, Record
 from verdict import judge, judge_baseline
 
 from serverless_flags.testing import Exit
 from serverless_flags.testing.faults import Exchange, Fault
 
-PLAN = Plan("seed", "aws_lambda", "function", {}, "unleash", False, None)
+PLAN = Plan("seed", "aws_lambda", "function", {}, "unleash", False, None, None)
 
 
 def post(evaluations, **fields):

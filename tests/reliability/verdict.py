@@ -14,14 +14,14 @@ from plan import FLUSH_INTERVAL, LIMIT, REFRESH_TIMEOUT, Do, End
 from serverless_flags.testing.faults import Fault
 
 if TYPE_CHECKING:
-    from life import Call, Record
+    from record import Call, Record
 
     from serverless_flags.testing.faults import Exchange
 
 SLACK = 0.1
 """Seconds between a caller's clock and the function's."""
 
-UNKNOWABLE = {Fault.RESET_LATE, Fault.GATEWAY}
+UNKNOWABLE = {Fault.RESET_LATE, Fault.GATEWAY, Fault.ENDLESS_INTERIM}
 """Faults after which the server has the counts and the client cannot know it."""
 
 
@@ -31,7 +31,7 @@ class Verdict:
 
     made: int = 0
     cut: int = 0
-    """Begun when the process ended: perhaps made, perhaps not."""
+    """Begun and not ended, by a limit or with the process: perhaps made."""
     counted: int = 0
     """What the server has."""
     killed: int = 0
@@ -45,6 +45,8 @@ class Verdict:
     doubted: int = 0
     """Reported by the session as unanswered, and counted nevertheless."""
     invocations: int = 0
+    cuts: int = 0
+    """Invocations that a limit or a cancellation ended."""
     after_freeze: int = 0
     """Invocations after a freeze longer than the limit, with the server well."""
     ages: list[float] = field(default_factory=list)
@@ -73,6 +75,8 @@ def judge(record: Record) -> Verdict:
     checks = {
         "evaluations were counted twice": lost < -verdict.cut,
         "evaluations were lost in silence": verdict.silent > 0,
+        "evaluations did not return": verdict.cut > verdict.cuts + 1,
+        "an exception of others was swallowed": _swallowed(record),
         "the grace ran out": record.exit is not None and record.exit.killed,
         "an invocation failed": record.failure is not None,
         "flags were older than the limit": verdict.stale,
@@ -105,13 +109,20 @@ def _count(record: Record, verdict: Verdict) -> None:
     verdict.cut = kinds["question"] - kinds["evaluation"]
     verdict.counted = record.counted
     verdict.invocations = len(record.calls)
+    verdict.cuts = kinds["cut"] + kinds["swallowed"]
+
+
+def _swallowed(record: Record) -> bool:
+    """Whether what was raised into the session did not leave it."""
+    return any(e["kind"] == "swallowed" and e["wrong"] for e in record.ledger)
 
 
 def _judge_losses(record: Record, verdict: Verdict) -> None:
     """Compare what is missing with what the session says is missing."""
-    words = [line for line in record.ledger if line["kind"] == "last words"]
-    unknown = sum(line["unknown"] for line in words)
-    refused = sum(line["uncounted"] for line in words)
+    said = [line for line in record.ledger if line["kind"] == "last words"]
+    words = {line["pid"]: line for line in said}  # the last of each process
+    unknown = sum(line["unknown"] for line in words.values())
+    refused = sum(line["uncounted"] for line in words.values())
     lost = verdict.made - verdict.counted
     # Of what the session does not know, some may have arrived: no less than the
     # server took without an answer, and no more than it took at all.
@@ -131,9 +142,11 @@ def _judge_kill(record: Record, verdict: Verdict) -> None:
     """Undisturbed, a kill costs what came after the last flush was due."""
     verdict.killed = max(0, verdict.made - verdict.counted)
     disturbed = any(step.do is Do.FREEZE_BUSY for step in record.plan.steps)
-    if record.faults or disturbed or not record.calls:
+    if record.faults or record.moves or disturbed or not record.calls:
         return
     last = max(call.asked for call in record.calls) - FLUSH_INTERVAL - SLACK
+    if any(call.variant is None and call.asked > last for call in record.calls):
+        return  # a flush may have been due in an invocation that was cut
     recent = sum(
         line["kind"] == "evaluation" and line["at"] > last for line in record.ledger
     )
@@ -172,17 +185,17 @@ def _excused(record: Record, call: Call) -> bool:
         return True
     good = [
         exchange.began
-        for exchange in record.exchanges
-        if exchange.method == "GET"
-        and exchange.sender == record.exchanges[0].sender  # not a forked child
-        and exchange.began < call.asked
-        and exchange.fault is Fault.NONE
+        for exchange in _gets(record)
+        if exchange.began < call.asked
+        and exchange.fault.answers
         and exchange.status is not None
     ]
     last = max(good, default=-math.inf)
-    return any(
+    failing = any(
         began < call.answered and ended > last for began, ended in _failing(record)
     )
+    moves = [moved for moved in record.moves if last < moved < call.answered]
+    return failing or any(_unnoticed(record, call, moved) for moved in moves)
 
 
 def _failing(record: Record) -> list[tuple[float, float]]:
@@ -191,5 +204,22 @@ def _failing(record: Record) -> list[tuple[float, float]]:
     return [
         (began, ended)
         for (began, fault), (ended, _) in itertools.pairwise(changes)
-        if fault is not Fault.NONE
+        if not fault.answers
     ]
+
+
+def _unnoticed(record: Record, call: Call, moved: float) -> bool:
+    """
+    Whether the session may not know yet that the server has moved.
+
+    One request finds it out. Whatever begins after that looks the name up again.
+    """
+    left = [e.began for e in _gets(record) if e.left and e.began > moved - SLACK]
+    first = min(left, default=math.inf)
+    return not any(first + REFRESH_TIMEOUT < began < call.asked for began in left)
+
+
+def _gets(record: Record) -> list[Exchange]:
+    """Return the requests for flags, those of forked children left out."""
+    first = record.exchanges[0].sender if record.exchanges else ""
+    return [e for e in record.exchanges if e.method == "GET" and e.sender == first]
