@@ -140,7 +140,7 @@ class Life:
         self._enter(instance)
         try:
             answer = instance.request(f"/?do={do}")
-            if answer.status == HTTPStatus.OK:
+            if answer.status == HTTPStatus.OK and '"variant"' in answer.body:
                 variant = answer.json()["variant"]
             elif not busy:
                 self.record.failure = f"{answer.status} {answer.body}"

@@ -244,9 +244,22 @@ def test_a_move(record, asked_there, excused):
     record.exchanges += [dataclasses.replace(left, began=at) for at in asked_there]
     record.calls[1] = Call(8.0, 8.1, "0", False)
 
-    assert excused is not judge(record).stale
+    verdict = judge(record)
+    assert (excused, excused) == (not verdict.stale, not verdict.wrong)
     record.exchanges.append(dataclasses.replace(get, began=7.5))
     assert judge(record).stale
+
+
+def test_a_move_and_back(record):
+    """Each address is found out anew."""
+    get = record.exchanges[0]
+    left = dataclasses.replace(get, fault=Fault.DRAINED, status=503, left=True)
+    record.moves = [6.0, 7.0]
+    record.exchanges += [dataclasses.replace(left, began=at) for at in (6.1, 7.1)]
+
+    assert [] == judge(record).wrong
+    record.exchanges.append(dataclasses.replace(left, began=7.8))
+    assert ["an address was asked again"] == judge(record).wrong
 
 
 def test_the_end_and_the_answers(record):

@@ -77,6 +77,9 @@ def judge(record: Record) -> Verdict:
         "evaluations were lost in silence": verdict.silent > 0,
         "evaluations did not return": verdict.cut > verdict.cuts + 1,
         "an exception of others was swallowed": _swallowed(record),
+        "an address was asked again": any(
+            _asked_again(record, moved) for moved in record.moves
+        ),
         "the grace ran out": record.exit is not None and record.exit.killed,
         "an invocation failed": record.failure is not None,
         "flags were older than the limit": verdict.stale,
@@ -198,7 +201,8 @@ def _excused(record: Record, call: Call) -> bool:
         began < call.answered and ended > last for began, ended in _failing(record)
     )
     moves = [moved for moved in record.moves if last < moved < call.answered]
-    return failing or any(_unnoticed(record, call, moved) for moved in moves)
+    unnoticed = any(not _asked_again(record, moved) for moved in moves)
+    return failing or unnoticed
 
 
 def _failing(record: Record) -> list[tuple[float, float]]:
@@ -211,15 +215,16 @@ def _failing(record: Record) -> list[tuple[float, float]]:
     ]
 
 
-def _unnoticed(record: Record, call: Call, moved: float) -> bool:
+def _asked_again(record: Record, moved: float) -> list[float]:
     """
-    Whether the session may not know yet that the server has moved.
+    Return when the session asked at the address that the server left, and knew it.
 
     One request finds it out. Whatever begins after that looks the name up again.
     """
-    left = [e.began for e in _gets(record) if e.left and e.began > moved - SLACK]
-    first = min(left, default=math.inf)
-    return not any(first + REFRESH_TIMEOUT < began < call.asked for began in left)
+    back = next((later for later in record.moves if later > moved), math.inf)
+    left = [e.began for e in _gets(record) if e.left]
+    here = [began for began in left if moved - SLACK < began < back - SLACK]
+    return [began for began in here if began > here[0] + REFRESH_TIMEOUT]
 
 
 def _gets(record: Record) -> list[Exchange]:
