@@ -33,6 +33,11 @@ class Fault(Enum):
         """Whether a client that follows RFC 9110 gets what it asked for."""
         return self in _ANSWERS
 
+    @property
+    def endless(self) -> bool:
+        """Whether the server sends until the client goes away."""
+        return self.value.startswith("endless")
+
 
 _ANSWERS = {Fault.NONE, Fault.SLOW, Fault.INTERIM, Fault.INTERIM_LATE}
 
@@ -53,5 +58,7 @@ class Exchange:
     """Whether the server acted on it."""
     status: int | None = None
     """The status that was answered in full, if one was."""
+    ended: float | None = None
+    """When the server knew its answer, or had none to give any more."""
     left: bool = False
     """Whether it came to an address that the server had left."""

@@ -161,7 +161,10 @@ class FaultyFlagServer(FlagServer):
         )
         self.exchanges.append(exchange)
         time.sleep(self.round_trip / 2)
-        response = answer(self, exchange, environ)
+        try:
+            response = answer(self, exchange, environ)
+        finally:
+            exchange.ended = time.monotonic()
         time.sleep(self.round_trip / 2)
         exchange.status = response.status_code
         return response(environ, start_response)

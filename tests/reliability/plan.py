@@ -17,6 +17,7 @@ LIMIT = MAX_AGE + STALE_WHILE_REVALIDATE
 
 FLUSH_INTERVAL = 0.5
 REFRESH_TIMEOUT = 0.5
+REQUEST_TIMEOUT = 1.0
 
 SETTINGS = {
     "SERVERLESS_FLAGS_MAX_AGE": str(MAX_AGE),
@@ -25,7 +26,7 @@ SETTINGS = {
     "SERVERLESS_FLAGS_START_TIMEOUT": "2",
     "SERVERLESS_FLAGS_REFRESH_TIMEOUT": str(REFRESH_TIMEOUT),
     "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "0.5",
-    "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "1",
+    "SERVERLESS_FLAGS_REQUEST_TIMEOUT": str(REQUEST_TIMEOUT),
 }
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
@@ -139,6 +140,8 @@ def draw(platform: str, seed: int, number: int) -> Plan:
     birth = _fault(dice) if dice.random() < 0.15 else None
     cut = _cut_after(dice, 0.5) if dice.random() < 0.2 else None
     steps = [_step(dice) for _ in range(dice.randint(4, 10))]
+    if dice.random() < 0.2:  # early: it takes a while until it is noticed
+        steps.insert(dice.randint(0, 2), Step(Do.MOVE))
     end = dice.choices([End.SIGTERM, End.SIGTERM_BUSY, End.KILL], [6, 2, 2])[0]
     how = (text, platform, function, options, client, throttled)
     return Plan(*how, birth, cut, steps, end)

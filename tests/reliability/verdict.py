@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plan import FLUSH_INTERVAL, LIMIT, REFRESH_TIMEOUT, Do, End
+from ages import asked_again, compare_ages
+from bounds import endless_requests
+from plan import FLUSH_INTERVAL, LIMIT, Do, End
 
 from serverless_flags.testing.faults import Fault
 
 if TYPE_CHECKING:
-    from record import Call, Record
+    from record import Record
 
     from serverless_flags.testing.faults import Exchange
 
@@ -66,7 +66,7 @@ def judge(record: Record) -> Verdict:
     """Judge the life of a session."""
     verdict = Verdict()
     _count(record, verdict)
-    _compare_ages(record, verdict)
+    compare_ages(record, verdict)
     lost = verdict.made - verdict.counted
     if record.plan.end is End.KILL:
         _judge_kill(record, verdict)
@@ -78,8 +78,9 @@ def judge(record: Record) -> Verdict:
         "evaluations did not return": verdict.cut > verdict.cuts + 1,
         "an exception of others was swallowed": _swallowed(record),
         "an address was asked again": any(
-            _asked_again(record, moved) for moved in record.moves
+            asked_again(record, moved) for moved in record.moves
         ),
+        "a request had no end": bool(endless_requests(record)),
         "the grace ran out": record.exit is not None and record.exit.killed,
         "an invocation failed": record.failure is not None,
         "flags were older than the limit": verdict.stale,
@@ -93,7 +94,7 @@ def judge_baseline(record: Record) -> Verdict:
     """Judge the life of a client that reports nothing, by the server's word alone."""
     verdict = Verdict()
     _count(record, verdict)
-    _compare_ages(record, verdict)
+    compare_ages(record, verdict)
     lost = max(0, verdict.made - verdict.counted)
     if record.plan.end is End.KILL:
         verdict.killed = lost
@@ -168,66 +169,3 @@ def _evaluations(exchange: Exchange) -> int:
     """Return how many evaluations a request with counts carries."""
     bucket = json.loads(exchange.body).get("bucket") or {"toggles": {}}
     return sum(toggle["yes"] + toggle["no"] for toggle in bucket["toggles"].values())
-
-
-# -- ages ------------------------------------------------------------------------------
-def _compare_ages(record: Record, verdict: Verdict) -> None:
-    """Compare the states that invocations saw with those that were in force."""
-    for call in record.calls:
-        if call.variant is None or _excused(record, call):
-            continue
-        began = [began for began, ended in record.freezes if ended - began > LIMIT]
-        verdict.after_freeze += any(began < call.asked for began in began)
-        if call.variant == "disabled":  # no flags at all
-            verdict.defaults += 1
-        elif int(call.variant) + 1 < len(record.flips):
-            superseded = call.asked - record.flips[int(call.variant) + 1]
-            verdict.ages.append(max(0.0, superseded))
-
-
-def _excused(record: Record, call: Call) -> bool:
-    """Whether the server, or this machine, may not have answered a refresh in time."""
-    if call.busy or call.answered - call.asked > REFRESH_TIMEOUT:
-        return True
-    good = [
-        exchange.began
-        for exchange in _gets(record)
-        if exchange.began < call.asked
-        and exchange.fault.answers
-        and exchange.status is not None
-    ]
-    last = max(good, default=-math.inf)
-    failing = any(
-        began < call.answered and ended > last for began, ended in _failing(record)
-    )
-    moves = [moved for moved in record.moves if last < moved < call.answered]
-    unnoticed = any(not _asked_again(record, moved) for moved in moves)
-    return failing or unnoticed
-
-
-def _failing(record: Record) -> list[tuple[float, float]]:
-    """Return when the server was failing."""
-    changes = [*record.faults, (math.inf, Fault.NONE)]
-    return [
-        (began, ended)
-        for (began, fault), (ended, _) in itertools.pairwise(changes)
-        if not fault.answers
-    ]
-
-
-def _asked_again(record: Record, moved: float) -> list[float]:
-    """
-    Return when the session asked at the address that the server left, and knew it.
-
-    One request finds it out. Whatever begins after that looks the name up again.
-    """
-    back = next((later for later in record.moves if later > moved), math.inf)
-    left = [e.began for e in _gets(record) if e.left]
-    here = [began for began in left if moved - SLACK < began < back - SLACK]
-    return [began for began in here if began > here[0] + REFRESH_TIMEOUT]
-
-
-def _gets(record: Record) -> list[Exchange]:
-    """Return the requests for flags, those of forked children left out."""
-    first = record.exchanges[0].sender if record.exchanges else ""
-    return [e for e in record.exchanges if e.method == "GET" and e.sender == first]
