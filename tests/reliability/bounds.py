@@ -20,15 +20,23 @@ def endless_requests(record: Record) -> list[Exchange]:
     """
     Return the requests that read an endless answer for longer than they may live.
 
-    The last flush is left out, for it has the platform's grace.
+    The last flush is left out, for it has the platform's grace, which may begin in the
+    middle of the last invocation; and so is what was open
+    while a child was there, which keeps each connection of its parent open.
     """
-    last = max((call.answered for call in record.calls), default=-math.inf)
+    own = record.ledger[0]["pid"] if record.ledger else 0
+    of_children = [line["at"] for line in record.ledger if line["pid"] != own]
+    ends = [call.answered for call in record.calls if not call.busy]
+    last = max(ends, default=-math.inf)
     return [
         exchange
         for exchange in record.exchanges
         if exchange.fault.endless
         and _awake(record, exchange.began, min(exchange.ended or math.inf, last))
         > REQUEST_TIMEOUT + OVERRUN
+        and not any(
+            exchange.began < at < (exchange.ended or math.inf) for at in of_children
+        )
     ]
 
 

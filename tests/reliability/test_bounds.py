@@ -51,6 +51,17 @@ def test_the_last_flush(record):
     record.exchanges = [begun_late]
 
     assert [] == judge(record).wrong
+    record.calls.append(Call(10.0, 14.0, "0", busy=True))
+    assert [] == judge(record).wrong
+
+
+@pytest.mark.parametrize(("at", "wrong"), [(2.0, 0), (4.0, 1)])
+def test_a_child(record, at, wrong):
+    """It keeps the connections of its parent open, and reads nothing."""
+    record.exchanges = [get(Fault.ENDLESS_HEADERS, 3.5)]
+    record.ledger = [{"kind": "note", "pid": pid, "at": at} for pid in (1, 2)]
+
+    assert wrong == len(judge(record).wrong)
 
 
 @pytest.mark.parametrize(("until", "wrong"), [(5.5, 0), (7.5, 1)])
