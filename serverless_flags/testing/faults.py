@@ -3,64 +3,34 @@
 from __future__ import annotations
 
 import io
-import os
 import socket
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from werkzeug import Response
 
-from serverless_flags.testing._serving import LoopbackServer
+from serverless_flags.testing._distant import DistantServer, Listening
+from serverless_flags.testing._fault_answers import answer
+from serverless_flags.testing._fault_kinds import Exchange, Fault
 from serverless_flags.testing.flag_server import FlagServer
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from serverless_flags.testing._serving import LoopbackServer
+
+__all__ = ["Exchange", "Fault", "FaultyFlagServer"]
+
+ADDRESSES = ("127.0.0.1", "127.0.0.2")
+"""Where a server may be; the second only after it has moved."""
 
 _MOST_EXCHANGES = 10_000
-
-
-class Fault(Enum):
-    """What becomes of every request until the fault is another one."""
-
-    NONE = "none"  # it is answered
-    REFUSED = "refused"  # nobody listens
-    UNHEARD = "unheard"  # it gets lost and is never answered
-    UNANSWERED = "unanswered"  # the server acts on it and never answers
-    RESET = "reset"  # the connection is reset before the server acts on it
-    RESET_LATE = "reset late"  # the connection is reset instead of an answer
-    ERROR = "error"  # 500, and the server has not acted on it
-    UNAVAILABLE = "unavailable"  # 503, likewise
-    GATEWAY = "gateway"  # 504, though the server has acted on it
-    CUT = "cut"  # the answer ends in the middle
-    SLOW = "slow"  # it is answered after `delay` seconds
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and what became of it."""
-
-    method: str
-    path: str
-    body: bytes
-    began: float
-    """By ``time.monotonic``."""
-    fault: Fault
-    sender: str = ""
-    """The process that sent it, by its ``unleash-connection-id``."""
-    taken: bool = False
-    """Whether the server acted on it."""
-    status: int | None = None
-    """The status that was answered in full, if one was."""
 
 
 class FaultyFlagServer(FlagServer):
@@ -94,6 +64,10 @@ class FaultyFlagServer(FlagServer):
         self._changed = threading.Condition()
         self._releases = 0
         self._held = 0
+        self.address = ADDRESSES[0]
+        """The loopback address at which requests are answered."""
+        self._second: Listening | None = None
+        self._has_moved = False
 
     @property
     def url(self) -> str:
@@ -109,7 +83,7 @@ class FaultyFlagServer(FlagServer):
     def fault(self, fault: Fault) -> None:
         self._fault = fault
         if fault is Fault.REFUSED:
-            super().stop()
+            self._close_doors()
         else:
             self.start()
 
@@ -121,6 +95,22 @@ class FaultyFlagServer(FlagServer):
             self._place.bind(("127.0.0.1", self.port))
             self.port = self._place.getsockname()[1]
         super().start()
+        if self._has_moved and self._second is None:
+            self._second = Listening((ADDRESSES[1], self.port), self._open)
+
+    def move(self) -> str:
+        """
+        Answer at the other loopback address, same port, and return it.
+
+        Who asks at the one that was left gets 503 and a closed connection, as from a
+        node that a load balancer drains. Needs an operating system that has the whole
+        of 127.0.0.0/8, as Linux does.
+        """
+        self._has_moved = True
+        if self._fault is not Fault.REFUSED:
+            self.start()
+        self.address = ADDRESSES[self.address == ADDRESSES[0]]
+        return self.address
 
     def release(self) -> None:
         """Let go of the requests that wait: what the server acted on is answered."""
@@ -135,15 +125,21 @@ class FaultyFlagServer(FlagServer):
 
     def stop(self) -> None:
         """Refuse new connections, drop the kept ones and what waits on them."""
-        super().stop()
+        self._close_doors()
         if self._place is not None:
             self._place.close()
             self._place = None
         self.release()
 
+    def _close_doors(self) -> None:
+        super().stop()
+        second, self._second = self._second, None
+        if second is not None:
+            second.stop()
+
     # -- one request ---------------------------------------------------------------
     def _open(self, listener: socket.socket) -> LoopbackServer:
-        return _DistantServer(listener, self._answer, self.round_trip, self.tls)
+        return DistantServer(listener, self._answer, self.round_trip, self.tls)
 
     def _answer(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -153,17 +149,22 @@ class FaultyFlagServer(FlagServer):
         body = environ["wsgi.input"].read(length)
         if len(body) < length:  # the client has given up
             raise ConnectionAbortedError
+        left = environ["werkzeug.socket"].getsockname()[0] != self.address
         exchange = Exchange(
             environ["REQUEST_METHOD"],
             environ["PATH_INFO"],
             body,
             time.monotonic(),
-            self._fault,
+            Fault.DRAINED if left else self._fault,
             environ.get("HTTP_UNLEASH_CONNECTION_ID", ""),
+            left=left,
         )
         self.exchanges.append(exchange)
         time.sleep(self.round_trip / 2)
-        response = _ANSWERS[exchange.fault](self, exchange, environ)
+        try:
+            response = answer(self, exchange, environ)
+        finally:
+            exchange.ended = time.monotonic()
         time.sleep(self.round_trip / 2)
         exchange.status = response.status_code
         return response(environ, start_response)
@@ -175,6 +176,11 @@ class FaultyFlagServer(FlagServer):
         exchange.taken = True
         return response
 
+    def until_release(self) -> Callable[[], bool]:
+        """Return what tells whether the next release is still to come."""
+        before = self._releases
+        return lambda: self._releases == before
+
     def hold(self) -> None:
         """Wait for the release."""
         with self._changed:
@@ -183,116 +189,3 @@ class FaultyFlagServer(FlagServer):
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._releases > before)
             self._held -= 1
-
-
-_Answer = Callable[[FaultyFlagServer, Exchange, "WSGIEnvironment"], Response]
-
-
-def _answered(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    return server.take(exchange, environ)
-
-
-def _slow(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    response = server.take(exchange, environ)
-    time.sleep(server.delay)
-    return response
-
-
-def _unheard(
-    server: FaultyFlagServer, _exchange: Exchange, _environ: WSGIEnvironment
-) -> Response:
-    server.hold()
-    raise ConnectionAbortedError
-
-
-def _unanswered(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    response = server.take(exchange, environ)
-    server.hold()
-    return response
-
-
-def _reset(
-    _server: FaultyFlagServer, _exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    connection = environ["werkzeug.socket"]
-    at_once = struct.pack("ii", 1, 0)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-    os.close(connection.detach())
-    raise ConnectionAbortedError
-
-
-def _reset_late(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    server.take(exchange, environ)
-    return _reset(server, exchange, environ)
-
-
-def _refuse_with(status: int) -> _Answer:
-    return lambda _server, _exchange, _environ: Response("not now", status)
-
-
-def _gateway(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    server.take(exchange, environ)
-    return Response("too late", 504)
-
-
-def _cut(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
-    status = server.take(exchange, environ).status
-    head = f"HTTP/1.1 {status}\r\nContent-Length: 1000\r\n\r\n{{"
-    environ["werkzeug.socket"].sendall(head.encode())
-    raise ConnectionAbortedError
-
-
-_ANSWERS: dict[Fault, _Answer] = {
-    Fault.NONE: _answered,
-    Fault.REFUSED: _answered,  # it came before the server stopped to listen
-    Fault.UNHEARD: _unheard,
-    Fault.UNANSWERED: _unanswered,
-    Fault.RESET: _reset,
-    Fault.RESET_LATE: _reset_late,
-    Fault.ERROR: _refuse_with(500),
-    Fault.UNAVAILABLE: _refuse_with(503),
-    Fault.GATEWAY: _gateway,
-    Fault.CUT: _cut,
-    Fault.SLOW: _slow,
-}
-
-
-class _DistantServer(LoopbackServer):
-    """A server to which the way is long, or encrypted."""
-
-    def __init__(
-        self,
-        listener: socket.socket,
-        app: WSGIApplication,
-        round_trip: float,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        self._round_trip = round_trip
-        self._tls = tls
-        super().__init__(listener, app)
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection, on its own thread."""
-        time.sleep(self._round_trip)
-        if self._tls is None:
-            super().finish_request(request, client_address)
-            return
-        time.sleep(self._round_trip)
-        try:
-            encrypted = self._tls.wrap_socket(request, server_side=True)
-        except OSError:  # the client does not trust us, or is gone
-            return
-        with encrypted:
-            super().finish_request(encrypted, client_address)

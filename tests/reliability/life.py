@@ -9,16 +9,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plan import SETTINGS, Do, End, Plan, Step
+from record import Call, Record
+from states import Broken, state
 
 from serverless_flags import EmulatorError
 from serverless_flags.testing import Emulator, Exit, emulate
-from serverless_flags.testing.faults import Exchange, Fault, FaultyFlagServer
+from serverless_flags.testing.faults import Fault, FaultyFlagServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,36 +28,13 @@ FUNCTIONS = Path(__file__).parent / "functions"
 BUSY = 0.2
 """Seconds that a busy invocation lingers, beside what its instance is frozen."""
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One invocation, as its caller saw it; times by ``time.monotonic``."""
-
-    asked: float
-    answered: float
-    variant: str | None
-    """The state that it evaluated; None when no answer came."""
-    busy: bool
-
-
-@dataclass(slots=True)
-class Record:
-    """What happened in one life."""
-
-    plan: Plan
-    calls: list[Call] = field(default_factory=list)
-    flips: list[float] = field(default_factory=list)
-    """When each state was in force at the latest; the first one before the birth."""
-    faults: list[tuple[float, Fault]] = field(default_factory=list)
-    freezes: list[tuple[float, float]] = field(default_factory=list)
-    exchanges: list[Exchange] = field(default_factory=list)
-    ledger: list[dict[str, Any]] = field(default_factory=list)
-    counted: int = 0
-    """Evaluations that the server has."""
-    exit: Exit | None = None
-    failure: str | None = None
-    """Why the life could not be lived."""
-    output: str = ""
+_ASKS = {
+    Do.ASK: "ask:{0.number}",
+    Do.CUT: "rest:{0.number}&cut={0.seconds:.6f}",
+    Do.FORK: "fork:{0.number}",
+    Do.CHILD: "child:{0.number}",
+}
+"""What the function is asked to do for a step of one invocation."""
 
 
 class Life:
@@ -68,6 +46,8 @@ class Life:
         self._directory = directory
         self._state = directory / "flags.json"
         self._ledger = directory / "ledger"
+        self._address = directory / "address"
+        self._broken = Broken.NOTHING
         self._lock = threading.Lock()
         self._callers = 0
         self._ending = False
@@ -75,6 +55,7 @@ class Life:
         self._server = FaultyFlagServer(self._state)
         self._environ = {
             **SETTINGS,
+            "LIFE_ADDRESS": str(self._address),
             "LIFE_CACHE": str(directory),
             "LIFE_CLIENT": client,
             "LIFE_LEDGER": str(self._ledger),
@@ -87,6 +68,8 @@ class Life:
         plan, record = self._plan, self.record
         with self._server as server:
             environ = {**self._environ, **server.environ}
+            environ["UNLEASH_URL"] = f"http://flags.test:{server.port}/api"
+            self._publish(server.address)
             target = f"{FUNCTIONS / plan.platform}.py:{plan.function}"
             instance = emulate(plan.platform, target, environ=environ, **plan.options)
             try:
@@ -107,7 +90,10 @@ class Life:
         return record
 
     def _live(self, instance: Emulator) -> None:
-        self._ask(instance, "ask:1")
+        if self._plan.cut is None:
+            self._ask(instance, "ask:1")
+        else:
+            self._do(instance, Step(Do.CUT, 1, self._plan.cut))
         for step in self._plan.steps:
             self._do(instance, step)
         end = self._plan.end
@@ -121,16 +107,12 @@ class Life:
                 self.record.exit = _interrupt(instance)
 
     def _do(self, instance: Emulator, step: Step) -> None:
-        if step.do is Do.ASK:
-            self._ask(instance, f"ask:{step.number}")
+        if step.do in _ASKS:
+            self._ask(instance, _ASKS[step.do].format(step))
         elif step.do is Do.ASK_AT_ONCE:
             with ThreadPoolExecutor(step.number) as callers:
                 for _ in range(step.number):
                     callers.submit(self._ask, instance, "ask:1")
-        elif step.do is Do.FORK:
-            self._ask(instance, f"fork:{step.number}")
-        elif step.do is Do.FLIP:
-            self._flip()
         elif step.do is Do.FREEZE:
             self._freeze(instance, step)
         elif step.do is Do.FREEZE_BUSY:
@@ -139,6 +121,18 @@ class Life:
         elif step.do is Do.PAUSE:
             time.sleep(step.seconds)
         else:
+            self._change(step)
+
+    def _change(self, step: Step) -> None:
+        """Change the flags, or the server of them."""
+        if step.do is Do.FLIP:
+            self._flip()
+        elif step.do is Do.BREAK:
+            self._broken = step.broken
+            self._flip()
+        elif step.do is Do.MOVE:
+            self._move()
+        else:
             self._fail(step)
 
     def _ask(self, instance: Emulator, do: str, *, busy: bool = False) -> None:
@@ -146,7 +140,7 @@ class Life:
         self._enter(instance)
         try:
             answer = instance.request(f"/?do={do}")
-            if answer.status == HTTPStatus.OK:
+            if answer.status == HTTPStatus.OK and '"variant"' in answer.body:
                 variant = answer.json()["variant"]
             elif not busy:
                 self.record.failure = f"{answer.status} {answer.body}"
@@ -192,9 +186,19 @@ class Life:
         """Put the next state in force: its number is the name of a variant."""
         number = len(self.record.flips)
         new = self._directory / "new.json"
-        new.write_text(json.dumps(_state(number)))
+        new.write_text(json.dumps(state(number, self._broken)))
         os.replace(new, self._state)
         self.record.flips.append(time.monotonic())
+
+    def _move(self) -> None:
+        """Put the server at its other address, and its name too."""
+        self._publish(self._server.move())
+        self.record.moves.append(time.monotonic())
+
+    def _publish(self, address: str) -> None:
+        new = self._directory / "new address"
+        new.write_text(address)
+        os.replace(new, self._address)
 
     def _freeze(self, instance: Emulator, step: Step) -> None:
         awake = self._callers or not self._plan.frozen_when_idle
@@ -228,26 +232,3 @@ def _interrupt(instance: Emulator) -> Exit:
         instance.kill()
         killed = True
     return Exit(instance.process.returncode, time.monotonic() - began, killed)
-
-
-def _state(number: int) -> dict[str, Any]:
-    """Return the flags of one state: its number is the name of a variant."""
-    strategies = [{"name": "default", "constraints": [], "parameters": {}}]
-    variant = {
-        "name": str(number),
-        "weight": 1000,
-        "weightType": "variable",
-        "stickiness": "default",
-        "overrides": [],
-    }
-    flags = [("simpleFlag", number % 2 == 0, []), ("version", True, [variant])]
-    features = [
-        {
-            "name": name,
-            "enabled": enabled,
-            "strategies": strategies,
-            "variants": variants,
-        }
-        for name, enabled, variants in flags
-    ]
-    return {"version": 2, "features": features}

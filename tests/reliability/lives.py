@@ -19,12 +19,14 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
-from life import Life, Record
+from life import Life
 from plan import LIMIT, VARIANTS, draw
 from verdict import Verdict, judge, judge_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from record import Record
 
 BASELINE_LIMIT = 2.0
 """Seconds: twice the shortest interval at which UnleashClient refreshes."""
@@ -58,7 +60,9 @@ class Summary:
 
 _SUMS = {
     "invocations": "invocations",
+    "cuts": "of these, cut by a limit or a cancellation",
     "made": "evaluations",
+    "cut": "cut in the middle of them, counted or not",
     "counted": "counted by the server",
     "killed": "lost to a kill without a signal",
     "unanswered": "lost in a request without an answer",

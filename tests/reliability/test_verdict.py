@@ -6,14 +6,14 @@ import dataclasses
 import json
 
 import pytest
-from life import Call, Record
 from plan import LIMIT, Do, End, Plan, Step, draw
+from record import Call, Record
 from verdict import judge, judge_baseline
 
 from serverless_flags.testing import Exit
 from serverless_flags.testing.faults import Exchange, Fault
 
-PLAN = Plan("seed", "aws_lambda", "function", {}, "unleash", False, None)
+PLAN = Plan("seed", "aws_lambda", "function", {}, "unleash", False, None, None)
 
 
 def post(evaluations, **fields):
@@ -110,6 +110,61 @@ def test_an_evaluation_cut_by_the_end(record):
     assert [] == judge(record).wrong
 
 
+@pytest.mark.parametrize(
+    ("counted", "wrong"),
+    [
+        (9, ["evaluations were lost in silence"]),
+        (10, []),
+        (11, []),
+        (12, ["evaluations were counted twice"]),
+    ],
+)
+def test_a_cut(record, counted, wrong):
+    """An evaluation that was cut may be counted, once; all others are exact."""
+    record.ledger += [
+        {"kind": kind, "pid": 1, "at": 9.0} for kind in ("question", "cut")
+    ]
+    record.counted = counted
+    verdict = judge(record)
+
+    assert wrong == [what for what in verdict.wrong if "doubt" not in what]
+    assert (1, 1) == (verdict.cuts, verdict.cut)
+
+
+def test_evaluations_that_did_not_return(record):
+    """Without a cut one may be on its way when the process ends, and no more."""
+    record.ledger += [{"kind": "question", "pid": 1, "at": 9.0}] * 2
+
+    assert ["evaluations did not return"] == judge(record).wrong
+
+
+def test_an_exception_of_others(record):
+    """What is raised into the session has to leave it."""
+    record.ledger.append({"kind": "swallowed", "pid": 1, "at": 9.0, "wrong": True})
+
+    assert ["an exception of others was swallowed"] == judge(record).wrong
+
+
+@pytest.mark.parametrize(("client", "silent"), [("unleash", 0), ("lean", 1)])
+def test_an_exception_that_an_engine_takes_for_its_own(record, client, silent):
+    """UnleashClient need not count what it was in; the engine of `lean` is ours."""
+    record.plan = dataclasses.replace(PLAN, client=client)
+    record.ledger.append({"kind": "swallowed", "pid": 1, "at": 9.0, "wrong": False})
+    record.counted = 9
+
+    assert silent == judge(record).silent
+
+
+def test_the_last_of_the_last_words(record):
+    """A process that speaks twice is believed the second time; others beside it."""
+    spoken = {"kind": "last words", "pid": 1, "uncounted": 3, "unknown": 0}
+    record.ledger += [spoken, {**spoken, "uncounted": 0}, {**spoken, "pid": 2}]
+    record.counted = 7
+
+    assert [] == judge(record).wrong
+    assert 3 == judge(record).refused
+
+
 @pytest.mark.parametrize(("lost", "wrong"), [(2, 0), (3, 1)])
 def test_a_kill(record, lost, wrong):
     """Undisturbed, it costs what came in the last flush interval."""
@@ -124,6 +179,16 @@ def test_a_kill(record, lost, wrong):
     assert lost == verdict.killed
     busy = [Step(Do.FREEZE_BUSY, 1, 1.0)]
     record.plan = dataclasses.replace(record.plan, steps=busy)
+    assert [] == judge(record).wrong
+
+
+def test_a_kill_after_a_cut(record):
+    """An invocation that was cut need not have begun the flush that was due."""
+    record.plan = dataclasses.replace(PLAN, end=End.KILL)
+    record.counted = 0
+
+    assert ["a kill cost 10, not 3 at most"] == judge(record).wrong
+    record.calls[1] = Call(8.0, 8.1, None, False)
     assert [] == judge(record).wrong
 
 
@@ -149,6 +214,8 @@ def test_defaults(record):
         pytest.param([(7.0, Fault.ERROR)], 8.1, True, id="failing"),
         pytest.param([(2.0, Fault.ERROR), (3.0, Fault.NONE)], 8.1, True, id="failed"),
         pytest.param([(0.0, Fault.ERROR), (0.5, Fault.NONE)], 8.1, False, id="before"),
+        pytest.param([(7.0, Fault.INTERIM_LATE)], 8.1, False, id="interim"),
+        pytest.param([(7.0, Fault.ENDLESS_INTERIM)], 8.1, True, id="endless"),
         pytest.param([], 9.0, True, id="slow"),
     ],
 )
@@ -158,6 +225,41 @@ def test_what_excuses_old_flags(record, faults, answered, excused):
     record.calls[1] = Call(8.0, answered, "0", False)
 
     assert excused is not judge(record).stale
+
+
+@pytest.mark.parametrize(
+    ("asked_there", "excused"),
+    [
+        pytest.param([], True, id="not asked since"),
+        pytest.param([6.1], True, id="found out"),
+        pytest.param([6.1, 6.2], True, id="on its way"),
+        pytest.param([6.1, 7.0], False, id="asked again"),
+    ],
+)
+def test_a_move(record, asked_there, excused):
+    """It is found out by one request; the next one goes to the new address."""
+    get = record.exchanges[0]
+    left = dataclasses.replace(get, fault=Fault.DRAINED, status=503, left=True)
+    record.moves = [6.0]
+    record.exchanges += [dataclasses.replace(left, began=at) for at in asked_there]
+    record.calls[1] = Call(8.0, 8.1, "0", False)
+
+    verdict = judge(record)
+    assert (excused, excused) == (not verdict.stale, not verdict.wrong)
+    record.exchanges.append(dataclasses.replace(get, began=7.5))
+    assert judge(record).stale
+
+
+def test_a_move_and_back(record):
+    """Each address is found out anew."""
+    get = record.exchanges[0]
+    left = dataclasses.replace(get, fault=Fault.DRAINED, status=503, left=True)
+    record.moves = [6.0, 7.0]
+    record.exchanges += [dataclasses.replace(left, began=at) for at in (6.1, 7.1)]
+
+    assert [] == judge(record).wrong
+    record.exchanges.append(dataclasses.replace(left, began=7.8))
+    assert ["an address was asked again"] == judge(record).wrong
 
 
 def test_the_end_and_the_answers(record):

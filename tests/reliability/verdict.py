@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plan import FLUSH_INTERVAL, LIMIT, REFRESH_TIMEOUT, Do, End
+from ages import asked_again, compare_ages
+from bounds import endless_requests
+from plan import FLUSH_INTERVAL, LIMIT, Do, End
 
 from serverless_flags.testing.faults import Fault
 
 if TYPE_CHECKING:
-    from life import Call, Record
+    from record import Record
 
     from serverless_flags.testing.faults import Exchange
 
 SLACK = 0.1
 """Seconds between a caller's clock and the function's."""
 
-UNKNOWABLE = {Fault.RESET_LATE, Fault.GATEWAY}
+UNKNOWABLE = {Fault.RESET_LATE, Fault.GATEWAY, Fault.ENDLESS_INTERIM}
 """Faults after which the server has the counts and the client cannot know it."""
 
 
@@ -31,7 +31,7 @@ class Verdict:
 
     made: int = 0
     cut: int = 0
-    """Begun when the process ended: perhaps made, perhaps not."""
+    """Begun and not ended, by a limit or with the process: perhaps made."""
     counted: int = 0
     """What the server has."""
     killed: int = 0
@@ -45,6 +45,8 @@ class Verdict:
     doubted: int = 0
     """Reported by the session as unanswered, and counted nevertheless."""
     invocations: int = 0
+    cuts: int = 0
+    """Invocations that a limit or a cancellation ended."""
     after_freeze: int = 0
     """Invocations after a freeze longer than the limit, with the server well."""
     ages: list[float] = field(default_factory=list)
@@ -64,7 +66,7 @@ def judge(record: Record) -> Verdict:
     """Judge the life of a session."""
     verdict = Verdict()
     _count(record, verdict)
-    _compare_ages(record, verdict)
+    compare_ages(record, verdict)
     lost = verdict.made - verdict.counted
     if record.plan.end is End.KILL:
         _judge_kill(record, verdict)
@@ -73,6 +75,12 @@ def judge(record: Record) -> Verdict:
     checks = {
         "evaluations were counted twice": lost < -verdict.cut,
         "evaluations were lost in silence": verdict.silent > 0,
+        "evaluations did not return": verdict.cut > verdict.cuts + 1,
+        "an exception of others was swallowed": _swallowed(record),
+        "an address was asked again": any(
+            asked_again(record, moved) for moved in record.moves
+        ),
+        "a request had no end": bool(endless_requests(record)),
         "the grace ran out": record.exit is not None and record.exit.killed,
         "an invocation failed": record.failure is not None,
         "flags were older than the limit": verdict.stale,
@@ -86,7 +94,7 @@ def judge_baseline(record: Record) -> Verdict:
     """Judge the life of a client that reports nothing, by the server's word alone."""
     verdict = Verdict()
     _count(record, verdict)
-    _compare_ages(record, verdict)
+    compare_ages(record, verdict)
     lost = max(0, verdict.made - verdict.counted)
     if record.plan.end is End.KILL:
         verdict.killed = lost
@@ -101,17 +109,27 @@ def judge_baseline(record: Record) -> Verdict:
 # -- counts ----------------------------------------------------------------------------
 def _count(record: Record, verdict: Verdict) -> None:
     kinds = Counter(line["kind"] for line in record.ledger)
-    verdict.made = kinds["evaluation"]
-    verdict.cut = kinds["question"] - kinds["evaluation"]
+    # UnleashClient takes an exception raised into it for its own fault and answers the
+    # default. Whether it has counted then, is as uncertain as for what was cut.
+    hidden = kinds["swallowed"] if record.plan.client == "unleash" else 0
+    verdict.made = kinds["evaluation"] - hidden
+    verdict.cut = kinds["question"] - verdict.made
     verdict.counted = record.counted
     verdict.invocations = len(record.calls)
+    verdict.cuts = kinds["cut"] + kinds["swallowed"]
+
+
+def _swallowed(record: Record) -> bool:
+    """Whether what was raised into the session did not leave it."""
+    return any(e["kind"] == "swallowed" and e["wrong"] for e in record.ledger)
 
 
 def _judge_losses(record: Record, verdict: Verdict) -> None:
     """Compare what is missing with what the session says is missing."""
-    words = [line for line in record.ledger if line["kind"] == "last words"]
-    unknown = sum(line["unknown"] for line in words)
-    refused = sum(line["uncounted"] for line in words)
+    said = [line for line in record.ledger if line["kind"] == "last words"]
+    words = {line["pid"]: line for line in said}  # the last of each process
+    unknown = sum(line["unknown"] for line in words.values())
+    refused = sum(line["uncounted"] for line in words.values())
     lost = verdict.made - verdict.counted
     # Of what the session does not know, some may have arrived: no less than the
     # server took without an answer, and no more than it took at all.
@@ -131,9 +149,11 @@ def _judge_kill(record: Record, verdict: Verdict) -> None:
     """Undisturbed, a kill costs what came after the last flush was due."""
     verdict.killed = max(0, verdict.made - verdict.counted)
     disturbed = any(step.do is Do.FREEZE_BUSY for step in record.plan.steps)
-    if record.faults or disturbed or not record.calls:
+    if record.faults or record.moves or disturbed or not record.calls:
         return
     last = max(call.asked for call in record.calls) - FLUSH_INTERVAL - SLACK
+    if any(call.variant is None and call.asked > last for call in record.calls):
+        return  # a flush may have been due in an invocation that was cut
     recent = sum(
         line["kind"] == "evaluation" and line["at"] > last for line in record.ledger
     )
@@ -149,47 +169,3 @@ def _evaluations(exchange: Exchange) -> int:
     """Return how many evaluations a request with counts carries."""
     bucket = json.loads(exchange.body).get("bucket") or {"toggles": {}}
     return sum(toggle["yes"] + toggle["no"] for toggle in bucket["toggles"].values())
-
-
-# -- ages ------------------------------------------------------------------------------
-def _compare_ages(record: Record, verdict: Verdict) -> None:
-    """Compare the states that invocations saw with those that were in force."""
-    for call in record.calls:
-        if call.variant is None or _excused(record, call):
-            continue
-        began = [began for began, ended in record.freezes if ended - began > LIMIT]
-        verdict.after_freeze += any(began < call.asked for began in began)
-        if call.variant == "disabled":  # no flags at all
-            verdict.defaults += 1
-        elif int(call.variant) + 1 < len(record.flips):
-            superseded = call.asked - record.flips[int(call.variant) + 1]
-            verdict.ages.append(max(0.0, superseded))
-
-
-def _excused(record: Record, call: Call) -> bool:
-    """Whether the server, or this machine, may not have answered a refresh in time."""
-    if call.busy or call.answered - call.asked > REFRESH_TIMEOUT:
-        return True
-    good = [
-        exchange.began
-        for exchange in record.exchanges
-        if exchange.method == "GET"
-        and exchange.sender == record.exchanges[0].sender  # not a forked child
-        and exchange.began < call.asked
-        and exchange.fault is Fault.NONE
-        and exchange.status is not None
-    ]
-    last = max(good, default=-math.inf)
-    return any(
-        began < call.answered and ended > last for began, ended in _failing(record)
-    )
-
-
-def _failing(record: Record) -> list[tuple[float, float]]:
-    """Return when the server was failing."""
-    changes = [*record.faults, (math.inf, Fault.NONE)]
-    return [
-        (began, ended)
-        for (began, fault), (ended, _) in itertools.pairwise(changes)
-        if fault is not Fault.NONE
-    ]

@@ -2,18 +2,25 @@
 
 import azure.functions as func
 from client import wrap
-from subject import answer
+from cuts import by_cancellation, by_thread, cuttable
+from subject import answer, answer_async
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
+def _seconds(req):
+    return req.params.get("cut")
+
+
 @app.route(route="function")
+@cuttable(by_thread, _seconds)
 @wrap
 def function(req: func.HttpRequest) -> str:
     return answer(req.params["do"])
 
 
 @app.route(route="function_async")
+@cuttable(by_cancellation, _seconds)
 @wrap
 async def function_async(req: func.HttpRequest) -> str:
-    return answer(req.params["do"])
+    return await answer_async(req.params["do"])

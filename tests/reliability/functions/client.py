@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import names  # noqa: F401  reason: it patches the resolver before a client is made
+
 from serverless_flags import FlagSession, hookimpl
 
 if TYPE_CHECKING:

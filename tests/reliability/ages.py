@@ -1,0 +1,82 @@
+"""Who has seen old flags, and who is excused for it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from plan import LIMIT, REFRESH_TIMEOUT
+
+from serverless_flags.testing.faults import Fault
+
+if TYPE_CHECKING:
+    from record import Call, Record
+    from verdict import Verdict
+
+    from serverless_flags.testing.faults import Exchange
+
+SLACK = 0.1
+"""Seconds between the clock of a life and that of its server."""
+
+
+def compare_ages(record: Record, verdict: Verdict) -> None:
+    """Compare the states that invocations saw with those that were in force."""
+    for call in record.calls:
+        if call.variant is None or _excused(record, call):
+            continue
+        began = [began for began, ended in record.freezes if ended - began > LIMIT]
+        verdict.after_freeze += any(began < call.asked for began in began)
+        if call.variant == "disabled":  # no flags at all
+            verdict.defaults += 1
+        elif int(call.variant) + 1 < len(record.flips):
+            superseded = call.asked - record.flips[int(call.variant) + 1]
+            verdict.ages.append(max(0.0, superseded))
+
+
+def _excused(record: Record, call: Call) -> bool:
+    """Whether the server, or this machine, may not have answered a refresh in time."""
+    if call.busy or call.answered - call.asked > REFRESH_TIMEOUT:
+        return True
+    good = [
+        exchange.began
+        for exchange in _gets(record)
+        if exchange.began < call.asked
+        and exchange.fault.answers
+        and exchange.status is not None
+    ]
+    last = max(good, default=-math.inf)
+    failing = any(
+        began < call.answered and ended > last for began, ended in _failing(record)
+    )
+    moves = [moved for moved in record.moves if last < moved < call.answered]
+    unnoticed = any(not asked_again(record, moved) for moved in moves)
+    return failing or unnoticed
+
+
+def _failing(record: Record) -> list[tuple[float, float]]:
+    """Return when the server was failing."""
+    changes = [*record.faults, (math.inf, Fault.NONE)]
+    return [
+        (began, ended)
+        for (began, fault), (ended, _) in itertools.pairwise(changes)
+        if not fault.answers
+    ]
+
+
+def asked_again(record: Record, moved: float) -> list[float]:
+    """
+    Return when the session asked at the address that the server left, and knew it.
+
+    One request finds it out. Whatever begins after that looks the name up again.
+    """
+    back = next((later for later in record.moves if later > moved), math.inf)
+    left = [e.began for e in _gets(record) if e.left]
+    here = [began for began in left if moved - SLACK < began < back - SLACK]
+    return [began for began in here if began > here[0] + REFRESH_TIMEOUT]
+
+
+def _gets(record: Record) -> list[Exchange]:
+    """Return the requests for flags, those of forked children left out."""
+    first = record.exchanges[0].sender if record.exchanges else ""
+    return [e for e in record.exchanges if e.method == "GET" and e.sender == first]

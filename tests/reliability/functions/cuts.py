@@ -1,0 +1,179 @@
+"""
+Limits that end an invocation from outside, as runtimes and decorators do.
+
+Each stands around a wrapped function and takes the seconds to the cut from the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import functools
+import json
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ledger import note
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import FrameType
+
+CUT = json.dumps({"variant": None})
+"""The answer to who asked for an invocation that was cut."""
+
+
+class Overtime(Exception):  # noqa: N818  reason: an error of nobody's
+    """What a limit raises into the function; the session has never heard of it."""
+
+
+def by_alarm(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
+    """Raise from a signal handler; on the main thread only."""
+    armed = [True]
+    rang = []
+
+    def ring(_signum: int, frame: FrameType | None) -> None:
+        if armed:
+            armed.clear()
+            rang.append(_is_in_session(frame))
+            raise Overtime
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            result = call()
+        finally:
+            armed.clear()
+    except Overtime:
+        note("cut")
+        return cut
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    if rang:
+        note("swallowed", wrong=rang[0])
+        return cut
+    return result
+
+
+def _is_in_session(frame: FrameType | None) -> bool:
+    """Whether the session runs, or waits: not an engine, whose faults it may catch."""
+    while frame is not None and _module(frame) in {"ledger", "threading"}:
+        frame = frame.f_back
+    module = "" if frame is None else _module(frame)
+    package, _, rest = module.partition(".")
+    return package == "serverless_flags" and not rest.startswith("clients")
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def by_framework(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
+    """Raise as functions-framework does: with its own limit, its own exception."""
+    from functions_framework.exceptions import RequestTimeoutException
+    from functions_framework.request_timeout import ThreadingTimeout
+
+    class Limit(ThreadingTimeout):
+        fired = False
+
+        def _raise_exc(self) -> None:
+            self.fired = True
+            super()._raise_exc()
+
+    return _limited(Limit(seconds), RequestTimeoutException, call, cut)
+
+
+def by_thread(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
+    """Raise an exception of our own into the thread, as task queues do."""
+    return _limited(_ThreadLimit(seconds), Overtime, call, cut)
+
+
+class _ThreadLimit:
+    """The same, for a runtime that has no such limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self.fired = False
+        self.timer = threading.Timer(seconds, self._raise)
+        self._thread = threading.get_ident()
+
+    def _raise(self) -> None:
+        self.fired = True
+        thread, error = ctypes.c_ulong(self._thread), ctypes.py_object(Overtime)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, error)
+
+    def __enter__(self) -> None:
+        self.timer.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.timer.cancel()
+
+
+def _limited(
+    limit: Any, error: type[Exception], call: Callable[[], Any], cut: Any
+) -> Any:
+    try:
+        with limit:
+            result = call()
+        limit.timer.join()
+        time.sleep(0)  # what was raised late arrives here
+    except error:
+        note("cut")
+        return cut
+    if limit.fired:  # nobody knows where it arrived: perhaps in an engine
+        note("swallowed", wrong=False)
+        return cut
+    return result
+
+
+async def by_cancellation(
+    seconds: float, call: Callable[[], Awaitable[Any]], cut: Any
+) -> Any:
+    """Cancel the invocation's task."""
+    task = asyncio.ensure_future(call())
+    cancelled = []
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(seconds, lambda: cancelled.append(task.cancel()))
+    try:
+        result = await task
+    except asyncio.CancelledError:
+        note("cut")
+        return cut
+    finally:
+        timer.cancel()
+    if any(cancelled):
+        note("swallowed", wrong=True)
+        return cut
+    return result
+
+
+def cuttable(
+    limit: Callable[..., Any], seconds: Callable[..., str | None], cut: Any = CUT
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """
+    Put a limit around a wrapped function, where the request asks for one.
+
+    Args:
+        limit: one of the above.
+        seconds: reads the seconds from the function's arguments.
+        cut: what the function returns when it was cut.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            asked = seconds(*args, **kwargs)
+            if asked is None:
+                return function(*args, **kwargs)
+            return limit(float(asked), lambda: function(*args, **kwargs), cut)
+
+        @functools.wraps(function)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            return await call(*args, **kwargs)
+
+        return call_async if asyncio.iscoroutinefunction(function) else call
+
+    return decorate
