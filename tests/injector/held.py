@@ -1,0 +1,69 @@
+"""Find the locks of a session that are held."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import types
+from typing import Any
+
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+_CONTAINERS = (dict, list, tuple, set, frozenset, types.CellType, types.MethodType)
+_PACKAGES = ("serverless_flags",)
+
+
+def held_locks(session: object) -> set[str]:
+    """Return where locks are held in what a session and its modules refer to."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    pending: list[tuple[Any, str]] = [(session, "session")]
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_PACKAGES):
+            pending += [(v, f"{name}.{n}") for n, v in vars(module).items() if _is_lock(v)]
+    while pending:
+        thing, name = pending.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if _is_lock(thing):
+            if _is_held(thing):
+                found.add(f"lock of {name}")
+        elif _is_ours(thing):
+            pending += [(inner, _name(thing, name)) for inner in _inside(thing)]
+    return found
+
+
+def _is_lock(thing: object) -> bool:
+    return isinstance(thing, _LOCKS)
+
+
+def _inside(thing: object) -> list[Any]:
+    """Return what a thing refers to; of a function what it has taken with it."""
+    if isinstance(thing, types.FunctionType):
+        return list(thing.__closure__ or ())
+    return gc.get_referents(thing)
+
+
+def _is_ours(thing: object) -> bool:
+    if isinstance(thing, type | types.ModuleType):
+        return False
+    if isinstance(thing, types.FunctionType):
+        return thing.__module__ is not None and thing.__module__.startswith(_PACKAGES)
+    module = type(thing).__module__
+    return isinstance(thing, _CONTAINERS) or module.startswith(_PACKAGES)
+
+
+def _name(thing: object, name: str) -> str:
+    module = type(thing).__module__
+    return type(thing).__name__ if module.startswith(_PACKAGES) else name
+
+
+def _is_held(lock: Any) -> bool:
+    if hasattr(lock, "locked"):
+        held: bool = lock.locked()
+        return held
+    if lock.acquire(blocking=False):  # an RLock before 3.14
+        lock.release()
+        return False
+    return True
