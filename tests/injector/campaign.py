@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exempt import GUARDED, exempt_lines
 from forked import Died, in_copy
+from held import module_locks
 from tracing import Injector, Place, Recorder
 from trial import LEFT, Aim, Result, Trial
 from world import Abort, Foreign, Named, Server
@@ -75,6 +76,7 @@ class Campaign:
         packages: tuple[str, ...],
         session_class: type[FlagSession] | None = None,
     ) -> None:
+        module_locks()  # once, not in every copy
         self._mode = mode
         self._packages = packages
         self._session_class = session_class or FlagSession

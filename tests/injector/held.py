@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 import threading
@@ -18,9 +19,7 @@ def held_locks(session: object) -> set[str]:
     found: set[str] = set()
     seen: set[int] = set()
     pending: list[tuple[Any, str]] = [(session, "session")]
-    for name, module in list(sys.modules.items()):
-        if name.startswith(_PACKAGES):
-            pending += [(v, f"{name}.{n}") for n, v in vars(module).items() if _is_lock(v)]
+    pending += [(getattr(m, n), f"{m.__name__}.{n}") for m, n in module_locks()]
     while pending:
         thing, name = pending.pop()
         if id(thing) in seen:
@@ -32,6 +31,18 @@ def held_locks(session: object) -> set[str]:
         elif _is_ours(thing):
             pending += [(inner, _name(thing, name)) for inner in _inside(thing)]
     return found
+
+
+@functools.cache
+def module_locks() -> list[tuple[types.ModuleType, str]]:
+    """Return the modules that have locks, and the names of these."""
+    return [
+        (module, name)
+        for imported, module in list(sys.modules.items())
+        if imported.startswith(_PACKAGES)
+        for name, value in vars(module).items()
+        if _is_lock(value)
+    ]
 
 
 def _is_lock(thing: object) -> bool:

@@ -188,7 +188,7 @@ def _import_all() -> None:
         importlib.import_module(name)
 
 
-_FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)|_emulator|_instance\b.*\.")
+_FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)\b|_emulator|_instance\b.*\.")
 
 
 # -- what is printed ---------------------------------------------------------------

@@ -45,6 +45,12 @@ TIMEOUT = 5.0
 LIMIT = 12.0
 """Seconds after which a trial hangs."""
 
+EVERYTHING: dict[str, Any] = {
+    "strategies": {"always": Always()},
+    "on_impression": lambda impression: None,
+}
+"""Settings of a session that evaluates flags of every kind."""
+
 SETTLED = 2.0
 """Seconds in which threads end and counts arrive after the session's end."""
 
@@ -144,9 +150,8 @@ class Trial:
             refresh_timeout=TIMEOUT,
             flush_timeout=TIMEOUT,
             request_timeout=TIMEOUT,
-            strategies={"always": Always()},
-            on_impression=lambda impression: None,
             clock=self._clock,
+            **(EVERYTHING if self._mode.stage.everything else {}),
             **platform.settings(awaits=self._mode.shape.form != "kept"),
         )
 
@@ -162,7 +167,7 @@ class Trial:
         await self._follow(session, call)
 
     def _function(self) -> dict[str, object]:
-        answers = self._ledger.evaluate()
+        answers = self._ledger.evaluate(everything=self._mode.stage.everything)
         if self._raises:
             raise Own
         return answers
@@ -206,18 +211,18 @@ class Trial:
                 self._wrong("exception", f"the caller gets {error!r}")
         elif self._mode.stage.raises:
             self._wrong("exception", "the function's own exception is lost")
-        elif answers != expected("alice", flipped=False):
+        elif answers != self._expected("alice"):
             if getattr(self._aim.tracer, "guarded", False):
                 self._result.changed = True
             else:
-                wrong = _difference(answers, expected("alice", flipped=False))
+                wrong = _difference(answers, self._expected("alice"))
                 self._wrong("answers", f"the interrupted function sees {wrong}")
 
     async def _follow(self, session: FlagSession, call: Call) -> None:
         """See two more invocations of another user."""
         self._check_status(session, "after the exception")
         self._clock.advance(LONG)
-        right = expected("bob", flipped=True)
+        right = self._expected("bob")
         first = await self._whole(call, "bob", "the next invocation", strict=False)
         if first != right:
             if not (first or {}).get("bob"):
@@ -248,10 +253,15 @@ class Trial:
             return None
         if user == "bob" and answers["alice"]:
             self._wrong("context", f"{what} is bob's and sees alice's flag")
-        if strict and user == "alice" and answers != expected("alice", flipped=False):
-            wrong = _difference(answers, expected("alice", flipped=False))
+        if strict and user == "alice" and answers != self._expected("alice"):
+            wrong = _difference(answers, self._expected("alice"))
             self._wrong("control", f"{what} sees {wrong}")
         return answers
+
+    def _expected(self, user: str) -> dict[str, object]:
+        """Return the answers for a user: bob comes when the flag is flipped."""
+        everything = self._mode.stage.everything
+        return expected(user, flipped=user == "bob", everything=everything)
 
     # -- what the session says -----------------------------------------------------
     def _check_status(self, session: FlagSession, when: str) -> None:
