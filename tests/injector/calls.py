@@ -87,9 +87,7 @@ def caller(
         arguments: what the platform gives the function for a user.
     """
     begin = _FORMS[form](session, function)
-    return lambda user, suspension=0: Steps(
-        lambda: begin(*arguments(user)), suspension
-    )
+    return lambda user, suspension=0: Steps(lambda: begin(*arguments(user)), suspension)
 
 
 def _def(session: FlagSession, function: Callable[[], Answers]) -> Any:

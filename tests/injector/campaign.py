@@ -14,7 +14,7 @@ from exempt import GUARDED, exempt_lines
 from forked import Died, in_copy
 from held import module_locks
 from tracing import Injector, Place, Recorder
-from trial import LEFT, Aim, Result, Trial
+from trial import Aim, Result, Trial
 from world import Abort, Foreign, Named, Server
 
 from serverless_flags import FlagSession
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modes import Mode
 
 RECORDINGS = 3
-"""Uninterrupted trials, for not every line runs every time: threads are slow or fast."""
+"""Uninterrupted trials: which lines run depends on how fast the threads are."""
 
 OCCURRENCES = 2
 """How many times a line is interrupted that runs more often in one invocation."""
@@ -81,7 +81,7 @@ class Campaign:
         self._packages = packages
         self._session_class = session_class or FlagSession
         self._report = Report(mode.name)
-        self._usual: set[str] = set()
+        self._usual: set[str] | None = None
         """What is left of every trial, interrupted or not: a watcher's thread."""
         self._died = ""
 
@@ -94,7 +94,8 @@ class Campaign:
             sample: how many shots, drawn by ``seed``; 0: all.
             seed: for the draw.
         """
-        shots = [shot for shot in self._shots() if only in _name(shot)]
+        recordings = 1 if sample else RECORDINGS
+        shots = [shot for shot in self._shots(recordings) if only in _name(shot)]
         if self._report.violations:
             return self._report  # uninterrupted, and wrong: nothing else would count
         self._report.places = len({(shot.place, shot.occurrence) for shot in shots})
@@ -104,12 +105,14 @@ class Campaign:
             self._fire(shot)
         return self._report
 
-    def _shots(self) -> list[Shot]:
+    def _shots(self, recordings: int) -> list[Shot]:
         """Record what can be interrupted, less what is exempt."""
         seen: Counter[Place] = Counter()
         suspensions = 0
-        for _ in range(RECORDINGS):
+        for _ in range(recordings):
             result, recorder = self._record()
+            known = result.left if self._usual is None else self._usual
+            self._usual = known & result.left
             suspensions = max(suspensions, result.suspensions)
             seen |= recorder.seen
         shots = []
@@ -129,9 +132,7 @@ class Campaign:
     def _record(self) -> tuple[Result, Recorder]:
         recorder = Recorder(self._packages)
         result, recorder = self._try(Aim(recorder)) or (Result(), recorder)
-        self._usual.update(result.left)
-        kinds = [found for found in result.violations if found[0] != LEFT]
-        self._note(kinds, "none", "uninterrupted")
+        self._note(result.violations, "none", "uninterrupted")
         return result, recorder
 
     def _try(self, aim: Aim) -> tuple[Result, Any] | None:
@@ -219,7 +220,9 @@ def load_session(path: str) -> tuple[tuple[str, ...], type[FlagSession]]:
 
     With a session that is made wrong the injector's own tests see that it finds faults.
     """
-    spec: Any = importlib.util.spec_from_file_location("session_of_a_test", path)
+    spec: Any = importlib.util.spec_from_file_location(
+        "serverless_flags_of_a_test", path
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

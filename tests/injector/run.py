@@ -14,8 +14,8 @@ follow on the same thread and in the same context, for a user bob. What must hol
   the server serves by then;
 - each evaluation that was answered is counted once, at the server or in ``uncounted``
   or ``unknown_counts`` of the status;
-- nothing hangs, no lock is held, no thread and no invocation stays, and the status has a
-  ``last_error`` while there are no flags.
+- nothing hangs, no lock is held, no thread and no invocation stays, and the status has
+  a ``last_error`` while there are no flags.
 
 A mode is ``client/platform/form/flush_interval/stage``: ``lean/cloud/async/0/first``.
 The lines that no Python code can guard are listed with the reason, and not tried.
@@ -110,11 +110,15 @@ def _say(*words: object) -> None:
 # -- the processes -----------------------------------------------------------------
 def _run_all(options: argparse.Namespace) -> Iterator[Report]:
     """Try the modes, those of a group in a process of their own; print a line each."""
+    missing = {name for name in ADAPTERS if importlib.util.find_spec(name) is None}
+    for name in sorted(missing):
+        _say(f"not installed, left out: {name}")
     modes = [
         mode
         for mode in all_modes()
         if options.client in (None, mode.client)
         and fnmatch.fnmatch(mode.name, options.mode)
+        and f"serverless_flags_{mode.shape.platform}" not in missing
     ]
     groups = [list(group) for _, group in groupby(modes, attrgetter("group"))]
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -129,7 +133,7 @@ def _run_group(options: argparse.Namespace, group: list[Mode]) -> list[Report]:
     command = [sys.executable, __file__, "--place", options.place]
     command += ["--sample", str(options.sample), "--seed", str(options.seed)]
     command += ["--session", options.session]
-    environ = {n: v for n, v in os.environ.items() if not n.startswith(_SETTINGS)}
+    environ = {n: v for n, v in os.environ.items() if not n.startswith(_OTHERS)}
     with subprocess.Popen(
         [*command, "--inside", *names],
         env=environ,
@@ -142,13 +146,17 @@ def _run_group(options: argparse.Namespace, group: list[Mode]) -> list[Report]:
         except subprocess.TimeoutExpired:
             process.kill()
             output, errors = process.communicate()
-    reports = [json.loads(line) for line in output.splitlines()]
-    for name in names[len(reports) :]:
-        reports.append(_died(name, f"exit {process.returncode}: {errors[-2000:]}"))
-    return reports
+    reports: list[Report] = [json.loads(line) for line in output.splitlines()]
+    why = f"exit {process.returncode}: {errors[-2000:]}"
+    return reports + [_died(name, why) for name in names[len(reports) :]]
 
 
-_SETTINGS = ("UNLEASH_", "SERVERLESS_FLAGS_", "PYTHONSAFEPATH", "HTTP_PROXY", "http_proxy")
+_OTHERS = (
+    "AWS_", "AZURE_", "COVERAGE_", "FUNCTION", "K_", "PYTHONSAFEPATH",
+    "SERVERLESS_FLAGS_", "UNLEASH_", "WEBSITE_", "all_proxy", "http_proxy",
+    "ALL_PROXY", "HTTP_PROXY",
+)  # fmt: skip
+"""Variables of the caller that are not the trials'."""
 
 
 def _died(mode: str, what: str) -> Report:
@@ -166,7 +174,7 @@ def _run_inside(options: argparse.Namespace) -> None:
     packages, session_class = our_packages(), None
     if options.session:
         packages, session_class = load_session(options.session)
-    _import_all()
+    _import_all(named(options.inside[0]).client)
     gc.freeze()
     for name in options.inside:
         campaign = Campaign(named(name), packages, session_class)
@@ -174,7 +182,7 @@ def _run_inside(options: argparse.Namespace) -> None:
         _say(json.dumps(asdict(report)))
 
 
-def _import_all() -> None:
+def _import_all(client: str) -> None:
     """Import what sessions import late: each trial has the process to itself."""
     for package in ("serverless_flags", *ADAPTERS):
         if importlib.util.find_spec(package) is None:
@@ -184,8 +192,10 @@ def _import_all() -> None:
         ):
             if not _FOR_TOOLS.search(module.name):
                 importlib.import_module(module.name)
-    for name in ("asyncio", "yggdrasil_engine", "UnleashClient", "werkzeug.test"):
+    for name in ("asyncio", "yggdrasil_engine", "werkzeug.test"):
         importlib.import_module(name)
+    if client == "unleash":
+        importlib.import_module("UnleashClient")
 
 
 _FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)\b|_emulator|_instance\b.*\.")

@@ -8,12 +8,11 @@ import contextvars
 import gc
 import os
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from calls import call_with, caller
-from held import held_locks
+from ending import Ending
 from modes import LONG, MAX_AGE, REVALIDATE
 from platforms import platform_named
 from watchdog import Hung, Watchdog
@@ -32,7 +31,7 @@ from world import (
 from serverless_flags import FlagSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from calls import Call
     from modes import Mode
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from world import Server
 
 TIMEOUT = 5.0
-"""Seconds of every timeout of the session: nothing waits that long for a good server."""
+"""Seconds of each timeout of the session: no wait for a good server is that long."""
 
 LIMIT = 12.0
 """Seconds after which a trial hangs."""
@@ -50,12 +49,6 @@ EVERYTHING: dict[str, Any] = {
     "on_impression": lambda impression: None,
 }
 """Settings of a session that evaluates flags of every kind."""
-
-SETTLED = 2.0
-"""Seconds in which threads end and counts arrive after the session's end."""
-
-LEFT = "left"
-"""The kind of violation that is none where every trial has it."""
 
 
 @dataclass
@@ -94,7 +87,7 @@ class Trial:
         mode: what is interrupted.
         server: the flag server, which is always well.
         aim: what interrupts it.
-        usual: what is left of every trial.
+        usual: what is left of every trial; None where that is to be found out.
         session_class: the class of the session.
     """
 
@@ -103,7 +96,7 @@ class Trial:
         mode: Mode,
         server: Server,
         aim: Aim,
-        usual: set[str],
+        usual: set[str] | None,
         session_class: type[FlagSession] = FlagSession,
     ) -> None:
         self._mode, self._server, self._aim = mode, server, aim
@@ -130,10 +123,25 @@ class Trial:
                 call_with(self._mode.shape.awaited, self._live(session))
         except Hung as hung:
             self._wrong("hang", str(hung))
-        with watchdog.again(), contextlib.suppress(BaseException):
+        with watchdog.again():
             self._end(session, threads)
         if watchdog.rang and not self._result.violations:
             self._wrong("hang", f"in close: {watchdog.where}")
+
+    def _end(self, session: FlagSession, threads: set[threading.Thread]) -> None:
+        session.close(TIMEOUT)
+        ending = Ending(session, threads, self._usual)
+        if self._result.violations:
+            ending.patience = 0.2
+        doubtful = int(self._guarded)
+        for kind, what in ending.violations(self._server, self._ledger, doubtful):
+            self._wrong(kind, what)
+        self._result.left = ending.left
+
+    @property
+    def _guarded(self) -> bool:
+        """Whether the exception counts as the fault of a plugin or the like."""
+        return getattr(self._aim.tracer, "guarded", False)
 
     def _session(self) -> FlagSession:
         platform = platform_named(self._mode.shape.platform, self._server.port)
@@ -212,7 +220,7 @@ class Trial:
         elif self._mode.stage.raises:
             self._wrong("exception", "the function's own exception is lost")
         elif answers != self._expected("alice"):
-            if getattr(self._aim.tracer, "guarded", False):
+            if self._guarded:
                 self._result.changed = True
             else:
                 wrong = _difference(answers, self._expected("alice"))
@@ -276,50 +284,6 @@ class Trial:
         if status.state.value != "starting" and not status.last_error:
             state = status.state.value
             self._wrong("status", f"defaults are served, {state}, no last_error")
-
-    # -- the end -------------------------------------------------------------------
-    def _end(self, session: FlagSession, threads: set[threading.Thread]) -> None:
-        session.close(TIMEOUT)
-        self._check_counts(session)
-        left = self._until_usual(
-            lambda: {t.name for t in set(threading.enumerate()) - threads}
-        )
-        left |= self._until_usual(lambda: held_locks(session))
-        self._result.left = left
-        if left - self._usual:
-            self._wrong(LEFT, f"still there at the end: {', '.join(left)}")
-
-    def _until_usual(self, find: Callable[[], set[str]]) -> set[str]:
-        """Ask until nothing unusual is found, within some seconds; return what is."""
-        deadline = time.monotonic() + self._patience
-        while (found := find()) - self._usual and time.monotonic() < deadline:
-            time.sleep(0.001)
-        return found
-
-    @property
-    def _patience(self) -> float:
-        """Seconds to wait for the last: few, where something was wrong already."""
-        return 0.2 if self._result.violations else SETTLED
-
-    def _check_counts(self, session: FlagSession) -> None:
-        ledger = self._ledger
-        made, most = ledger.answered.total(), ledger.asked.total()
-        least = made - 1 if getattr(self._aim.tracer, "guarded", False) else made
-        deadline = time.monotonic() + self._patience
-        while self._accounted(session) < least and time.monotonic() < deadline:
-            time.sleep(0.002)
-        found = self._accounted(session)
-        if found < least:
-            self._wrong("lost", f"{least - found} of {made} evaluations")
-        taken = self._server.counts()
-        more = {name: n for name, n in taken.items() if n > ledger.asked[name]}
-        if found > most or more:
-            self._wrong("twice", f"{found} are accounted for, {most} were made {more}")
-
-    def _accounted(self, session: FlagSession) -> int:
-        status = session.status
-        taken: int = self._server.counts().total()
-        return taken + status.uncounted + status.unknown_counts
 
     def _wrong(self, kind: str, what: str) -> None:
         self._result.violations.append((kind, what))

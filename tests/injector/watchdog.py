@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ class Watchdog:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._previous: Any = None
         self.rang = False
         self.where = ""
 
@@ -38,16 +39,19 @@ class Watchdog:
             for part in traceback.extract_stack(frame)
             if "serverless_flags" in part.filename
         ]
-        self.where = self.where or " < ".join(reversed(ours[-3:])) or "not in the package"
+        self.where = (
+            self.where or " < ".join(reversed(ours[-3:])) or "not in the package"
+        )
         raise Hung(self.where)
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGALRM, self._ring)
+        self._previous = signal.signal(signal.SIGALRM, self._ring)
         signal.setitimer(signal.ITIMER_REAL, self._seconds, 1.0)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._previous)
 
     @contextlib.contextmanager
     def again(self) -> Iterator[None]:
