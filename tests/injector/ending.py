@@ -69,7 +69,7 @@ class Ending:
         made, asked = ledger.answered.total(), ledger.asked.total()
         deadline = time.monotonic() + self.patience
         while self._found(server) < made - doubtful and time.monotonic() < deadline:
-            time.sleep(0.002)
+            time.sleep(0.005)
         found, counts = self._found(server), server.counts()
         if found < made - doubtful:
             yield "lost", f"{made - found} of {made} evaluations"
@@ -91,5 +91,5 @@ class Ending:
         patience = LEARNING if self._usual is None else self.patience
         deadline = time.monotonic() + patience
         while (found := find()) - usual and time.monotonic() < deadline:
-            time.sleep(0.001)
+            time.sleep(0.005)
         return found

@@ -21,7 +21,7 @@ def held_locks(session: object) -> set[str]:
     pending: list[tuple[Any, str]] = [(session, "session")]
     pending += [(getattr(m, n), f"{m.__name__}.{n}") for m, n in module_locks()]
     while pending:
-        thing, name = pending.pop()
+        thing, name = pending.pop(0)
         if id(thing) in seen:
             continue
         seen.add(id(thing))
@@ -29,7 +29,7 @@ def held_locks(session: object) -> set[str]:
             if _is_held(thing):
                 found.add(f"lock of {name}")
         elif _is_ours(thing):
-            pending += [(inner, _name(thing, name)) for inner in _inside(thing)]
+            pending = _inside(thing, name) + pending
     return found
 
 
@@ -49,11 +49,19 @@ def _is_lock(thing: object) -> bool:
     return isinstance(thing, _LOCKS)
 
 
-def _inside(thing: object) -> list[Any]:
-    """Return what a thing refers to; of a function what it has taken with it."""
+def _inside(thing: Any, name: str) -> list[tuple[Any, str]]:
+    """Return what a thing refers to, each with a name: the attribute, if it is one."""
     if isinstance(thing, types.FunctionType):
-        return list(thing.__closure__ or ())
-    return gc.get_referents(thing)
+        return [(cell, name) for cell in thing.__closure__ or ()]  # what it took along
+    if isinstance(thing, _CONTAINERS):
+        return [(inner, name) for inner in gc.get_referents(thing)]
+    kind = type(thing)
+    attributes = dict(getattr(thing, "__dict__", {}))
+    for base in kind.__mro__:
+        for slot in getattr(base, "__slots__", ()):
+            attributes[slot] = getattr(thing, slot, None)
+    named = [(value, f"{kind.__name__}.{key}") for key, value in attributes.items()]
+    return named + [(inner, kind.__name__) for inner in gc.get_referents(thing)]
 
 
 def _is_ours(thing: object) -> bool:
@@ -63,11 +71,6 @@ def _is_ours(thing: object) -> bool:
         return thing.__module__ is not None and thing.__module__.startswith(_PACKAGES)
     module = type(thing).__module__
     return isinstance(thing, _CONTAINERS) or module.startswith(_PACKAGES)
-
-
-def _name(thing: object, name: str) -> str:
-    module = type(thing).__module__
-    return type(thing).__name__ if module.startswith(_PACKAGES) else name
 
 
 def _is_held(lock: Any) -> bool:
