@@ -1,0 +1,241 @@
+"""
+Interrupt a session at every line: ``python tests/injector/run.py``.
+
+An exception of somebody else may arrive at any line that the thread of your function
+runs: a request timeout of the framework, the exception of a signal handler, a
+cancellation. This command raises one, an `Exception` and a `BaseException`, before each
+line of this package that an invocation runs on its own thread, and cancels the task of
+an ``async def`` function at each suspension. Each trial is a new session against a flag
+server on loopback; one invocation of it is interrupted, for a user alice, and two more
+follow on the same thread and in the same context, for a user bob. What must hold:
+
+- the caller gets the exception, or the function's own result or exception, unchanged;
+- the next invocation is bob's alone; the one after it at the latest has the flags that
+  the server serves by then;
+- each evaluation that was answered is counted once, at the server or in ``uncounted``
+  or ``unknown_counts`` of the status;
+- nothing hangs, no lock is held, no thread and no invocation stays, and the status has
+  a ``last_error`` while there are no flags.
+
+A mode is ``client/platform/form/flush_interval/stage``: ``lean/cloud/async/0/first``.
+The lines that no Python code can guard are listed with the reason, and not tried.
+
+    python tests/injector/run.py                            everything, some minutes
+    python tests/injector/run.py --client lean              one client
+    python tests/injector/run.py --mode "*/local/*/first"   some modes
+    python tests/injector/run.py --place _scope.py:118      one line, wherever it runs
+    python tests/injector/run.py --sample 5 --seed 2        five draws of each mode
+    python tests/injector/run.py --verbose                  also where and what exactly
+
+Exits with 1 when something did not hold. To look at one violation, take its mode and
+its place: ``run.py --mode lean/cloud/def/0/first --place _scope.py:118 --verbose``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import gc
+import importlib.util
+import json
+import logging
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import groupby
+from operator import attrgetter
+from platform import python_version
+from typing import TYPE_CHECKING, Any
+
+from modes import CLIENTS, Mode, all_modes, named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADAPTERS = (
+    "serverless_flags_aws_lambda",
+    "serverless_flags_azure_functions",
+    "serverless_flags_gcp_cloud_functions",
+)
+Report = dict[str, Any]
+
+STUCK = 1800.0
+"""Seconds after which the process of a group of modes is ended."""
+
+
+def main() -> int:
+    """Try what is asked for, print what came of it, return the exit code."""
+    options = _options()
+    if options.inside:
+        _run_inside(options)
+        return 0
+    began = time.monotonic()
+    _say(f"Python {python_version()}")
+    reports = list(_run_all(options))
+    _print_exempt(reports)
+    wrong = _print_violations(reports, verbose=options.verbose)
+    trials = sum(report["trials"] for report in reports)
+    seconds = time.monotonic() - began
+    _say(f"{len(reports)} modes, {trials} trials, {wrong} violations, {seconds:.0f} s")
+    return min(1, wrong)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--client", choices=CLIENTS)
+    parser.add_argument("--mode", default="*", help="a pattern of modes")
+    parser.add_argument("--place", default="", help="FILE:LINE, or a part of it")
+    parser.add_argument("--sample", type=int, default=0, help="trials of each mode")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--session", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", nargs="*", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _say(*words: object) -> None:
+    print(*words, flush=True)  # noqa: T201  reason: a command line prints
+
+
+# -- the processes -----------------------------------------------------------------
+def _run_all(options: argparse.Namespace) -> Iterator[Report]:
+    """Try the modes, those of a group in a process of their own; print a line each."""
+    missing = {name for name in ADAPTERS if importlib.util.find_spec(name) is None}
+    for name in sorted(missing):
+        _say(f"not installed, left out: {name}")
+    modes = [
+        mode
+        for mode in all_modes()
+        if options.client in (None, mode.client)
+        and fnmatch.fnmatch(mode.name, options.mode)
+        and f"serverless_flags_{mode.shape.platform}" not in missing
+    ]
+    groups = [list(group) for _, group in groupby(modes, attrgetter("group"))]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for reports in pool.map(lambda group: _run_group(options, group), groups):
+            for report in reports:
+                _say(_line(report))
+                yield report
+
+
+def _run_group(options: argparse.Namespace, group: list[Mode]) -> list[Report]:
+    names = [mode.name for mode in group]
+    command = [sys.executable, __file__, "--place", options.place]
+    command += ["--sample", str(options.sample), "--seed", str(options.seed)]
+    command += ["--session", options.session]
+    environ = {n: v for n, v in os.environ.items() if not n.startswith(_OTHERS)}
+    with subprocess.Popen(
+        [*command, "--inside", *names],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=STUCK)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+    reports: list[Report] = [json.loads(line) for line in output.splitlines()]
+    why = f"exit {process.returncode}: {errors[-2000:]}"
+    return reports + [_died(name, why) for name in names[len(reports) :]]
+
+
+_OTHERS = (
+    "AWS_", "AZURE_", "COVERAGE_", "FUNCTION", "K_", "PYTHONSAFEPATH",
+    "SERVERLESS_FLAGS_", "UNLEASH_", "WEBSITE_", "all_proxy", "http_proxy",
+    "ALL_PROXY", "HTTP_PROXY",
+)  # fmt: skip
+"""Variables of the caller that are not the trials'."""
+
+
+def _died(mode: str, what: str) -> Report:
+    violation = {"kind": "process", "what": what, "exception": "-", "place": "-"}
+    numbers = {"places": 0, "trials": 0, "not_reached": 0, "exempt": {}}
+    return {"mode": mode, "violations": [violation], **numbers}
+
+
+def _run_inside(options: argparse.Namespace) -> None:
+    """Try some modes in this process; print each report as one line of JSON."""
+    from campaign import Campaign, load_session, our_packages
+
+    warnings.simplefilter("ignore")  # coroutines that never began, for example
+    logging.getLogger().addHandler(logging.NullHandler())
+    packages, session_class = our_packages(), None
+    if options.session:
+        packages, session_class = load_session(options.session)
+    _import_all(named(options.inside[0]).client)
+    gc.freeze()
+    for name in options.inside:
+        campaign = Campaign(named(name), packages, session_class)
+        report = campaign.run(options.place, options.sample, options.seed)
+        _say(json.dumps(asdict(report)))
+
+
+def _import_all(client: str) -> None:
+    """Import what sessions import late: each trial has the process to itself."""
+    for package in ("serverless_flags", *ADAPTERS):
+        if importlib.util.find_spec(package) is None:
+            continue
+        for module in pkgutil.walk_packages(
+            importlib.import_module(package).__path__, f"{package}."
+        ):
+            if not _FOR_TOOLS.search(module.name):
+                importlib.import_module(module.name)
+    for name in ("asyncio", "yggdrasil_engine", "werkzeug.test"):
+        importlib.import_module(name)
+    if client == "unleash":
+        importlib.import_module("UnleashClient")
+
+
+_FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)\b|_emulator|_instance\b.*\.")
+
+
+# -- what is printed ---------------------------------------------------------------
+def _line(report: Report) -> str:
+    kinds = Counter(violation["kind"] for violation in report["violations"])
+    found = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items())) or "none"
+    return (
+        f"{report['mode']:38} {report['places']:4} places, {report['trials']:4} trials,"
+        f" {report['not_reached']:2} not reached, violations: {found}"
+    )
+
+
+def _print_exempt(reports: list[Report]) -> None:
+    reasons: dict[str, set[str]] = defaultdict(set)
+    for report in reports:
+        for place, reason in report["exempt"].items():
+            reasons[reason].add(place)
+    for reason, places in sorted(reasons.items()):
+        _say(f"\nexempt, {reason}:")
+        for place in sorted(places):
+            _say(f"    {place}")
+
+
+def _print_violations(reports: list[Report], *, verbose: bool) -> int:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for report in reports:
+        for violation in report["violations"]:
+            detail = f"{report['mode']} {violation['exception']}: {violation['what']}"
+            found[violation["kind"], violation["place"]].append(detail)
+    _say("\nviolations:" if found else "")
+    for (kind, place), details in sorted(found.items()):
+        _say(f"    {kind:10} {place}  ({len(details)}, e.g. {details[0]})")
+        if verbose:
+            for detail in details[1:]:
+                _say(f"               {detail}")
+    return sum(map(len, found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
