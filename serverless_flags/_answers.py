@@ -160,7 +160,7 @@ class Answers:
         """Return what a flag is without a client: what a fallback says, or False."""
         if fallback is None:
             return False
-        from serverless_flags.clients.fallback import fallback_answer  # rare
+        from serverless_flags.clients._fallback import fallback_answer  # rare
 
         settings = self._settings
         known = {
