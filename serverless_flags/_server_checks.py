@@ -150,7 +150,6 @@ _FRAMING = frozenset(
         "content-encoding",
         "content-length",
         "expect",
-        "host",
         "if-none-match",
         "keep-alive",
         "te",

@@ -56,6 +56,7 @@ class UnleashApi:
         self._url = url
         self._opened: list[Http] = []
         self._opening = threading.Lock()
+        self._closed = False
         self._identity = identity
         self._refresh_ms = str(int(settings.max_age * 1000))
         self._flush_ms = str(int((settings.flush_interval or 60.0) * 1000))
@@ -161,6 +162,8 @@ class UnleashApi:
         try:
             if not self._opened:
                 self._opened.append(self._new_http(left, exiting=exiting))
+            if self._closed:
+                self._opened[0].close()
             return self._opened[0]
         finally:
             self._opening.release()
@@ -176,7 +179,8 @@ class UnleashApi:
         return Http(route, dial)
 
     def close(self) -> None:
-        """Close the kept connection."""
+        """Close the kept connection, and keep none from now on."""
+        self._closed = True
         for http in self._opened:
             http.close()
 

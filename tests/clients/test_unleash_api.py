@@ -14,6 +14,13 @@ from serverless_flags.testing import FlagServer
 BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
 
 
+class Mine:
+    """A custom strategy."""
+
+    def apply(self, _parameters, _context):
+        return True
+
+
 class TestFetch:
     def test_a_state_and_its_confirmation(self, api_of) -> None:
         """The second request asks only whether it is still the same."""
@@ -150,7 +157,7 @@ class TestSend:
         """After the first counts were taken, on the same connection."""
         for status in (503, 202, 202, 202):
             server.answer(status)
-        api = api_of(register=True, strategies={"mine": object()})
+        api = api_of(register=True, strategies={"mine": Mine()})
         for _ in range(3):
             api.send(BUCKET, timeout=20)
         asked = [request.path for request in server.asked]

@@ -56,6 +56,7 @@ class TestState:
                 api,
                 Freshness(max_age=1, stale_while_revalidate=1, stale_if_error=math.inf),
                 request_timeout=20,
+                freezes=False,
                 clock=now,
                 reporter=Reporter(),
                 observe=lambda *_: None,

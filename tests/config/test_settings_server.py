@@ -245,7 +245,7 @@ class TestHeaders:
         )
 
     @pytest.mark.parametrize(
-        "name", ["Content-Length", "transfer-encoding", "HOST", "Connection", "Expect"]
+        "name", ["Content-Length", "transfer-encoding", "Connection", "Expect"]
     )
     def test_what_frames_a_message_is_refused(self, raised, name) -> None:
         """Another length or encoding than the true one breaks the connection."""
