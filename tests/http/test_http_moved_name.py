@@ -11,7 +11,7 @@ import pytest
 
 from serverless_flags import _http, _resolve, _stream
 from serverless_flags._client import Outcome
-from serverless_flags._resolve import FRESH_FOR, Endpoint, Resolver, TransportError
+from serverless_flags._resolve import FRESH_FOR
 
 URL = "http://flags.example"
 
@@ -91,7 +91,7 @@ def test_after_any_failure_the_name_is_resolved_again(
     old, new = peer(FAILURES[failure]), peer()
     ports.append(old.port)
     session = http(URL)
-    ask(session, method, 0.5 if failure == "timeout" else 20)
+    ask(session, method, 1 if failure == "timeout" else 20)
     ports[:] = [new.port]
 
     assert 200 == ask(session, method).status
@@ -173,7 +173,7 @@ def test_a_resolver_that_hangs_is_not_waited_for(
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     try:
-        reply = ask(session, timeout=1 if not exiting else 20, exiting=exiting)
+        reply = ask(session, timeout=20 if exiting else 3, exiting=exiting)
     finally:
         goes_on.set()
 
@@ -239,16 +239,6 @@ def test_at_the_exit_a_failed_connection_is_not_tried_again(
     assert 1 == len(asked)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_an_address_is_not_resolved(resolve, host) -> None:
-    """Not even at the exit, so loopback and addresses always work."""
-    _, asked = resolve
-    addresses = Resolver(Endpoint(host, 80)).addresses(0, exiting=True)
-
-    assert [host] == [address[0] for _, address in addresses]
-    assert [] == asked
-
-
 @pytest.mark.parametrize(
     "error", [UnicodeError("label too long"), OverflowError(), ValueError("\0")]
 )
@@ -266,33 +256,6 @@ def test_whatever_resolving_raises_is_the_requests_error(
     assert Outcome.REFUSED is reply.outcome
     assert f"could not be resolved: {type(error).__name__}" in reply.error
     assert "label" not in reply.error
-
-
-def test_a_late_look_up_serves_the_next_request(monkeypatch) -> None:
-    """Nobody waits for it, but its result is kept."""
-    goes_on = threading.Event()
-    found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 9))]
-
-    def late(*_args, **_options):
-        assert goes_on.wait(20)
-        return found
-
-    monkeypatch.setattr(socket, "getaddrinfo", late)
-    resolver = Resolver(Endpoint("flags.example", 9))
-    with pytest.raises(TransportError, match="not resolved in time"):
-        resolver.addresses(time.monotonic())
-    goes_on.set()
-
-    addresses = resolver.addresses(time.monotonic() + 20)
-    assert [(socket.AF_INET, ("127.0.0.1", 9))] == addresses
-
-
-def test_the_order_of_newer_addresses_is_left_alone() -> None:
-    """An address that the name no longer has does not come back."""
-    resolver = Resolver(Endpoint("127.0.0.1", 9))
-    resolver.prefer((socket.AF_INET, ("127.0.0.2", 9)))
-
-    assert [(socket.AF_INET, ("127.0.0.1", 9))] == resolver.addresses(0)
 
 
 @pytest.mark.parametrize("clock", ["monotonic", "wall"])
