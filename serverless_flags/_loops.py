@@ -28,7 +28,7 @@ class _KeptLoop:
     def __del__(self) -> None:
         if os.getpid() != self._pid:
             _inherited.append(self.loop)
-        elif not self.loop.is_running():
+        else:
             self.loop.close()
 
 
@@ -136,5 +136,5 @@ def _disinherit() -> None:
         _inherited.append(loop)
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  reason: not on Windows
     os.register_at_fork(after_in_child=_disinherit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 import threading
 import types
 from typing import TYPE_CHECKING, Any
@@ -204,6 +205,25 @@ def test_a_bound_function_is_of_the_same_kind(flags):
     assert not inspect.iscoroutinefunction(bound["def"])
     assert "coroutine" == bound["partial of an async def"].__name__
     assert inspect.signature(shapes["def"]) == inspect.signature(bound["def"])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="added in Python 3.12")
+def test_a_marked_function_may_return_any_awaitable(flags):
+    """What it returns is awaited inside the invocation."""
+
+    class Answer:
+        def __await__(self) -> Iterator[Any]:
+            yield from asyncio.sleep(0).__await__()
+            return flags.ask()
+
+    def marked() -> Answer:
+        return Answer()
+
+    with flags.invocation("alice"):
+        bound = flags.bind(inspect.markcoroutinefunction(marked))
+
+    assert inspect.iscoroutinefunction(bound)
+    assert "alice" == asyncio.run(bound())
 
 
 def test_a_bound_class_makes_its_instances_inside(flags):

@@ -262,33 +262,64 @@ def test_what_is_not_awaitable_is_the_functions_own_mistake(lambda_like):
 
 
 # -- forks -----------------------------------------------------------------------------
-def _child(handler: Any, parents: Any, module: Any, answers: Any) -> None:
+def _child(handler: Any, parents: list[Any], answers: Any) -> None:
     loop = handler("alice")
-    answers.put((loop is not parents, loop is not module, loop is handler("bob")))
+    answers.put((loop not in parents, loop is handler("bob")))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_has_loops_of_its_own(handler):
-    """Neither the kept loop nor the module's is shared with the parent."""
+def _ask_child(handler: Any, parents: list[Any]) -> Any:
+    """Return whether a forked child has a loop of its own, and keeps it."""
     context = multiprocessing.get_context("fork")
-    kept = handler("alice")
-    module = asyncio.new_event_loop()
-    asyncio.set_event_loop(module)
-    try:
-        answers = context.SimpleQueue()
-        child = context.Process(target=_child, args=(handler, kept, module, answers))
-        child.start()
-        child.join(60)
-        seen = answers.get() if child.exitcode == 0 else child.exitcode
-        still_wakes = module.run_until_complete(_woken())
-    finally:
-        asyncio.set_event_loop(None)
-        module.close()
+    answers = context.SimpleQueue()
+    child = context.Process(target=_child, args=(handler, parents, answers))
+    child.start()
+    child.join(60)
+    return answers.get() if child.exitcode == 0 else child.exitcode
 
-    assert (True, True, True) == seen
-    assert still_wakes
-    assert kept is handler("alice")
+
+FORKS = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+
+
+class TestAForkedChild:
+    """Neither the kept loop nor the module's is shared with the parent."""
+
+    pytestmark = FORKS
+
+    def test_has_a_loop_of_its_own(self, handler):
+        """The parent goes on with the loop that it had."""
+        kept = handler("alice")
+
+        assert (True, True) == _ask_child(handler, [kept])
+        assert kept is handler("alice")
+
+    def test_does_not_take_the_modules_loop(self, handler):
+        """The parent's module can still be woken by its threads."""
+        module = asyncio.new_event_loop()
+        asyncio.set_event_loop(module)
+        try:
+            seen = _ask_child(handler, [module])
+            still_wakes = module.run_until_complete(_woken())
+        finally:
+            asyncio.set_event_loop(None)
+            module.close()
+
+        assert (True, True) == seen
+        assert still_wakes
+
+    def test_of_a_thread_leaves_the_main_threads_loop_alone(self, handler):
+        """Python drops the other threads of a child, and what they kept."""
+        kept, seen = handler("alice"), []
+        thread = threading.Thread(
+            target=lambda: seen.append(_ask_child(handler, [kept]))
+        )
+        thread.start()
+        thread.join()
+
+        assert [(True, True)] == seen
+        assert kept is handler("alice")
 
 
 async def _woken() -> bool:

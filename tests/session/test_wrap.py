@@ -207,8 +207,8 @@ def test_the_users_exception_passes_untouched_when_async(flags):
     asyncio.run(scenario())
 
 
-def test_a_streamed_body_is_untouched(flags):
-    """A generator comes back as it is; inside it, invocation() gives the context."""
+def test_a_streamed_body_may_open_an_invocation(flags):
+    """Inside a generator, invocation() joins the invocation of the generator."""
 
     @flags.wrap
     def handler() -> typing.Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from serverless_flags_aws_lambda._context import read_context
+from serverless_flags_aws_lambda._models import unpack
 
 EVENTS = Path(__file__).parent / "events"
 NAMES = ["function_url", "http_api", "rest_api", "alb", "websocket", "app_sync", "sqs"]
@@ -229,6 +230,16 @@ class OddRoot:
 def test_other_objects_have_no_context(event: object) -> None:
     """What is no structure tells nothing and raises nothing."""
     assert read_context(event) == {}
+
+
+def test_a_model_is_a_mapping_of_what_it_declares() -> None:
+    """Its fields are listed under their names and their aliases."""
+    fields = unpack(Request(None))
+
+    assert fields is not None
+    assert ["inner", "other", "requestContext"] == sorted(fields)
+    assert 3 == len(fields)
+    assert fields["requestContext"] is None
 
 
 def test_a_models_fault_is_raised_for_the_session_to_report() -> None:
