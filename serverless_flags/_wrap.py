@@ -13,6 +13,7 @@ from serverless_flags._callables import (
     refuse_what_is_none,
     resemble,
 )
+from serverless_flags._process import on_running_loop
 from serverless_flags._scope import Scope
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def bound(variable: ContextVar[Scope | None], func: Function) -> Function:
 
     refuse_what_is_none(func, "bind")
     scope = variable.get()
+    if scope is not None and scope.ended and not on_running_loop():
+        scope = scope.living()  # an ended invocation is left to tasks of its own
     if scope is None:
         return func
     kind, carrier = kind_of(func), scope.carried()

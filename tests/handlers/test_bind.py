@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import sys
@@ -249,6 +250,35 @@ def test_outside_an_invocation_there_is_nothing_to_carry(flags):
     with flags.invocation("alice"):
         assert "alice" == bound()
     assert bound() is None
+
+
+def test_an_invocation_that_has_ended_is_not_carried_on(flags):
+    """What another context left behind is nobody's invocation any more."""
+    context, scope = contextvars.copy_context(), flags.invocation("alice")
+    context.run(scope.__enter__)
+    scope.__exit__(None, None, None)
+
+    bound = context.run(flags.bind, flags.ask)
+
+    assert bound() is None
+
+
+def test_a_task_that_outlives_its_invocation_binds_its_context(flags):
+    """In a task of its own an invocation is carried on after it has ended."""
+    ended = asyncio.Event()
+
+    async def work() -> Any:
+        await ended.wait()
+        return flags.bind(flags.ask)
+
+    async def scenario() -> Any:
+        async with flags.invocation("alice"):
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0)
+        ended.set()
+        return await task
+
+    assert "alice" == asyncio.run(scenario())()
 
 
 @pytest.mark.parametrize("inside", [True, False])

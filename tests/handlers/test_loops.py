@@ -162,8 +162,9 @@ def test_an_interrupted_coroutine_is_cancelled_and_the_loop_goes_on(
     cleaned, interrupted = [], threading.Event()
 
     def interrupt(*_: object) -> None:
-        interrupted.set()
-        raise kind
+        if not interrupted.is_set():
+            interrupted.set()
+            raise kind
 
     @lambda_like.wrap
     async def handler(user: str, *, interrupts: bool) -> str | None:
@@ -194,7 +195,7 @@ def test_an_interrupted_coroutine_is_cancelled_and_the_loop_goes_on(
 
 def _raise_soon(interrupted: threading.Event) -> None:
     """Send a signal until it has interrupted the main thread."""
-    while not interrupted.wait(0.01):
+    while not interrupted.wait(0.05):
         os.kill(os.getpid(), signal.SIGALRM)
 
 
