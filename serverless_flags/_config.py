@@ -249,9 +249,7 @@ def _headers(name: str, value: Any) -> Mapping[str, str]:
         raise ConfigurationError(message)
     for header, text in value.items():
         if not isinstance(header, str) or not header or not _VISIBLE.issuperset(header):
-            message = (
-                f"{name} has a key that is no header name; write {{'X-Name': ...}}"
-            )
+            message = f"{name} has a key that is no header name; write {{'X-Name': ...}}"
             raise ConfigurationError(message)
         if not isinstance(text, str) or _has_control(text) or not text.isascii():
             message = f"{name}[{header!r}] must be an ASCII text of one line"

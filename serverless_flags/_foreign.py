@@ -26,6 +26,4 @@ def passes(error: BaseException) -> bool:
     """Return whether an exception, or a base of it, is one that always passes."""
     if not _names:
         return False
-    return any(
-        f"{k.__module__}.{k.__qualname__}" in _names for k in type(error).__mro__
-    )
+    return any(f"{k.__module__}.{k.__qualname__}" in _names for k in type(error).__mro__)
