@@ -13,6 +13,10 @@ DISABLED = {"name": "disabled", "enabled": False, "feature_enabled": False}
 """The variant that UnleashClient returns for a flag that is off or unknown."""
 
 
+NO_FLAGS = '{"version": 2, "features": []}'
+"""The state of a session whose flags have expired."""
+
+
 class Outcome(Enum):
     """What became of a request."""
 

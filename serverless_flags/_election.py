@@ -75,9 +75,8 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
 
 def _plugins_of(platform: Platform, observers: Iterable[tuple[str, Any]]) -> Plugins:
     """Return the hooks of a session; the platform's own exceptions pass from now on."""
-    plugins = Plugins(platform, observers)
     let_pass(platform.passing_exceptions)
-    return plugins
+    return Plugins(platform, observers)
 
 
 def _given(plugin: Any) -> tuple[str, Any]:

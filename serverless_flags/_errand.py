@@ -47,23 +47,19 @@ class Waitable:
         import asyncio  # only where a loop is running already
 
         loop = asyncio.get_running_loop()
-        woken = loop.create_future()
-
-        def settle() -> None:
-            if not woken.done():
-                woken.set_result(None)
+        woken = asyncio.Event()  # its `set` is asyncio's: nothing of ours is a callback
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop may be closed by then
-                loop.call_soon_threadsafe(settle)
+                loop.call_soon_threadsafe(woken.set)
 
         with self._lock:
             if self.ended:
                 return True
             self._wakers.append(wake)
-        timer = loop.call_later(max(0.0, timeout), settle)
+        timer = loop.call_later(max(0.0, timeout), woken.set)
         try:
-            await woken
+            await woken.wait()
         finally:
             timer.cancel()
         return self.ended

@@ -289,7 +289,8 @@ class Instance:
                 self.parts.backend.upstream.close()
             self.parts.flusher.give_up()
         counts = None if self.parts is None else self.parts.flusher.counts
-        self.reporter.warn_of_losses(self.uncounted.value, counts)
+        uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
+        self.reporter.warn_of_losses(uncounted, counts)
 
     def _note_lost(self) -> None:
         self.uncounted.add(1)

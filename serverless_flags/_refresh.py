@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from serverless_flags._client import Fetched
+from serverless_flags._client import NO_FLAGS, Fetched
+from serverless_flags._explain import shown
 from serverless_flags._flag_request import Refresh
 from serverless_flags._freshness import OVERRUN, Due, Freshness, Instant
 
@@ -24,7 +25,6 @@ MOST_IN_ALL = 5
 IN_VAIN = 2
 """Invocations that waited in vain, one after the other, after which a server is left
 alone: where a freeze cuts each request off, none of them fails in its own time."""
-NO_FLAGS = '{"version": 2, "features": []}'
 
 
 class Heritage(NamedTuple):
@@ -208,11 +208,13 @@ class Refresher:
         """Whether the answer is that other flags than ours are unchanged."""
         return fetched.unchanged and refresh.etag != self._etag
 
-    def take_snapshot(self, fetched: Fetched) -> bool:
+    def take_snapshot(self, fetched: Fetched, path: str) -> bool:
         """Serve a snapshot; return whether it could be."""
         error = fetched.error
         if error is None and self._take(fetched) is not None:
-            error = "the snapshot is not the body of /api/client/features"
+            error = (
+                f"the snapshot {shown(path)} is not the body of /api/client/features"
+            )
         if error is not None:
             self.last_error = error
             instead = "" if self._upstream is None else "; asking the server instead"
@@ -275,7 +277,7 @@ def _hand_over(client: StateClient, body: str) -> str | None:
     try:
         client.take_state(body)
     except ValueError as error:
-        return f"the flags could not be taken: {str(error)[:200]}"
+        return f"the flags could not be taken: {shown(str(error))}"
     except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
         return f"the flags could not be taken: {type(error).__name__}"
     return None

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from contextvars import ContextVar
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from serverless_flags import _wrap
 from serverless_flags._answers import Answers
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_NOT_GIVEN = object()
+"""What `FlagSession.wrap` gets where it is written with parentheses."""
 
 
 class FlagSession(Answers):
@@ -205,19 +208,26 @@ class FlagSession(Answers):
         return self.usable_plugins.platform.shutdown_grace if limit is None else limit
 
     # -- around the user's function ------------------------------------------------
-    def wrap(self, func: Callable[P, R]) -> Callable[P, R]:
+    def wrap(self, func: Callable[P, R] = cast("Any", _NOT_GIVEN), /) -> Callable[P, R]:
         """
         Return ``func`` with the session's work around each call.
 
         Takes any callable, ``def`` or ``async def``, and returns a real function with
-        its name, signature and annotations. Wrapping twice changes nothing.
+        its name, signature and annotations. Wrapping twice changes nothing. A generator
+        function has its invocation at each step, until its body has ended.
 
         Raises:
-            TypeError: when the platform would bypass the wrapper; it shows the cure.
+            TypeError: when ``func`` is no function, or the platform would bypass the
+                wrapper; it shows the cure.
             PluginError: when a plugin given in the settings cannot be used.
         """
+        if func is _NOT_GIVEN:
+            message = "wrap takes a function: write @flags.wrap, without parentheses"
+            raise TypeError(message)
         if isinstance(func, FunctionType) and func in self._wrapped:
             return func
+        if isinstance(func, staticmethod):
+            return cast("Callable[P, R]", staticmethod(self.wrap(func.__func__)))
         plugins = self.plugins
         wrapper = _wrap.wrapper(self, func, awaits=plugins.platform.awaits_handlers)
         plugins.prepare_function(func, wrapper)

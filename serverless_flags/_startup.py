@@ -148,7 +148,8 @@ def _take_snapshot(settings: Settings, parts: Parts) -> bool:
         return False
     if refresher.source != "none":
         return True  # inherited flags are no older
-    return refresher.take_snapshot(backend.read_snapshot(settings.snapshot))
+    path = settings.snapshot
+    return refresher.take_snapshot(backend.read_snapshot(path), path)
 
 
 def _await_flags(

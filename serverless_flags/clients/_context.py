@@ -132,18 +132,17 @@ class ContextText:
 
     def __call__(self, context: Any) -> tuple[bytes, dict[str, Any] | None]:
         """Return a context as JSON; and as a dict, where that had to be made."""
-        if context is None:
+        if not (type(context) is dict or context is None):
+            return self._slowly(context)
+        if not context:
             text = f'{self._start}{_now()}", "properties": {{}}}}'
             return text.encode(), None
-        if type(context) is dict:
-            try:
-                fields, properties = _quickly(context)
-            except _TooOddError:
-                return self._slowly(context)
-            now, properties = _now(), properties[2:]
-            text = f'{self._start}{now}"{fields}, "properties": {{{properties}}}}}'
-            return text.encode(), None
-        return self._slowly(context)
+        try:
+            fields, properties = _quickly(context)
+        except _TooOddError:
+            return self._slowly(context)
+        text = f'{self._start}{_now()}"{fields}, "properties": {{{properties[2:]}}}}}'
+        return text.encode(), None
 
     def _slowly(self, context: Any) -> tuple[bytes, dict[str, Any]]:
         faults: list[str] = []

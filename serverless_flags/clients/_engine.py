@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._client import NO_FLAGS
 from serverless_flags._report import logger
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 PARTLY = "Engine state was updated"
 """How the engine begins when it took a state of which it cannot evaluate all."""
-
-NO_FLAGS = '{"version": 2, "features": []}'
-"""The state that a session gives when its flags have expired: none is unknown then."""
 
 
 class EngineError(ValueError):

@@ -31,8 +31,10 @@ class Evaluator:
     Nothing else is caught but what the engine raises: a runtime's timeout, which may
     arrive between any two lines, passes to the caller.
 
-    An evaluation holds its state to its end, so the engine lives as long as its pointer
-    is used, whatever strategies and listeners do.
+    Each question gets the state that answers it and the evaluation context as JSON, and
+    as a dict where that has been made; ``fallback`` answers for a flag that the state
+    does not have. An evaluation holds its state to its end, so the engine lives as long
+    as its pointer is used, whatever strategies and listeners do.
 
     Args:
         library: the engine's functions.
@@ -69,35 +71,20 @@ class Evaluator:
         seen: dict[str, Any] | None,
         fallback: Callable[[str, dict[str, Any]], object] | None,
     ) -> bool:
-        """
-        Return whether a flag is on.
-
-        Args:
-            state: the state that answers.
-            feature_name: the flag's.
-            text: the evaluation context, as JSON.
-            seen: the same as a dict; None when it has not been made.
-            fallback: answers when the state does not have the flag.
-        """
-        library = self._library
-        custom: bytes | None = b"{}"
+        """Return whether a flag of ``state`` is on; ``text`` is the context as JSON."""
+        library, counted, custom = self._library, True, b"{}"
         try:
-            name = self._names[feature_name]
-            counted = True
-        except (KeyError, TypeError):
-            admitted, counted = self._admit(feature_name)
-            if admitted is None:
-                return False
-            name = admitted
-        if feature_name in state.custom:
-            seen = seen or json.loads(text)
-            if (custom := self._custom_results(state, feature_name, seen)) is None:
-                return False
-        try:
+            try:
+                name = self._names[feature_name]
+            except (KeyError, TypeError):
+                name, counted = self._admit(feature_name)
+            if feature_name in state.custom:
+                seen = seen or json.loads(text)
+                custom = _custom_results(state, feature_name, seen)
             address = library.check_enabled(state.pointer, name, text, custom)
             answer: bool | None = library.read(address)
         except EngineError:
-            return self._failed(feature_name, exc_info=True)
+            return self._failed(feature_name)
         if answer is None:
             answer = self._unknown_answer(state, feature_name, seen or text, fallback)
             if answer is None:
@@ -112,32 +99,22 @@ class Evaluator:
         return answer
 
     def variant(
-        self,
-        state: State,
-        feature_name: str,
-        text: bytes,
-        seen: dict[str, Any] | None,
+        self, state: State, feature_name: str, text: bytes, seen: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Return a flag's variant, in UnleashClient's words; arguments as `enabled`."""
-        library = self._library
-        custom: bytes | None = b"{}"
+        """Return a flag's variant, in UnleashClient's words."""
+        library, counted, custom = self._library, True, b"{}"
         try:
-            name = self._names[feature_name]
-            counted = True
-        except (KeyError, TypeError):
-            admitted, counted = self._admit(feature_name)
-            if admitted is None:
-                return dict(DISABLED)
-            name = admitted
-        if feature_name in state.custom:
-            seen = seen or json.loads(text)
-            if (custom := self._custom_results(state, feature_name, seen)) is None:
-                return dict(DISABLED)
-        try:
+            try:
+                name = self._names[feature_name]
+            except (KeyError, TypeError):
+                name, counted = self._admit(feature_name)
+            if feature_name in state.custom:
+                seen = seen or json.loads(text)
+                custom = _custom_results(state, feature_name, seen)
             address = library.check_variant(state.pointer, name, text, custom)
             found = library.read(address)
         except EngineError:
-            self._failed(feature_name, exc_info=True)
+            self._failed(feature_name)
             return dict(DISABLED)
         if found is None:
             self._note_unknown(state, feature_name, expected=False)
@@ -170,18 +147,6 @@ class Evaluator:
         if self._unknown is not None:
             self._unknown.forget_known(state)
 
-    def _custom_results(
-        self, state: State, feature_name: str, context: dict[str, Any]
-    ) -> bytes | None:
-        """Return what a flag's custom strategies say; None when one of them fails."""
-        try:
-            return state.custom_results(feature_name, context)
-        except Exception as error:  # a strategy of the user's may raise anything
-            if passes(error):
-                raise
-            self._failed(feature_name, exc_info=True)
-        return None
-
     def _unknown_answer(
         self,
         state: State,
@@ -210,20 +175,19 @@ class Evaluator:
             self._unknown = UnknownFlags(self._library)
         self._unknown.note(state, feature_name, expected=expected)
 
-    def _admit(self, feature_name: Any) -> tuple[bytes | None, bool]:
+    def _admit(self, feature_name: Any) -> tuple[bytes, bool]:
         """
-        Return the name for the engine, and whether its evaluations are counted.
+        Return a name as the engine takes it, and whether the evaluation is counted.
 
-        For a flag that was not asked for since the last flush, and for what is no name:
-        then it is None.
+        For a flag that was not asked for since the last flush.
         """
+        if not isinstance(feature_name, str):
+            message = f"the name of a flag is a text, not {type(feature_name).__name__}"
+            raise _NoAnswerError(message)
         try:
-            name = feature_name.encode() if isinstance(feature_name, str) else None
-        except UnicodeEncodeError:
-            name = None
-        if name is None:
-            self._failed(feature_name)
-            return None, False
+            name = feature_name.encode()
+        except UnicodeEncodeError as error:
+            raise _NoAnswerError(str(error)) from None
         names = self._names
         if len(names) < MOST_NAMES and len(name) <= LONGEST_NAME:
             names[feature_name] = name
@@ -237,18 +201,29 @@ class Evaluator:
         )
         return name, False
 
-    def _failed(self, feature_name: object, *, exc_info: bool = False) -> bool:
+    def _failed(self, feature_name: object) -> bool:
         """Book an evaluation that has no answer: the flag is off and not counted."""
         self.uncounted += 1
-        named = (
-            repr(feature_name[:100])
-            if isinstance(feature_name, str)
-            else f"its name is no text but {type(feature_name).__name__}"
-        )
+        shown = feature_name[:100] if isinstance(feature_name, str) else ""
         self._reporter.warn(
-            "evaluation", "a flag could not be evaluated: %s", named, exc_info=exc_info
+            "evaluation", "a flag could not be evaluated: %r", shown, exc_info=True
         )
         return False
+
+
+class _NoAnswerError(EngineError):
+    """Raised when the engine cannot be asked, or a custom strategy fails."""
+
+
+def _custom_results(state: State, feature_name: str, context: dict[str, Any]) -> bytes:
+    """Return what a flag's custom strategies say."""
+    try:
+        return state.custom_results(feature_name, context)
+    except Exception as error:  # a strategy of the user's may raise anything
+        if passes(error):
+            raise
+        message = f"a custom strategy of {feature_name[:100]!r} failed"
+        raise _NoAnswerError(message) from error
 
 
 def _variant(found: dict[str, Any] | None) -> dict[str, Any]:

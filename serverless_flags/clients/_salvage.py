@@ -31,8 +31,7 @@ def salvage(
         complaint: what it said, escaped.
 
     Returns:
-        The state that the engine has taken, and a warning that names what was left
-        out; None when nothing was.
+        The state that it has taken, and a warning of what was left out, if any was.
 
     Raises:
         ValueError: when the body is no state, or none of its flags can be read.
@@ -51,13 +50,7 @@ def salvage(
         partly = quoted(str(error), 500)
         if not partly.startswith(PARTLY):
             raise ValueError(partly) from None
-    if not left_out:
-        return text, partly
-    why = complaint if partly is None else f"{complaint}; {partly}"
-    return text, (
-        f"the flag state is taken without what the engine cannot read: {left_out};"
-        f" correct it in Unleash or install a newer yggdrasil-engine ({why})"
-    )
+    return text, _warning(left_out, complaint, partly) if left_out else partly
 
 
 class Mended(NamedTuple):
@@ -195,3 +188,11 @@ def _listed(names: list[str]) -> str:
     more = len(names) - MOST_NAMES
     listed = ", ".join(names[:MOST_NAMES])
     return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _warning(left_out: str, complaint: str, partly: str | None) -> str:
+    why = complaint if partly is None else f"{complaint}; {partly}"
+    return (
+        f"the flag state is taken without what the engine cannot read: {left_out};"
+        f" correct it in Unleash or install a newer yggdrasil-engine ({why})"
+    )

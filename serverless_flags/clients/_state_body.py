@@ -29,8 +29,11 @@ def read_state(body: bytes) -> Fetched:
 
 
 def count_flags(body: str) -> int | None:
-    """Return how many flags a state holds; None for one of events."""
-    features = json.loads(body, object_hook=_outline).get("features")
+    """Return how many flags a state holds; None for one of events, or an odd one."""
+    try:
+        features = json.loads(body, object_hook=_outline).get("features")
+    except (ValueError, RecursionError):  # the engine reads more than Python's json
+        return None
     return len(features) if isinstance(features, list) else None
 
 

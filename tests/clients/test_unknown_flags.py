@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
+from serverless_flags._client import NO_FLAGS
 from serverless_flags._config import load_settings
 from serverless_flags.clients import _evaluation, _unknown, open_backend
-from serverless_flags.clients._engine import NO_FLAGS
 from serverless_flags.clients.memory import MOST_UNKNOWN, MemoryClient
 
 
@@ -47,12 +47,6 @@ class TestNames:
 
         assert () == client.unknown_flags
         assert [] == said()
-
-    def test_the_state_of_expired_flags_is_the_sessions(self) -> None:
-        """Which gives it to the client when they are too old."""
-        from serverless_flags import _refresh
-
-        assert NO_FLAGS == _refresh.NO_FLAGS
 
     def test_a_flag_that_appears_leaves_the_list(self, client, state_of, said) -> None:
         """It is not logged again when it goes."""

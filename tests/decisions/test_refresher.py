@@ -129,7 +129,7 @@ class TestSnapshot:
     def test_a_snapshot_is_served(self, refreshing, clock) -> None:
         """Until the server has answered, which is asked beside an invocation."""
         it = refreshing(TWO)
-        assert it.refresher.take_snapshot(ONE)
+        assert it.refresher.take_snapshot(ONE, "flags.json")
         assert ("snapshot", 1, None) == it.sees()
         assert Due.BESIDE is it.refresher.due(clock())
         it.refresh()
@@ -147,7 +147,7 @@ class TestSnapshot:
         if broken == "client":
             it.client.error = ValueError("no JSON")
         fetched = Fetched(error="no such file") if broken == "file" else ONE
-        assert not it.refresher.take_snapshot(fetched)
+        assert not it.refresher.take_snapshot(fetched, "flags.json")
 
         assert ("none", None) == it.sees()[:2]
         assert it.sees()[2]

@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._refresh import NO_FLAGS
+from serverless_flags._client import NO_FLAGS, Fetched
 
 ONE = Fetched(body="one", etag='"1"')
 TWO = Fetched(body="two", etag='"2"')

@@ -1,0 +1,76 @@
+"""Custom strategies beside broken flags, and strategies that do not fit."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from serverless_flags._config import load_settings
+from serverless_flags.clients import open_backend
+
+FLAG = {"name": "whole", "enabled": True, "strategies": []}
+
+
+def state(*features):
+    return json.dumps({"version": 2, "features": features})
+
+
+@pytest.fixture(name="new", params=["unleash", "lean"])
+def _new(request):
+    """Return what makes a client that asks Unleash's engine."""
+
+    def new(**given):
+        chosen = load_settings({"client": request.param, **given}, {})
+        return open_backend(chosen, "checkout").load()
+
+    return new
+
+
+class TestStrategies:
+    @pytest.fixture(name="mine")
+    def _mine(self):
+        class Mine:
+            def apply(self, _parameters, _context):
+                return True
+
+        return {"mine": Mine()}
+
+    def test_a_broken_flag_does_not_take_custom_strategies_away(
+        self, new, mine
+    ) -> None:
+        """They are asked for the flags that are left."""
+        custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
+        broken = {**custom, "name": "broken", "strategies": [{"parameters": {}}]}
+        client = new(strategies=mine)
+        client.take_state(state(broken, custom))
+
+        assert client.is_enabled("whole")
+        assert not client.is_enabled("broken")
+
+    @pytest.mark.parametrize("odd", [[3], [None], [{}], [{"name": 4}], 3, {}])
+    def test_what_the_engine_passes_over_does_no_harm(self, new, mine, odd) -> None:
+        """A field that no engine knows may hold anything."""
+        custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
+        odd_one = {**FLAG, "name": "odd", "extra": {"strategies": odd}}
+        client = new(strategies=mine)
+        client.take_state(state(odd_one, custom))
+
+        assert client.is_enabled("whole")
+        assert client.is_enabled("odd")
+
+    @pytest.mark.parametrize("misfit", [object(), len, lambda: None])
+    def test_one_that_does_not_fit_costs_the_flags_that_use_it(
+        self, new, mine, misfit, caplog
+    ) -> None:
+        """All others are answered, and one warning names it."""
+        caplog.set_level(logging.INFO)
+        client = new(strategies={**mine, "other": misfit})
+        other = [{"name": "other", "parameters": {}}]
+        client.take_state(state(FLAG, {**FLAG, "name": "uses", "strategies": other}))
+
+        assert client.is_enabled("whole")
+        assert not client.is_enabled("uses")
+        assert 1 == len(caplog.messages)
+        assert "'other'" in caplog.messages[0]
