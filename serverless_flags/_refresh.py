@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from serverless_flags._client import NO_FLAGS, Fetched
-from serverless_flags._explain import shown
 from serverless_flags._flag_request import Refresh
 from serverless_flags._freshness import OVERRUN, Due, Freshness, Instant
 
@@ -213,7 +212,7 @@ class Refresher:
         error = fetched.error
         if error is None and self._take(fetched) is not None:
             error = (
-                f"the snapshot {shown(path)} is not the body of /api/client/features"
+                f"the snapshot {_shown(path)} is not the body of /api/client/features"
             )
         if error is not None:
             self.last_error = error
@@ -277,7 +276,14 @@ def _hand_over(client: StateClient, body: str) -> str | None:
     try:
         client.take_state(body)
     except ValueError as error:
-        return f"the flags could not be taken: {shown(str(error))}"
+        return f"the flags could not be taken: {_shown(str(error))}"
     except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
         return f"the flags could not be taken: {type(error).__name__}"
     return None
+
+
+def _shown(text: str) -> str:
+    """Return a text of others as it may be logged."""
+    from serverless_flags._explain import shown  # http.client and ssl: not at import
+
+    return shown(text)

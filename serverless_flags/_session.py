@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_NOT_GIVEN = object()
+_NOT_GIVEN: Any = object()
 """What `FlagSession.wrap` gets where it is written with parentheses."""
 
 
@@ -208,7 +208,7 @@ class FlagSession(Answers):
         return self.usable_plugins.platform.shutdown_grace if limit is None else limit
 
     # -- around the user's function ------------------------------------------------
-    def wrap(self, func: Callable[P, R] = cast("Any", _NOT_GIVEN), /) -> Callable[P, R]:
+    def wrap(self, func: Callable[P, R] = _NOT_GIVEN, /) -> Callable[P, R]:
         """
         Return ``func`` with the session's work around each call.
 

@@ -130,7 +130,12 @@ def test_what_a_runtime_awaits_does_not_change(awaiting, shape):
         "generator-based",
     }
 
-    assert expected == inspect.iscoroutinefunction(awaiting.wrap(func))
+    wrapped = awaiting.wrap(func)
+    if isinstance(func, staticmethod):
+        assert isinstance(wrapped, staticmethod)
+        wrapped = wrapped.__func__
+
+    assert expected == inspect.iscoroutinefunction(wrapped)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="added in Python 3.12")
