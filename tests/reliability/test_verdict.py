@@ -157,7 +157,7 @@ def test_an_exception_that_an_engine_takes_for_its_own(record, client, silent):
 
 def test_the_last_of_the_last_words(record):
     """A process that speaks twice is believed the second time; others beside it."""
-    spoken = {"kind": "last words", "pid": 1, "uncounted": 3, "unknown": 0}
+    spoken = {"kind": "last words", "pid": 1, "at": 9.0, "uncounted": 3, "unknown": 0}
     record.ledger += [spoken, {**spoken, "uncounted": 0}, {**spoken, "pid": 2}]
     record.counted = 7
 

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import json
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ def by_framework(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
         fired = False
 
         def _raise_exc(self) -> None:
+            _wait_for_new_thread(self.target_tid)
             self.fired = True
             super()._raise_exc()
 
@@ -101,6 +103,7 @@ class _ThreadLimit:
         self._thread = threading.get_ident()
 
     def _raise(self) -> None:
+        _wait_for_new_thread(self._thread)
         self.fired = True
         thread, error = ctypes.c_ulong(self._thread), ctypes.py_object(Overtime)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, error)
@@ -110,6 +113,19 @@ class _ThreadLimit:
 
     def __exit__(self, *exc_info: object) -> None:
         self.timer.cancel()
+
+
+def _wait_for_new_thread(thread: int) -> None:
+    """
+    Wait until a thread is not about to start another one.
+
+    For a moment both have the same number, CPython raises into the new one, which dies,
+    and ``Thread.start`` waits for it for ever. No code of that thread can help it.
+    """
+    while (
+        frame := sys._current_frames().get(thread)
+    ) is not None and frame.f_code is threading.Thread.start.__code__:
+        time.sleep(0.0005)
 
 
 def _limited(
