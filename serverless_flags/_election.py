@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._foreign import let_pass, passes
 from serverless_flags._hooks import (
@@ -36,12 +36,13 @@ MARKERS = (
 a scan of entry points costs a cold start 40 ms and 4 MB."""
 
 
-class _Candidate(NamedTuple):
+class _Candidate:
     """A plugin, and how it detects its platform, if it does."""
 
-    name: str
-    plugin: Any
-    detectors: list[Bound]
+    __slots__ = ("detectors", "name", "plugin")
+
+    def __init__(self, name: str, plugin: Any, detectors: list[Bound]) -> None:
+        self.name, self.plugin, self.detectors = name, plugin, detectors
 
 
 def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Plugins:
@@ -218,7 +219,7 @@ def _candidate(name: str, plugin: Any) -> _Candidate:
 
 def _observers(plugins: Iterable[_Candidate]) -> list[tuple[str, Any]]:
     """Return the plugins that detect no platform."""
-    return [(name, plugin) for name, plugin, detectors in plugins if not detectors]
+    return [(found.name, found.plugin) for found in plugins if not found.detectors]
 
 
 def _usable(found: Iterable[tuple[str, Any]]) -> list[_Candidate]:

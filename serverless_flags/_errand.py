@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from serverless_flags._report import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+LOST = 1.0
+"""Seconds after which a thread that was started and has not begun never will."""
 LONGER = 0.05
 """Seconds past its own limit for which bounded work is waited for."""
 
@@ -75,27 +78,40 @@ def wait_for_all(parts: Sequence[Waitable], timeout: float) -> bool:
 
 class Errand(Waitable):
     """
-    A function that runs on a daemon thread of its own.
+    A function that runs on a thread of its own, which the end of the process cuts off.
 
     Where no thread can be started, as when the interpreter exits, it runs at once.
+
+    ``threading.Thread.start`` waits until its thread runs, without a bound. An
+    exception that a runtime raises into the calling thread meanwhile may end the new
+    thread instead (CPython, 3.10 to 3.13), and the caller would wait for ever.
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
         super().__init__()
         self._work = work
+        self._began = False
+        self._asked = time.monotonic()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to wait for: also when its thread is lost."""
+        if self._ended.is_set():
+            return True
+        return not self._began and time.monotonic() - self._asked > LOST
 
     def start(self) -> Errand:
         """Run the function in the background."""
-        thread = threading.Thread(
-            target=self._run, name="serverless-flags", daemon=True
-        )
+        self._asked = time.monotonic()
         try:
-            thread.start()
+            _thread.start_new_thread(self._run, ())
         except RuntimeError:
             self._run()
         return self
 
     def _run(self) -> None:
+        self._began = True
+        _trace_as_others()
         work, self._work = self._work, _nothing  # what it refers to may be collected
         try:
             work()
@@ -103,6 +119,13 @@ class Errand(Waitable):
             logger.warning("a background task failed", exc_info=True)
         finally:
             self.end()
+
+
+def _trace_as_others() -> None:
+    """Let debuggers and coverage see this thread, as ``threading.Thread`` does."""
+    trace = threading.gettrace()
+    if trace is not None:
+        sys.settrace(trace)
 
 
 def _nothing() -> None:
@@ -140,6 +163,7 @@ def start_bare(work: Callable[[], object]) -> _thread.LockType | None:
     ended.acquire()
 
     def run() -> None:
+        _trace_as_others()
         try:
             work()
         except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Bound(NamedTuple):
+class Bound:
     """One implementation of one hook, ready to be called without pluggy's loop."""
 
-    plugin: str
-    call: Callable[..., Any]
-    arguments: tuple[str, ...]
+    __slots__ = ("arguments", "call", "plugin")
+
+    def __init__(
+        self, plugin: str, call: Callable[..., Any], arguments: tuple[str, ...]
+    ) -> None:
+        self.plugin, self.call, self.arguments = plugin, call, arguments
 
     def __call__(self, **given: Any) -> Any:
         return self.call(*[given[name] for name in self.arguments])

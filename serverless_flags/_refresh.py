@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from serverless_flags._client import NO_FLAGS, Fetched
 from serverless_flags._flag_request import Refresh
@@ -26,13 +26,16 @@ IN_VAIN = 2
 alone: where a freeze cuts each request off, none of them fails in its own time."""
 
 
-class Heritage(NamedTuple):
+class Heritage:
     """What a copy of a process begins with: the flags, as old as they are."""
 
-    body: str
-    etag: str | None
-    source: str
-    confirmed: Instant | None
+    __slots__ = ("body", "confirmed", "etag", "source")
+
+    def __init__(
+        self, body: str, etag: str | None, source: str, confirmed: Instant | None
+    ) -> None:
+        self.body, self.etag = body, etag
+        self.source, self.confirmed = source, confirmed
 
 
 class Refresher:
@@ -73,8 +76,8 @@ class Refresher:
         self._etag: str | None = None
         self._gate = threading.RLock()
         self._flight: Refresh | None = None
-        self.under_way: set[Refresh] = set()
-        """Requests that wait for their answer."""
+        self.under_way: dict[Refresh, Errand] = {}
+        """Requests that wait for their answer, with the tasks that make them."""
         self._generation = 0
         self._in_vain = 0
         self._applying = threading.Lock()
@@ -120,7 +123,7 @@ class Refresher:
             self._generation = refresh.generation
             task = run(refresh)
             self._flight = refresh
-            self.under_way.add(refresh)
+            self.under_way[refresh] = task
             return refresh, task
 
     def _may_join(self, flight: Refresh, moment: Instant) -> bool:
@@ -132,9 +135,9 @@ class Refresher:
 
     def note_awake(self, moment: Instant) -> None:
         """Note that the process runs at this moment, while requests are under way."""
-        for refresh in list(self.under_way):
-            if refresh.ended:
-                self.under_way.discard(refresh)
+        for refresh, task in list(self.under_way.items()):
+            if refresh.ended or task.ended:
+                self.under_way.pop(refresh, None)
             else:
                 refresh.note_awake(moment)
 
@@ -157,7 +160,7 @@ class Refresher:
                 self.apply(refresh)
         finally:
             refresh.end()
-            self.under_way.discard(refresh)
+            self.under_way.pop(refresh, None)
 
     def _fetch(self, upstream: Upstream, etag: str | None) -> Fetched:
         try:
@@ -175,8 +178,9 @@ class Refresher:
 
     def inherit(self, heritage: Heritage) -> None:
         """Begin with these flags; the first request asks whether they have changed."""
-        self._body, self._etag, self.source, confirmed = heritage
-        self.freshness.inherit(confirmed)
+        self._body, self._etag = heritage.body, heritage.etag
+        self.source = heritage.source
+        self.freshness.inherit(heritage.confirmed)
 
     def adopt(self, client: StateClient) -> None:
         """Use ``client`` from now on; a refresh begun before may be waiting for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from serverless_flags._client import StateClient
 from serverless_flags._config import UNLEASH
@@ -29,22 +29,32 @@ if TYPE_CHECKING:
     from serverless_flags._session import FlagSession
 
 
-class Workshop(NamedTuple):
+class Workshop:
     """What a start works with; it belongs to one session in one process."""
 
-    session: FlagSession
-    plugins: Plugins
-    settings: Settings
-    clock: Callable[[], Instant]
-    reporter: Reporter
+    __slots__ = ("clock", "plugins", "reporter", "session", "settings")
+
+    def __init__(
+        self,
+        session: FlagSession,
+        plugins: Plugins,
+        settings: Settings,
+        clock: Callable[[], Instant],
+        reporter: Reporter,
+    ) -> None:
+        self.session, self.plugins, self.settings = session, plugins, settings
+        self.clock, self.reporter = clock, reporter
 
 
-class Parts(NamedTuple):
+class Parts:
     """What brings flags and counts; there from the beginning of a start."""
 
-    backend: Backend
-    refresher: Refresher
-    flusher: Flusher
+    __slots__ = ("backend", "flusher", "refresher")
+
+    def __init__(
+        self, backend: Backend, refresher: Refresher, flusher: Flusher
+    ) -> None:
+        self.backend, self.refresher, self.flusher = backend, refresher, flusher
 
 
 def app_name_of(settings: Settings, plugins: Plugins) -> str:
@@ -54,8 +64,10 @@ def app_name_of(settings: Settings, plugins: Plugins) -> str:
 
 def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
     """Make what asks the server, without asking it yet."""
-    session, plugins, settings, clock, reporter = shop
-    weak = weakref.ref(session)  # what is collected with its engines cannot be closed
+    plugins, settings = shop.plugins, shop.settings
+    weak = weakref.ref(
+        shop.session
+    )  # what is collected with its engines cannot be closed
 
     def observe(
         tell: Callable[[FlagSession, str, float], None],
@@ -78,8 +90,8 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         ),
         request_timeout=settings.request_timeout,
         freezes=not plugins.platform.runs_between_invocations,
-        clock=clock,
-        reporter=reporter,
+        clock=shop.clock,
+        reporter=shop.reporter,
         observe=observe(plugins.after_refresh),
         count=backend.count_flags,
     )
@@ -87,8 +99,8 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         upstream,
         flush_timeout=settings.flush_timeout,
         request_timeout=settings.request_timeout,
-        clock=clock,
-        reporter=reporter,
+        clock=shop.clock,
+        reporter=shop.reporter,
         observe=observe(plugins.after_flush),
     )
     if heritage is not None:
@@ -109,7 +121,7 @@ def bring_flags(
         timeout: seconds to wait for the network; default ``start_timeout``.
     """
     settings = shop.settings
-    backend, refresher, flusher = parts
+    backend, refresher, flusher = parts.backend, parts.refresher, parts.flusher
     asked = None if settings.snapshot else ask(parts, moment)
     client = backend.load()
     if isinstance(client, StateClient):
@@ -143,7 +155,7 @@ def ask(parts: Parts, moment: Instant) -> Refresh | None:
 
 
 def _take_snapshot(settings: Settings, parts: Parts) -> bool:
-    backend, refresher, _ = parts
+    backend, refresher = parts.backend, parts.refresher
     if settings.snapshot is None or backend.read_snapshot is None:
         return False
     if refresher.source != "none":
@@ -173,7 +185,7 @@ _started_in = 0
 
 def warn_about_settings(shop: Workshop) -> str | None:
     """Warn about settings that cost flags or secrets; return why there are none."""
-    _, plugins, settings, _, reporter = shop
+    plugins, settings, reporter = shop.plugins, shop.settings, shop.reporter
     if settings.client == "memory" and plugins.platform.name != "local":
         reporter.warn(
             "memory",

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from serverless_flags._config import load_settings
+from serverless_flags._errand import Waitable
 from serverless_flags._freshness import Freshness, now
 from serverless_flags._refresh import Refresher
 from serverless_flags._report import Reporter
@@ -65,7 +66,7 @@ class TestState:
             answers = []
             for enabled in (True, True, True, False, False, True):
                 server.set("simpleFlag", enabled)
-                refresher.run(refresher.begin(now(), lambda _: None)[0])
+                refresher.run(refresher.begin(now(), lambda _: Waitable())[0])
                 answers.append(client.is_enabled("simpleFlag"))
             api.close()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from serverless_flags._errand import Waitable
 from serverless_flags._flush import Flusher
 from serverless_flags._freshness import Backoff, Freshness, Instant
 from serverless_flags._refresh import Refresher
@@ -129,7 +130,7 @@ class Refreshing:
 
     def claim(self, moment):
         """Begin a refresh that the test runs; return it and whether it is new."""
-        refresh, task = self.refresher.begin(moment, lambda _: True)
+        refresh, task = self.refresher.begin(moment, lambda _: Waitable())
         return refresh, task is not None
 
     def refresh(self):

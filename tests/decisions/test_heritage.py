@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from serverless_flags._client import Fetched
+from serverless_flags._errand import Waitable
 from serverless_flags._freshness import Due, Freshness
 from serverless_flags._refresh import Refresher
 from serverless_flags._report import Reporter
@@ -34,7 +35,7 @@ def _refreshing(server, clock):
         )
 
         def refresh():
-            asked, _ = refresher.begin(clock(), lambda _: None)
+            asked, _ = refresher.begin(clock(), lambda _: Waitable())
             refresher.run(asked)
             return asked
 

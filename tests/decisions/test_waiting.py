@@ -27,25 +27,24 @@ def test_waiting_ends_with_the_work() -> None:
 
 
 def test_an_errand_runs_beside_the_caller() -> None:
-    """On a daemon thread of its own, which no exit waits for."""
+    """On a thread of its own, which no exit waits for."""
     threads = []
     errand = Errand(lambda: threads.append(threading.current_thread())).start()
     assert errand.wait(PATIENCE)
 
     assert threads[0] is not threading.current_thread()
     assert threads[0].daemon
-    assert "serverless-flags" == threads[0].name
 
 
 @pytest.fixture(name="no_threads")
 def _no_threads(monkeypatch):
     """Start no thread, as when the interpreter exits."""
 
-    def start(_thread):
+    def start(*_args):
         message = "can't start new thread"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr("_thread.start_new_thread", start)
 
 
 def test_an_errand_without_a_thread_runs_at_once(no_threads) -> None:
@@ -54,6 +53,16 @@ def test_an_errand_without_a_thread_runs_at_once(no_threads) -> None:
     errand = Errand(lambda: threads.append(threading.current_thread())).start()
 
     assert [threading.current_thread()] == threads
+    assert errand.ended
+
+
+def test_a_thread_that_never_begins_is_not_waited_for_again(monkeypatch) -> None:
+    """An exception of others may end it before its first line."""
+    monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
+    monkeypatch.setattr("serverless_flags._errand.LOST", 0.01)
+    errand = Errand(lambda: None).start()
+    assert not errand.wait(0.05)
+
     assert errand.ended
 
 
