@@ -67,17 +67,10 @@ class Handler:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Flush; whatever that meets, do what would have happened without us."""
-        outermost = not self.hub.handling
         try:
-            if outermost:
-                self.hub.handling = True
-                self.hub.hear(signum)
+            self.hub.hear(signum)
         finally:
-            try:
-                self._chain(signum, frame)
-            finally:
-                if outermost:
-                    self.hub.handling = False
+            self._chain(signum, frame)
 
     def _chain(self, signum: int, frame: FrameType | None) -> None:
         if self.active and self.older is not None:  # called by `previous`
@@ -114,9 +107,9 @@ class Hub:
         """The main thread, once a handler was installed there."""
         self.sockets: tuple[socket.socket, socket.socket] | None = None
         """The watcher's, as long as it runs."""
-        self.handling = False
-        """Whether a handler of ours is running."""
         self._flushing = False
+        self._heard_again = False
+        """Whether SIGTERM has come during a flush."""
         self._owes_end = False
 
     # -- the sessions --------------------------------------------------------------
@@ -152,18 +145,24 @@ class Hub:
     # -- the signal ----------------------------------------------------------------
     def hear(self, signum: int) -> None:
         """Flush, or let the watcher flush."""
-        if self.sockets is None:
-            self.flush()
-        else:
+        sockets = self.sockets
+        if sockets is not None:
             with contextlib.suppress(OSError):
-                self.sockets[1].send(bytes([signum]))  # the wakeup fd may be displaced
+                sockets[1].send(bytes([signum]))  # the wakeup fd may be displaced
+        elif self._flushing:
+            self._heard_again = True  # this handler has interrupted the one that flushes
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Flush, and where nothing but the end can follow, close in the same grace."""
         self._flushing = True
         try:
-            left = self.tell("terminate")
-            if self.ends:
+            left, ends = self.tell("terminate"), self.ends
+            while self._heard_again and not ends:
+                self._heard_again = False
+                self.tell("terminate")
+            if ends:
                 self.tell("close", left, FAREWELL)
         finally:
             self._flushing = False
@@ -292,7 +291,9 @@ class Hub:
                 # The main thread may never run bytecode again, and sys.exit hangs in
                 # concurrent.futures while awslambdaric polls from a pool thread.
                 os._exit(0)
-        self.sockets = None  # closed by others: from now on the handler flushes
+        sockets, self.sockets = self.sockets, None  # from now on the handler flushes
+        for end in sockets or ():
+            end.detach()  # closed by others, and the numbers may be theirs by now
 
     # -- a fork --------------------------------------------------------------------
     def forget(self) -> None:
@@ -310,11 +311,12 @@ class Hub:
 
 
 def _receive_sigterm(receiver: socket.socket) -> bool:
-    """Wait for SIGTERM; False when somebody has closed the other end."""
-    heard = receiver.recv(64)
-    while heard and SIGTERM not in heard:
-        heard = receiver.recv(64)
-    return bool(heard)
+    """Wait for SIGTERM; False when somebody has closed either end."""
+    with contextlib.suppress(OSError):
+        while heard := receiver.recv(64):
+            if SIGTERM in heard:
+                return True
+    return False
 
 
 def _log(failures: list[BaseException]) -> None:

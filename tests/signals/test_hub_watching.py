@@ -143,11 +143,12 @@ class TestForking:
         receiver, sender = hub.sockets
         hub.sockets = receiver.dup(), sender.dup()  # as a fork copies them
         copies = hub.sockets
+        signals.rearm()
         signals._after_fork()
         hub.sockets = receiver, sender
 
         assert signals._hub is not hub
-        assert {} == dict(signals._hub.graces)
+        assert [] == signals._hub.sessions
         assert handler is signal.getsignal(signal.SIGTERM)
         assert -1 == signal.set_wakeup_fd(-1)
         assert [-1, -1] == [copy.fileno() for copy in copies]
