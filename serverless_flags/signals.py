@@ -10,7 +10,8 @@ import atexit
 import os
 from typing import Any
 
-from serverless_flags._hub import SIGTERM, Hub, Terminable, current_handler
+from serverless_flags._handler import SIGTERM, current_handler
+from serverless_flags._hub import Hub, Terminable
 
 _hub = Hub()
 _hooked = False
@@ -96,7 +97,7 @@ def repair() -> bool:
     """
     handler = _hub.handler
     if handler is None or (
-        current_handler(SIGTERM) is handler and _hub.sockets is None
+        current_handler(SIGTERM) is handler and _hub.watcher is None
     ):
         return True
     return _hub.repair()

@@ -141,13 +141,12 @@ def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     yield hub
     signal.signal(signal.SIGTERM, handler)
     signal.set_wakeup_fd(-1)
-    sockets = hub.sockets
-    if sockets is not None:
-        sockets[1].close()
+    if hub.watcher is not None:
+        hub.watcher.sockets[1].close()
         for thread in set(threading.enumerate()) - threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
-        sockets[0].close()
+        hub.watcher.sockets[0].close()
 
 
 class Session:
@@ -198,6 +197,7 @@ def _exits(monkeypatch):
     def leave(code):
         codes.append(code)
         ended.set()
+        raise SystemExit  # the thread goes no further, as in a process that ends
 
     monkeypatch.setattr(os, "_exit", leave)
     return codes, ended

@@ -48,7 +48,7 @@ class TestConnecting:
         assert [False] == answers
         assert before is signal.getsignal(signal.SIGTERM)
         assert [(session, 1.0)] == hub.sessions
-        assert hub.sockets is None
+        assert hub.watcher is None
 
     def test_a_handler_that_is_not_pythons_stays(
         self, hub, session, monkeypatch
@@ -149,9 +149,7 @@ class TestTheEnd:
         free.set()
         assert hanging.told.wait(20)
 
-    def test_without_threads_the_caller_flushes(
-        self, hub, session, no_threads
-    ) -> None:
+    def test_without_threads_the_caller_flushes(self, hub, session, no_threads) -> None:
         """Late is not lost."""
         threads = []
         session.work = lambda: threads.append(threading.get_ident())
