@@ -223,7 +223,8 @@ class Hub:
 
 
 def _log(failures: list[BaseException]) -> None:
-    from serverless_flags._report import logger
+    import logging
 
+    logger = logging.getLogger("serverless_flags")
     for failure in failures:
         logger.warning("a session could not flush at its end", exc_info=failure)
