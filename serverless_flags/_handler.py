@@ -24,11 +24,16 @@ to 5 µs before Python 3.13, and each invocation asks at its end."""
 class Owner(Protocol):
     """What a handler works for."""
 
-    def hear(self) -> None:
-        """Flush, or let another thread do it."""
+    def hear(self) -> bool:
+        """
+        Flush, or have it done elsewhere.
 
-    def end(self) -> None:
-        """Let the signal end the process."""
+        Returns:
+            True when who does it also ends the process, where nobody else has SIGTERM.
+        """
+
+    def kill(self) -> None:
+        """Let the signal end the process, by its default action."""
 
 
 class Handler:
@@ -55,22 +60,24 @@ class Handler:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Flush; whatever that meets, do what would have happened without us."""
+        is_ended_elsewhere = False
         try:
-            self.owner.hear()
+            is_ended_elsewhere = self.owner.hear()
         finally:
-            self._chain(signum, frame)
+            if callable(self.previous):
+                self._call_previous(signum, frame)
+            elif self.previous == SIG_DFL and not is_ended_elsewhere:
+                self.owner.kill()
 
-    def _chain(self, signum: int, frame: FrameType | None) -> None:
+    def _call_previous(self, signum: int, frame: FrameType | None) -> None:
         if self._active and self.older is not None:  # called by `previous`
             self.older(signum, frame)
-        elif callable(self.previous):
-            self._active = True
-            try:
-                self.previous(signum, frame)
-            finally:
-                self._active = False
-        elif self.previous == SIG_DFL:
-            self.owner.end()
+            return
+        self._active = True
+        try:
+            self.previous(signum, frame)
+        finally:
+            self._active = False
 
     def above(self, found: Any) -> Handler | None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
@@ -10,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serverless_flags._handler import SIG_DFL, SIGTERM, Handler, current_handler
-from serverless_flags._threads import get_ident, run_side_by_side
+from serverless_flags._threads import are_green, run_side_by_side
 
 if TYPE_CHECKING:
     from serverless_flags._watcher import Watcher
@@ -43,13 +44,9 @@ class Hub:
         self.handler: Handler | None = None
         """The one that was installed last."""
         self.watcher: Watcher | None = None
-        self._main_thread = 0
-        """Its identifier, once a handler was installed there."""
         self._flushing = False
         self._heard_again = False
-        """Whether SIGTERM has come during a flush on the main thread."""
-        self._owes_end = False
-        """Whether SIGTERM was to end the process during the close at exit."""
+        """Whether SIGTERM has come during a flush."""
 
     # -- the sessions --------------------------------------------------------------
     def add(self, session: Terminable, grace: float) -> None:
@@ -81,18 +78,21 @@ class Hub:
         return max(0.0, deadline - time.monotonic())
 
     # -- the ends ------------------------------------------------------------------
-    def hear(self) -> None:
-        """Flush, or let the watcher flush: called by our handler."""
+    def hear(self) -> bool:
+        """Flush, or have it done elsewhere: called by our handler."""
         if self.watcher is not None and self.watcher.runs:
             self.watcher.notify()
-        elif self._flushing:
-            self._heard_again = (
-                True  # this handler has interrupted the one that flushes
-            )
-        else:
-            self.flush()
+            return True
+        if self._flushing:
+            self._heard_again = True  # this handler has interrupted what flushes
+            return True
+        if are_green():
+            _thread.start_new_thread(self._flush_and_kill, ())
+            return True
+        self._flush()
+        return False
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Flush, and where nothing but the end can follow, close in the same grace."""
         self._flushing = True
         try:
@@ -103,7 +103,7 @@ class Hub:
             if ends:
                 self.tell("close", left, FAREWELL)
         finally:
-            self._flushing = False
+            self._flushing = self._heard_again = False
 
     @property
     def _ends(self) -> bool:
@@ -111,16 +111,24 @@ class Hub:
         found = current_handler(SIGTERM)
         return self.is_ours(found) and bool(found.previous == SIG_DFL)
 
-    def end(self) -> None:
-        """End by the signal, unless a flush is interrupted, which does so itself."""
-        if self._flushing:
-            self._owes_end = True
-        elif self.watcher is None or not self.watcher.runs:  # else the watcher ends it
-            self._kill()
-
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End by the signal, as if we had not been there."""
         signal.signal(SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), SIGTERM)
+
+    def _flush_and_kill(self) -> None:
+        """Flush in a greenlet, and end the process if SIGTERM does."""
+        self._flush()
+        if self._ends:
+            self.kill()
+
+    def _flush_and_exit(self) -> None:
+        """Flush on the watcher's thread, and end the process if SIGTERM does."""
+        self._flush()
+        if self._ends:
+            # The main thread may never run bytecode again, and sys.exit hangs in
+            # concurrent.futures while awslambdaric polls from a pool thread.
+            os._exit(0)
 
     def close_at_exit(self) -> None:
         """Close all sessions; from then on SIGTERM is what it was before us."""
@@ -128,10 +136,10 @@ class Hub:
         try:
             self.tell("close")
         finally:
-            self._flushing = False
+            ends = self._ends
             self._uninstall()
-            if self._owes_end:
-                self._kill()
+            if ends and self._heard_again:
+                self.kill()
 
     # -- the handler ---------------------------------------------------------------
     def is_ours(self, handler: Any) -> bool:
@@ -152,7 +160,6 @@ class Hub:
             found = current_handler(SIGTERM)
             if found is not handler:  # mod_wsgi lets nobody install one
                 return False
-            self._main_thread = get_ident()
         self.handler = found
         return True
 
@@ -174,17 +181,9 @@ class Hub:
             self.watcher = Watcher(self._flush_and_exit)
         self.rearm()
 
-    def _flush_and_exit(self) -> None:
-        """Flush on the watcher's thread, and end the process if SIGTERM does."""
-        self.flush()
-        if self._ends:
-            # The main thread may never run bytecode again, and sys.exit hangs in
-            # concurrent.futures while awslambdaric polls from a pool thread.
-            os._exit(0)
-
     def rearm(self) -> None:
         """Point the wakeup fd at the watcher again; on the main thread only."""
-        if self.watcher is not None and get_ident() == self._main_thread:
+        if self.watcher is not None:
             self.watcher.rearm()
 
     @property
@@ -200,7 +199,7 @@ class Hub:
 
     def repair(self) -> bool:
         """Take back what others took, on the main thread; return `connected`."""
-        if self.handler is not None and get_ident() == self._main_thread:
+        if self.handler is not None:
             self.install()
             self.rearm()
         return self.connected

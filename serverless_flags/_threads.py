@@ -1,16 +1,14 @@
 """Threads that a signal handler can start and wait for, whatever it has interrupted.
 
-``threading.Thread`` takes locks that the interrupted thread may hold. gevent and
-eventlet put greenlets in the place of threads, and the greenlet of their event loop,
-where a handler may run, cannot wait for another. So these are the operating system's.
+``threading.Thread`` takes locks that the interrupted thread may hold.
 """
 
 from __future__ import annotations
 
 import _thread
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from types import BuiltinFunctionType
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,19 +17,14 @@ if TYPE_CHECKING:
     """A function, and the seconds that it is given."""
 
 
-def _unpatched(*names: str) -> list[Any]:
-    """Return members of ``_thread`` as they are without gevent and eventlet."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None:
-        return [monkey.get_original("_thread", name) for name in names]
-    patcher = sys.modules.get("eventlet.patcher")
-    module = _thread if patcher is None else patcher.original("_thread")
-    return [getattr(module, name) for name in names]
+def are_green() -> bool:
+    """
+    Whether greenlets stand in the place of threads: gevent's or eventlet's.
 
-
-_allocate_lock, _start_new_thread, get_ident = _unpatched(
-    "allocate_lock", "start_new_thread", "get_ident"
-)
+    A signal handler may run in the greenlet of their event loop. It can start others
+    there, but not wait for them.
+    """
+    return not isinstance(_thread.start_new_thread, BuiltinFunctionType)
 
 
 def run_side_by_side(works: Sequence[Work], deadline: float) -> list[BaseException]:
@@ -64,7 +57,7 @@ def run_side_by_side(works: Sequence[Work], deadline: float) -> list[BaseExcepti
 def _start(work: Work, failures: list[BaseException]) -> _thread.LockType:
     """Run ``work`` on a thread; the lock is free when it has ended."""
     function, seconds = work
-    ended: _thread.LockType = _allocate_lock()
+    ended = _thread.allocate_lock()
     ended.acquire()
 
     def run() -> None:
@@ -75,7 +68,7 @@ def _start(work: Work, failures: list[BaseException]) -> _thread.LockType:
         finally:
             ended.release()
 
-    _start_new_thread(run, ())
+    _thread.start_new_thread(run, ())
     return ended
 
 

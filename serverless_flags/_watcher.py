@@ -28,6 +28,7 @@ class Watcher:
         self.sockets = receiver, sender
         self._receive = receive
         self._ended = threading.Event()
+        self._main_thread = threading.get_ident()
         thread = threading.Thread(
             target=self._run, name="serverless-flags-sigterm", daemon=True
         )
@@ -48,8 +49,8 @@ class Watcher:
             self.sockets[1].send(bytes([signal.SIGTERM]))
 
     def rearm(self) -> None:
-        """Point the wakeup fd at the thread; on the main thread."""
-        if self.runs:
+        """Point the wakeup fd at the thread; does nothing off the main thread."""
+        if self.runs and threading.get_ident() == self._main_thread:
             fd = self.sockets[1].fileno()
             signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 

@@ -210,4 +210,4 @@ def _no_threads(monkeypatch):
         message = "can't start new thread at interpreter shutdown"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(_threads, "_start_new_thread", start_new_thread)
+    monkeypatch.setattr(_threads._thread, "start_new_thread", start_new_thread)
