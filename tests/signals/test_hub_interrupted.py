@@ -278,10 +278,8 @@ class TestGreenlets:
 
     @pytest.fixture(autouse=True)
     def _green(self, monkeypatch):
-        start = _thread.start_new_thread
-
         def start_greenlet(function, arguments):
-            return start(function, arguments)
+            threading.Thread(target=function, args=arguments).start()
 
         monkeypatch.setattr(_thread, "start_new_thread", start_greenlet)
 
