@@ -45,9 +45,10 @@ class Connection:
         self._why_not = _NO_SIGNAL
         self._reaches_us: Callable[[], bool] = _never
         """Whether SIGTERM still reaches us; `_never` while no end is heard."""
-        self._repair: Callable[[], bool] = _never
-        self._heard = False
-        """What `repair` has found last."""
+        self.ask: Callable[[], bool] = _never
+        """Take back what others took from us; return whether SIGTERM reaches us."""
+        self.heard = False
+        """What `ask` had answered when `repair` was called last."""
         self._lock = threading.RLock()
 
     def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
@@ -79,8 +80,8 @@ class Connection:
         if not heard and platform.ends_in_order:
             heard, why = _connect_ordered_end(session, platform)
         if heard:
-            self._reaches_us, self._repair = signals.is_connected, signals.repair
-            self._heard = True
+            self._reaches_us, self.ask = signals.is_connected, signals.repair
+            self.heard = True
         self._why_not = why or self._why_not
 
     @property
@@ -92,12 +93,14 @@ class Connection:
         """
         Take back what others took from us; called at the end of each invocation.
 
+        Where each call counts, ``ask() is not heard`` says whether there is a need.
+
         Returns:
             True when `hears_end` is no longer what it was at the last call.
         """
-        if self._repair() is self._heard:
+        if self.ask() is self.heard:
             return False
-        self._heard = not self._heard
+        self.heard = not self.heard
         return True
 
     @property

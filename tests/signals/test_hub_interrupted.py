@@ -295,6 +295,18 @@ class TestGreenlets:
         goes_on.set()
         assert session.told.wait(20)
 
+    def test_a_session_that_fails_there(self, hub, previous, session, caplog) -> None:
+        """It is logged as anywhere else."""
+
+        def fail():
+            raise SystemExit(1)
+
+        session.work = fail
+        signals.connect_exit(session, grace=20.0)
+        signals.terminate()
+
+        assert ["a session could not flush at its end"] == caplog.messages
+
     def test_the_default_action_follows_the_flush(
         self, hub, session, monkeypatch
     ) -> None:

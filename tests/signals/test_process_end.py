@@ -269,10 +269,10 @@ class TestLocal:
 
             def work(timeout):
                 say("flushing")
-                free.wait(timeout)
+                free.wait(0.5)
 
             session = Session(work=work)
-            signals.connect_sigterm(session, grace=1.0)
+            signals.connect_sigterm(session, grace=20.0)
             wait()
             """
         )
@@ -280,10 +280,8 @@ class TestLocal:
         process.terminate()
         assert "flushing" == process.read()
         process.terminate()
-        code, lines = process.end()
 
-        assert KILLED == code
-        assert "session closed" in lines
+        assert ENDED == process.end()
 
     def test_sigterm_while_the_interpreter_exits(self, run) -> None:
         """The close is done, then the signal ends the process."""
