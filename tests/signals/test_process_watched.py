@@ -97,6 +97,7 @@ class TestWatching:
         heard = set()
         while heard != {"theirs", "session terminated"}:
             heard.add(process.read())  # the wakeup fd and the handler may wake it
+            assert "" not in heard
         assert process.alive()
 
 
