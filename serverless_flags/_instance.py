@@ -68,7 +68,6 @@ class Instance:
         """Whether the platform has announced the end."""
         self._phase = State.NEW
         self._starts = Attempts(self.clock)
-        self._connecting: int | None = None
         self.collected = False
         """Whether the session was garbage-collected while it was open."""
         self._closed = False
@@ -94,11 +93,15 @@ class Instance:
     # -- signals -------------------------------------------------------------------
     def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
         """Connect the signals of the platform, once per process and moment."""
-        self._connecting = get_ident()
-        try:
-            self.connection.connect(session, plugins, at)
-        finally:
-            self._connecting = None
+        self.connection.connect(session, plugins, at)
+        self._tell_flusher()
+
+    def repair_connection(self) -> None:
+        """Take the signals back that a function has taken, or flush without them."""
+        if self.connection.repair():
+            self._tell_flusher()
+
+    def _tell_flusher(self) -> None:
         if self.parts is not None:
             self.parts.flusher.interval = self.flush_interval
 
@@ -161,7 +164,8 @@ class Instance:
 
     def must_not_wait(self, thread: int) -> bool:
         """Whether a thread starts the session, connects it or waits for it already."""
-        return thread == self._connecting or self._starts.must_not_wait(thread)
+        connecting = self.connection.connecting_thread
+        return thread == connecting or self._starts.must_not_wait(thread)
 
     @property
     def may_start(self) -> bool:

@@ -251,7 +251,12 @@ class Scope:
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
         """Do what is due; say what to wait for, nothing when the process is leaving."""
         instance = self._instance
-        if instance is None or instance.duties is None:
+        if instance is None:
+            return None
+        connection = instance.connection
+        if connection.ask() is not connection.heard:
+            instance.repair_connection()
+        if instance.duties is None:
             return None
         wait = instance.duties.finish(
             self._plan,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serverless_flags import signals
+from serverless_flags import _threads, signals
+from serverless_flags._hub import Hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ import signal
 import sys
 import threading
 
-from serverless_flags import signals
+from serverless_flags import _threads, signals
 
 
 def say(*words):
@@ -130,9 +131,9 @@ def _run() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture(name="hub")
-def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[signals._Hub]:
+def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """Return a hub of this test's own; the process is as before afterwards."""
-    hub = signals._Hub()
+    hub = Hub()
     monkeypatch.setattr(signals, "_hub", hub)
     monkeypatch.setattr(signals, "_hooked", True)
     handler = signal.getsignal(signal.SIGTERM)
@@ -140,12 +141,12 @@ def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[signals._Hub]:
     yield hub
     signal.signal(signal.SIGTERM, handler)
     signal.set_wakeup_fd(-1)
-    if hub.sockets is not None:
-        hub.sockets[1].close()
+    if hub.watcher is not None:
+        hub.watcher.sockets[1].close()
         for thread in set(threading.enumerate()) - threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
-        hub.sockets[0].close()
+        hub.watcher.sockets[0].close()
 
 
 class Session:
@@ -199,3 +200,14 @@ def _exits(monkeypatch):
 
     monkeypatch.setattr(os, "_exit", leave)
     return codes, ended
+
+
+@pytest.fixture(name="no_threads")
+def _no_threads(monkeypatch):
+    """Let no thread be started, as at the interpreter's exit."""
+
+    def start_new_thread(*_args):
+        message = "can't start new thread at interpreter shutdown"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(_threads._thread, "start_new_thread", start_new_thread)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import gc
 import os
@@ -11,7 +10,7 @@ import threading
 
 import pytest
 
-from serverless_flags import signals
+from serverless_flags import _hub, signals
 
 
 class TestConnecting:
@@ -21,7 +20,7 @@ class TestConnecting:
         signals.connect_exit(session, grace=2.0)
 
         assert before is signal.getsignal(signal.SIGTERM)
-        assert {session: 2.0} == dict(hub.graces)
+        assert [(session, 2.0)] == hub.sessions
 
     def test_one_handler_serves_all(self, hub, previous, new_session) -> None:
         """Connecting twice, or two sessions, chains the previous handler once."""
@@ -48,15 +47,15 @@ class TestConnecting:
 
         assert [False] == answers
         assert before is signal.getsignal(signal.SIGTERM)
-        assert session in hub.graces
-        assert hub.sockets is None
+        assert [(session, 1.0)] == hub.sessions
+        assert hub.watcher is None
 
     def test_a_handler_that_is_not_pythons_stays(
         self, hub, session, monkeypatch
     ) -> None:
         """It could not be called after ours, so it is left to do its work."""
         installed = []
-        monkeypatch.setattr(signal, "getsignal", lambda _: None)
+        monkeypatch.setattr(_hub, "current_handler", lambda _: None)
         monkeypatch.setattr(signal, "signal", lambda *given: installed.append(given))
 
         assert not signals.connect_sigterm(session, grace=1.0)
@@ -69,7 +68,7 @@ class TestConnecting:
         signals.connect_exit(new_session(), grace=1.0)
         gc.collect()
 
-        assert {} == dict(hub.graces)
+        assert [] == hub.sessions
         signals.terminate()
 
     def test_the_process_is_hooked_once(self, hub, session, monkeypatch) -> None:
@@ -150,16 +149,8 @@ class TestTheEnd:
         free.set()
         assert hanging.told.wait(20)
 
-    def test_without_threads_the_caller_flushes(
-        self, hub, session, monkeypatch
-    ) -> None:
+    def test_without_threads_the_caller_flushes(self, hub, session, no_threads) -> None:
         """Late is not lost."""
-
-        def start_new_thread(*_args):
-            message = "can't start new thread"
-            raise RuntimeError(message)
-
-        monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
         threads = []
         session.work = lambda: threads.append(threading.get_ident())
         signals.connect_exit(session, grace=1.0)
@@ -171,16 +162,16 @@ class TestTheEnd:
         """An end without anybody to tell is an end."""
         signals.terminate()
         signals.close()
-        hub.close_all()
+        hub.close_at_exit()
 
-    def test_at_exit_sessions_share_one_grace(self, hub, new_session) -> None:
-        """One after the other, for no thread can be started then."""
+    def test_at_exit_sessions_share_one_grace(self, hub, new_session, no_threads):
+        """One after the other where no thread can be started, as since Python 3.12."""
         sessions = [new_session(), new_session()]
         threads = []
         for session in sessions:
             session.work = lambda: threads.append(threading.get_ident())
             signals.connect_exit(session, grace=5.0)
-        hub.close_all()
+        hub.close_at_exit()
         first, second = (session.heard[0][1] for session in sessions)
 
         assert 5.0 >= first >= second

@@ -237,3 +237,65 @@ class TestLocks:
         process.terminate()
 
         assert ENDED == process.end()
+
+
+class TestLocal:
+    def test_sigterm_brings_the_counts(self, run) -> None:
+        """In a script or a container; the exit code is the signal's."""
+        with FlagServer({"simpleFlag": True}) as server:
+            process = run(
+                """
+                from serverless_flags import FlagSession
+
+                flags = FlagSession(platform="local")
+                work = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+                say(work(), flags.status.termination)
+                wait()
+                """,
+                **server.environ,
+            )
+            assert ["True connected"] == process.ready()
+            process.terminate()
+            code, _ = process.end()
+
+            assert KILLED == code
+            assert 1 == server.counts("simpleFlag").yes
+
+    def test_a_second_sigterm_does_not_cut_the_flush_off(self, run) -> None:
+        """Impatient tools send several."""
+        process = run(
+            """
+            free = threading.Event()
+
+            def work(timeout):
+                say("flushing")
+                free.wait(0.5)
+
+            session = Session(work=work)
+            signals.connect_sigterm(session, grace=20.0)
+            wait()
+            """
+        )
+        process.ready()
+        process.terminate()
+        assert "flushing" == process.read()
+        process.terminate()
+
+        assert ENDED == process.end()
+
+    def test_sigterm_while_the_interpreter_exits(self, run) -> None:
+        """The close is done, then the signal ends the process."""
+        process = run(
+            """
+            class Slow(Session):
+                def close(self, timeout):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    say("closing")
+                    super().close(timeout)
+
+            session = Slow()
+            signals.connect_sigterm(session, grace=5.0)
+            """
+        )
+
+        assert (KILLED, ["closing", "session closed"]) == process.end()

@@ -61,6 +61,31 @@ def test_handler_of_the_user(run, flag_server, polling, order):
             assert instance.output == "told\n"
 
 
+LOOP_TAKES_SIGTERM = """
+import asyncio
+
+async def answer(takes):
+    if takes:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, print)
+    return [flags.is_enabled("simpleFlag"), flags.status.flush_interval]
+
+@flags.wrap
+def handler(event, context):
+    return asyncio.run(answer(event["takes"]))
+"""
+
+
+def test_a_loop_that_handled_sigterm(run, flag_server, polling):
+    """It leaves the default action behind; the invocation's end takes it back."""
+    with run(LOOP_TAKES_SIGTERM, polling=polling) as instance:
+        answers = [instance.invoke({"takes": takes}).json() for takes in (True, False)]
+        ended = instance.terminate()
+
+        assert answers == [[True, 60.0]] * 2
+        assert (ended.code, ended.killed) == (0, False)
+        assert flag_server.wait_for_counts("simpleFlag", 2, WAIT) == Counts(yes=2)
+
+
 LEAVE = """
 def leave(signum, frame):
     sys.exit(0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
 
-from serverless_flags import FlagSession
+from serverless_flags import FlagSession, signals
 from serverless_flags_gcp_cloud_functions._main_thread import run_on_main_thread
+from serverless_flags_gcp_cloud_functions._platform import GcpCloudFunctions
+from serverless_flags_gcp_cloud_functions._uvicorn import connect_shutdown
 
 
 class Worker:
@@ -87,3 +90,58 @@ def test_at_import_the_status_says_what_is_to_come(monkeypatch):
 
     assert before == signal.getsignal(signal.SIGTERM)
     assert "first invocation connects" in flags.status.termination
+
+
+class Server:
+    """What uvicorn's server has: a handler and a shutdown, both methods."""
+
+    def handle_exit(self, sig, frame):
+        """End, some time."""
+
+    async def shutdown(self):
+        """End the requests in flight."""
+
+
+class Ending:
+    """A session, as the signals see it."""
+
+    def terminate(self, timeout):
+        """Flush."""
+
+    def close(self, timeout):
+        return True
+
+
+@pytest.fixture(name="uvicorn")
+def _uvicorn():
+    server = Server()
+    before = signal.signal(signal.SIGTERM, server.handle_exit)
+    yield server
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_server_is_found_behind_our_own_handler(uvicorn):
+    """The second session of a worker hears the shutdown as the first one does."""
+    session = Ending()
+
+    found = [connect_shutdown()]
+    signals.connect_sigterm(session, grace=1.0)
+    found.append(connect_shutdown())
+
+    assert [True, True] == found
+
+
+def test_a_copy_of_a_server_serves_nothing(uvicorn, monkeypatch):
+    """A process that a function has forked hears no shutdown."""
+    connect_shutdown()
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+
+    assert not connect_shutdown()
+
+
+def test_the_frameworks_request_timeout_passes():
+    """It is raised into the thread of a request, wherever that is."""
+    from functions_framework.exceptions import RequestTimeoutException as Timeout
+
+    name = f"{Timeout.__module__}.{Timeout.__qualname__}"
+    assert (name,) == GcpCloudFunctions.passing_exceptions

@@ -93,13 +93,17 @@ def register_silently(api: str) -> Registration:
     It works only while the handler's module is being imported: registration closes at
     the runtime's first request for an event.
     """
-    registration = register_for(api, "")
-    if registration.outcome is not Outcome.ACCEPTED:
-        return registration
-    # Once accepted, the next call is a duty: Init would hang without it.
-    if any(_send_next(api, registration.identifier) for _ in range(2)):
-        return registration
-    return Registration(Outcome.FAILED, detail="the connection broke")
+    registration = Registration(Outcome.FAILED)
+    asked = False
+    try:
+        registration = register_for(api, "")
+    finally:
+        # Once accepted, the next call is a duty: Init would hang without it.
+        if registration.outcome is Outcome.ACCEPTED:
+            asked = any(_send_next(api, registration.identifier) for _ in range(2))
+    if registration.outcome is Outcome.ACCEPTED and not asked:
+        return Registration(Outcome.FAILED, detail="the connection broke")
+    return registration
 
 
 def register_for(api: str, events: str) -> Registration:

@@ -59,13 +59,13 @@ class AwsLambda(Platform):
     def connect_instance(self, session: FlagSession, at: str) -> bool | str | None:
         """Register an extension, so that SIGTERM is sent, and listen for it."""
         if at != "wrap":  # too late to register
-            signals.rearm()  # the rest of Init may have taken the wakeup fd
+            signals.repair()  # the rest of Init may have taken SIGTERM
             return None
         if self._becomes_image:
             from serverless_flags_aws_lambda._snapstart import connect_image
 
-            self._becomes_image = False  # a copy is no image
             connect_image(session)
+            self._becomes_image = False  # a copy is no image
         if not signals.watch_sigterm(session, grace=self.shutdown_grace):
             return _OFF_MAIN_THREAD
         registration = register_once(self._register, self.runtime_api)
@@ -106,11 +106,6 @@ class AwsLambda(Platform):
             ),
         )
 
-    @hookimpl
-    def end_invocation(self, invocation: Invocation) -> None:  # noqa: ARG002  reason: a hook with its whole signature is called without a detour
-        """Take the wakeup fd back from the handler, whose event loop may hold it."""
-        signals.rearm()
-
 
 class AwsLambdaAfterResponse(AwsLambda):
     """An instance that goes on after each response until its requests have ended."""
@@ -148,8 +143,7 @@ class AwsLambdaAfterResponse(AwsLambda):
 
     @hookimpl
     def end_invocation(self, invocation: Invocation) -> None:
-        """Take the wakeup fd back, and let the extension go."""
-        signals.rearm()
+        """Let the extension go."""
         extension = self._extensions.get(os.getpid())
         if extension is not None:
             extension.end(invocation.id)

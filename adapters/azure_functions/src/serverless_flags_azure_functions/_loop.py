@@ -7,10 +7,13 @@ import os
 import signal
 import threading
 
+_writers: dict[int, int] = {}
+"""By process: the wakeup fd that wakes the event loop."""
+
 
 def wake_loop_at_signals() -> None:
     """
-    Wake the event loop of the main thread at every signal; does it once.
+    Wake the event loop of the main thread at every signal, from now on.
 
     A handler in Python runs on the main thread, between two bytecodes. A signal that
     comes just before the loop enters ``epoll_wait()``, or on another thread, would be
@@ -23,12 +26,19 @@ def wake_loop_at_signals() -> None:
         return
     if threading.current_thread() is not threading.main_thread():
         return
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    if previous != -1:  # asyncio's or ours: either wakes the loop
-        signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
-        os.close(reader)
-        os.close(writer)
+    if os.getpid() not in _writers:
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        loop.add_reader(reader, os.read, reader, 64)
+        _writers[os.getpid()] = writer
+    wake_loop_again()
+
+
+def wake_loop_again() -> None:
+    """Set the wakeup fd where a function has reset it, as asyncio does."""
+    writer = _writers.get(os.getpid())
+    if writer is None or threading.current_thread() is not threading.main_thread():
         return
-    loop.add_reader(reader, os.read, reader, 64)
+    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    if previous not in {-1, writer}:  # asyncio's, which wakes the loop, too
+        signal.set_wakeup_fd(previous, warn_on_full_buffer=False)

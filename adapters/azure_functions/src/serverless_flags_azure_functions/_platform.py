@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags import Invocation, Platform, hookimpl, signals
 from serverless_flags_azure_functions import NAME
-from serverless_flags_azure_functions._loop import wake_loop_at_signals
+from serverless_flags_azure_functions._loop import wake_loop_again, wake_loop_at_signals
 from serverless_flags_azure_functions._request import (
     MOST_ARGUMENTS,
     find_invocation_id,
@@ -108,6 +108,11 @@ class AzureFunctions(Platform):
             None,
             partial(self._evaluation_context, args, kwargs),
         )
+
+    @hookimpl
+    def end_invocation(self, invocation: Invocation) -> None:  # noqa: ARG002  reason: a hook with its whole signature is called without a detour
+        """Let signals wake the loop again: a function may have handled some itself."""
+        wake_loop_again()
 
     def _evaluation_context(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]

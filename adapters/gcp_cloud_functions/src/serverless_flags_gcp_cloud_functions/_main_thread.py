@@ -7,8 +7,9 @@ uvicorn too, while signal handlers can be installed on the main thread only.
 from __future__ import annotations
 
 import logging
-import signal
 from typing import TYPE_CHECKING, Any
+
+from serverless_flags import signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ def run_on_main_thread(work: Callable[[], object]) -> bool:
     the heartbeat of every worker, at least once per second (workers/base.py) and, in
     gthread, after each request.
     """
-    server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    server: Any = getattr(signals.previous_handler(), "__self__", None)
     listeners = getattr(server, "servers", None)
     if listeners:
         listeners[0].get_loop().call_soon_threadsafe(work)

@@ -44,6 +44,9 @@ class GcpCloudFunctions(Platform):
     specificity = 20  # above Knative and plain Cloud Run, which share K_SERVICE
     will_fork = True
     shutdown_grace = 2.0  # of Google's 10, of which a draining server may take many
+    # raised into a request's thread by its timer (functions_framework/
+    # request_timeout.py); gunicorn's own timeouts end the worker by SystemExit
+    passing_exceptions = ("functions_framework.exceptions.RequestTimeoutException",)
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.function_name = (

@@ -27,14 +27,15 @@ def connect_shutdown() -> bool:
     Close every session when the uvicorn server of this process has shut down.
 
     Returns:
-        False when no such server can be found.
+        False when no such server can be found: in a process that a function has forked
+        there is a copy, which serves nothing.
     """
     with _lock:
         # The server's signal handler is one of its methods; from a pool thread too.
-        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        server: Any = getattr(signals.previous_handler(), "__self__", None)
         shutdown = getattr(server, "shutdown", None)
         if isinstance(shutdown, _Shutdown):
-            return True
+            return shutdown.pid == os.getpid()
         if not inspect.iscoroutinefunction(shutdown):
             return False
         server.shutdown = _Shutdown(shutdown)
@@ -46,6 +47,7 @@ class _Shutdown:
 
     def __init__(self, shutdown: Callable[..., Awaitable[None]]) -> None:
         self._shutdown = shutdown
+        self.pid = os.getpid()
 
     async def __call__(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -67,7 +69,10 @@ async def _close() -> None:
         finally:
             loop.call_soon_threadsafe(closed.set)
 
-    threading.Thread(target=close, name="serverless-flags-close").start()
+    try:
+        threading.Thread(target=close, name="serverless-flags-close").start()
+    except RuntimeError:  # no thread to be had: late, but not lost
+        close()
     await closed.wait()
 
 
@@ -85,6 +90,8 @@ def connect_abort() -> None:
 
 
 def _close_and_abort(signum: int, _frame: FrameType | None) -> None:
-    signals.close()
-    signal.signal(signum, signal.SIG_DFL)
-    os.kill(os.getpid(), signum)
+    try:
+        signals.close()
+    finally:
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)

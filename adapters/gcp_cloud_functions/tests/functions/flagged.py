@@ -43,6 +43,13 @@ def _pass(gate: str | None) -> None:
         Path(gate).read_text()
 
 
+def _sleep(began: str | None, seconds: str) -> None:
+    """Say that the request has begun, and let others run: greenlets, too."""
+    if began:
+        Path(began).touch()
+        time.sleep(float(seconds))
+
+
 def _stay(where: str | None) -> None:
     """Never return, in Python code, where exceptions and signals can be heard."""
     while where:
@@ -58,6 +65,7 @@ def _log(*words: object) -> None:
 def http(request: Request) -> dict[str, Any]:
     """Answer with the flag, after the gate if there is one, or stay for ever."""
     _pass(request.args.get("gate"))
+    _sleep(request.args.get("began"), request.args.get("seconds", "0"))
     answer = _answer()
     _stay(request.args.get("stay"))
     return answer

@@ -1,0 +1,80 @@
+"""A thread that receives SIGTERM while the main thread is stuck in C code."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Watcher:
+    """
+    The thread, and the sockets by which signals reach it.
+
+    Made on the main thread.
+
+    Args:
+        receive: called on the thread after each SIGTERM.
+    """
+
+    def __init__(self, receive: Callable[[], None]) -> None:
+        receiver, sender = socket.socketpair()
+        sender.settimeout(0)  # non-blocking: a wakeup fd must not wait
+        self.sockets = receiver, sender
+        self._receive = receive
+        self._ended = threading.Event()
+        self._main_thread = threading.get_ident()
+        thread = threading.Thread(
+            target=self._run, name="serverless-flags-sigterm", daemon=True
+        )
+        try:
+            thread.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def runs(self) -> bool:
+        """Whether signals are received; others may have closed the sockets."""
+        return not self._ended.is_set()
+
+    def notify(self) -> None:
+        """Wake the thread, for the wakeup fd may be another's."""
+        with contextlib.suppress(OSError):  # it is full or closed
+            self.sockets[1].send(bytes([signal.SIGTERM]))
+
+    def rearm(self) -> None:
+        """Point the wakeup fd at the thread; does nothing off the main thread."""
+        if self.runs and threading.get_ident() == self._main_thread:
+            fd = self.sockets[1].fileno()
+            signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Close the copies that a forked child has of the sockets, and let go."""
+        fds = {end.fileno() for end in self.sockets}
+        wakeup = signal.set_wakeup_fd(-1)
+        if wakeup not in {-1, *fds}:
+            signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        for end in self.sockets:
+            end.close()
+
+    def _run(self) -> None:
+        while _receive_sigterm(self.sockets[0]):
+            self._receive()
+        self._ended.set()
+        for end in self.sockets:
+            end.detach()  # closed by others, and the numbers may be theirs by now
+
+
+def _receive_sigterm(receiver: socket.socket) -> bool:
+    """Wait for SIGTERM; False when somebody has closed either end."""
+    with contextlib.suppress(OSError):
+        while heard := receiver.recv(64):
+            if signal.SIGTERM in heard:
+                return True
+    return False

@@ -1,0 +1,240 @@
+"""Processes that multiprocessing or ``os.fork`` make of one that has a session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from serverless_flags import _process
+from serverless_flags.testing import FlagServer
+
+PATIENCE = 60.0
+
+PRELUDE = """
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from serverless_flags import FlagSession
+
+flags = FlagSession(platform="local", client="lean")
+
+
+@flags.wrap
+def work(number=0):
+    return flags.is_enabled("simpleFlag")
+
+
+def said(number=0):
+    work()
+    return flags.status.termination, flags.status.flush_interval
+
+
+def say(number=0):
+    print(*said(), flush=True)
+
+
+def grand(number=0):
+    work()
+    child = context.Process(target=work)
+    child.start()
+    child.join()
+
+
+def wait_after_work(ready):
+    work()
+    ready.set()
+    time.sleep(60)
+
+
+def fork_and_say():
+    work()
+    if os.fork() == 0:
+        say()
+        os._exit(0)
+    os.wait()
+
+
+context = multiprocessing.get_context(sys.argv[1])
+"""
+
+
+@pytest.fixture(name="server")
+def _server():
+    with FlagServer({"simpleFlag": True}) as server:
+        yield server
+
+
+@pytest.fixture(name="run")
+def _run(server, tmp_path):
+    """Return what runs a program with a start method; it returns what was printed."""
+
+    def run(main: str, method: str = "fork") -> list[str]:
+        body = "if __name__ == '__main__':\n" + "\n".join(
+            f"    {line}" for line in dedent(main).strip().splitlines()
+        )
+        (tmp_path / "job.py").write_text(PRELUDE + body)
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "job.py"), method],
+            env={**os.environ, **server.environ, "PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert 0 == done.returncode, done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+METHODS = pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+
+
+class TestMultiprocessing:
+    @METHODS
+    def test_a_process_sends_its_counts(self, run, server, method) -> None:
+        """It ends by ``os._exit``, past ``atexit``: its finalizers send them."""
+        lines = run(
+            """
+            work()
+            child = context.Process(target=say)
+            child.start()
+            child.join()
+            """,
+            method,
+        )
+
+        assert ["connected 60.0"] == lines
+        assert 2 == server.counts("simpleFlag").yes
+
+    @METHODS
+    def test_a_pool_sends_its_counts(self, run, server, method) -> None:
+        """However its workers end: ``with`` ends them by SIGTERM."""
+        run(
+            """
+            with context.Pool(2) as pool:
+                pool.map(work, range(6))
+            pool = context.Pool(2)
+            pool.map(work, range(6))
+            pool.close()
+            pool.join()
+            """,
+            method,
+        )
+
+        assert 12 == server.counts("simpleFlag").yes
+
+    @METHODS
+    def test_an_executor_sends_its_counts(self, run, server, method) -> None:
+        """Its workers end when it is shut down."""
+        run(
+            """
+            with ProcessPoolExecutor(2, mp_context=context) as executor:
+                for answer in executor.map(said, range(6)):
+                    assert answer == ("connected", 60.0), answer
+            """,
+            method,
+        )
+
+        assert 6 == server.counts("simpleFlag").yes
+
+    @METHODS
+    def test_a_terminated_process_sends_its_counts(self, run, server, method) -> None:
+        """`terminate` is a SIGTERM; the exit code stays the signal's."""
+        run(
+            """
+            ready = context.Event()
+            child = context.Process(target=wait_after_work, args=(ready,))
+            child.start()
+            ready.wait()
+            child.terminate()
+            child.join()
+            assert child.exitcode == -15, child.exitcode
+            """,
+            method,
+        )
+
+        assert 1 == server.counts("simpleFlag").yes
+
+    @METHODS
+    def test_grandchildren_send_their_counts(self, run, server, method) -> None:
+        """Each process has its own session, whoever has forked it."""
+        run(
+            """
+            work()
+            child = context.Process(target=grand)
+            child.start()
+            child.join()
+            """,
+            method,
+        )
+
+        assert 3 == server.counts("simpleFlag").yes
+
+    def test_without_a_session_in_the_parent(self, run, server) -> None:
+        """The child's first invocation is the first of all."""
+        lines = run(
+            """
+            child = context.Process(target=say)
+            child.start()
+            child.join()
+            """
+        )
+
+        assert ["connected 60.0"] == lines
+        assert 1 == server.counts("simpleFlag").yes
+
+
+class TestOsFork:
+    @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
+    @pytest.mark.parametrize("before", ["work()", "pass"])
+    def test_a_fork_flushes_each_invocation(self, run, server, leave, before) -> None:
+        """Nobody knows how it ends, and the status says so."""
+        lines = run(
+            f"""
+            {before}
+            if os.fork() == 0:
+                say()
+                {leave}
+            os.wait()
+            """
+        )
+
+        reason = "not connected: a forked process may end past the interpreter's exit"
+        assert lines[0].startswith(reason)
+        assert lines[0].endswith(" 0.0")
+        assert 1 + (before == "work()") == server.counts("simpleFlag").yes
+
+    def test_a_fork_of_a_multiprocessing_child(self, run, server) -> None:
+        """It is none of multiprocessing's, though it looks like its parent."""
+        lines = run(
+            """
+            child = context.Process(target=fork_and_say)
+            child.start()
+            child.join()
+            """
+        )
+
+        assert lines[0].startswith("not connected: a forked process")
+        assert 2 == server.counts("simpleFlag").yes
+
+
+class TestFacts:
+    def test_this_process_is_no_fork(self) -> None:
+        """Nor a child of multiprocessing, which this one need not have imported."""
+        assert not _process.is_forked()
+        assert not _process.is_multiprocessing_child()
+
+    def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
+        """A process that has not imported it is none of its children."""
+        monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
+
+        assert not _process.is_multiprocessing_child()

@@ -1,0 +1,375 @@
+"""What may come between: other signals, other threads, exceptions, failing sessions."""
+
+from __future__ import annotations
+
+import _thread
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from serverless_flags import _handler, _hub, signals
+
+
+class Interruption(BaseException):
+    """Somebody else's, for the interrupted thread."""
+
+
+@pytest.fixture(name="killed")
+def _killed(monkeypatch):
+    """Return the signals that this process has sent itself."""
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda _pid, signum: sent.append(signum))
+    return sent
+
+
+class TestSessionsThatComeAndGo:
+    def test_sessions_are_connected_while_others_are_told(
+        self, hub, new_session
+    ) -> None:
+        """SIGTERM may come while another thread makes a session for each request."""
+        kept = [new_session() for _ in range(50)]
+        for session in kept:
+            signals.connect_exit(session, grace=20.0)
+        interval, ends = sys.getswitchinterval(), threading.Event()
+
+        def connect() -> None:
+            while not ends.is_set():
+                signals.connect_exit(new_session(), grace=20.0)
+
+        thread = threading.Thread(target=connect)
+        sys.setswitchinterval(1e-5)
+        try:
+            thread.start()
+            for _ in range(20):
+                signals.terminate()
+        finally:
+            ends.set()
+            sys.setswitchinterval(interval)
+            thread.join(60)
+
+        assert [20] * 50 == [len(session.heard) for session in kept]
+
+    def test_a_session_that_another_one_connects_is_kept(
+        self, hub, new_session
+    ) -> None:
+        """A session may be made while one is flushed, or in a signal handler."""
+        first, second = new_session(), new_session()
+        first.work = lambda: signals.connect_exit(second, grace=1.0)
+        signals.connect_exit(first, grace=20.0)
+        signals.terminate()
+
+        assert [(first, 20.0), (second, 1.0)] == hub.sessions
+
+    def test_one_connected_twice_has_the_last_grace(self, hub, session) -> None:
+        """It is told once."""
+        signals.connect_exit(session, grace=1.0)
+        signals.connect_exit(session, grace=2.0)
+        gc.collect()
+        signals.terminate()
+
+        assert [("terminate", 2.0)] == session.heard
+
+
+class TestFailures:
+    @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)])
+    def test_a_session_that_fails_never_stops_the_next(
+        self, hub, new_session, caplog, error
+    ) -> None:
+        """The others flush; the failure is logged after that."""
+
+        def fail():
+            raise error
+
+        failing, other = new_session(), new_session()
+        failing.work = fail
+        for session in (failing, other):
+            signals.connect_exit(session, grace=20.0)
+        signals.terminate()
+
+        assert [("terminate", 20.0)] == other.heard
+        assert ["a session could not flush at its end"] == caplog.messages
+        assert caplog.records[0].exc_info[1] is error
+
+    def test_nor_does_it_on_the_thread_that_exits(
+        self, hub, new_session, caplog, no_threads
+    ) -> None:
+        """Where no thread can be started they are told one after the other."""
+
+        def fail():
+            raise ValueError("no")
+
+        failing, other = new_session(), new_session()
+        failing.work = fail
+        for session in (failing, other):
+            signals.connect_exit(session, grace=20.0)
+        hub.close_at_exit()
+
+        assert ["close"] == [what for what, _ in other.heard]
+        assert [logging.WARNING] == [record.levelno for record in caplog.records]
+
+    def test_an_exception_for_this_thread_passes_after_the_last(
+        self, hub, new_session, no_threads
+    ) -> None:
+        """It is not a session's, and it is not lost."""
+
+        def interrupt():
+            raise Interruption
+
+        interrupted, other = new_session(), new_session()
+        interrupted.work = interrupt
+        for session in (interrupted, other):
+            signals.connect_exit(session, grace=20.0)
+        with pytest.raises(Interruption):
+            signals.terminate()
+
+        assert ["terminate"] == [what for what, _ in other.heard]
+
+    @pytest.mark.parametrize("error", [RuntimeError("no"), Interruption()])
+    def test_whatever_we_meet_the_previous_handler_is_called(
+        self, hub, previous, session, monkeypatch, error
+    ) -> None:
+        """What would have happened without us happens."""
+
+        def fail(*_given):
+            raise error
+
+        monkeypatch.setattr(_hub, "run_side_by_side", fail)
+        signals.connect_sigterm(session, grace=1.0)
+        with pytest.raises(type(error)):
+            signal.raise_signal(signal.SIGTERM)
+
+        assert [signal.SIGTERM] == previous
+
+    def test_whatever_we_meet_the_default_action_follows(
+        self, hub, session, monkeypatch, killed
+    ) -> None:
+        """The process does not outlive the signal."""
+
+        def interrupt(*_given):
+            raise Interruption
+
+        monkeypatch.setattr(_hub, "run_side_by_side", interrupt)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.connect_sigterm(session, grace=1.0)
+        with pytest.raises(Interruption):
+            signal.raise_signal(signal.SIGTERM)
+
+        assert [signal.SIGTERM] == killed
+
+
+@pytest.fixture(name="here")
+def _here(monkeypatch):
+    """Run what would run on threads on this one, where signals interrupt it."""
+
+    def run(works, _deadline):
+        for function, seconds in works:
+            function(seconds)
+        return []
+
+    monkeypatch.setattr(_hub, "run_side_by_side", run)
+
+
+class TestTwice:
+    def test_a_second_signal_during_the_flush(
+        self, hub, previous, session, here
+    ) -> None:
+        """The previous handler hears each; what was counted since is flushed, too."""
+        again = [True]
+        session.work = lambda: again and again.pop() and _raise()
+        signals.connect_sigterm(session, grace=1.0)
+        _raise()
+
+        assert [signal.SIGTERM] * 2 == previous
+        assert ["terminate"] * 2 == [what for what, _ in session.heard]
+
+    def test_the_second_one_does_not_cut_the_flush_off(
+        self, hub, session, here, killed
+    ) -> None:
+        """Where the default action follows, it follows the flush."""
+        again = [True]
+        seen = []
+
+        def work():
+            if again:
+                again.pop()
+                _raise()
+                seen.append(list(killed))
+
+        session.work = work
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.connect_sigterm(session, grace=1.0)
+        _raise()
+
+        assert [[]] == seen
+        assert ["terminate", "close"] == [what for what, _ in session.heard]
+        assert [signal.SIGTERM] == killed
+
+    def test_a_previous_handler_that_leaves(self, hub, session, here) -> None:
+        """Its exception passes, and the next signal is heard."""
+
+        def leave(*_received):
+            raise SystemExit(3)
+
+        signal.signal(signal.SIGTERM, leave)
+        signals.connect_sigterm(session, grace=1.0)
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                _raise()
+
+        assert ["terminate"] * 2 == [what for what, _ in session.heard]
+
+
+class TestWhileExiting:
+    def test_the_close_is_not_cut_off(self, hub, session, here, killed) -> None:
+        """The signal ends the process when all is sent."""
+        seen = []
+
+        def work():
+            _raise()
+            seen.append(list(killed))
+
+        session.work = work
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.connect_sigterm(session, grace=1.0)
+        hub.close_at_exit()
+
+        assert [[]] == seen
+        assert ["close"] == [what for what, _ in session.heard]
+        assert [signal.SIGTERM] == killed
+
+    def test_the_previous_handler_is_called_at_once(
+        self, hub, previous, session, here, killed
+    ) -> None:
+        """It decides about the end, and is called once."""
+        session.work = _raise
+        signals.connect_sigterm(session, grace=1.0)
+        hub.close_at_exit()
+
+        assert [signal.SIGTERM] == previous
+        assert [] == killed
+
+    def test_afterwards_sigterm_is_what_it_was(self, hub, previous, session) -> None:
+        """Nothing is left to be flushed."""
+        signals.connect_sigterm(session, grace=1.0)
+        hub.close_at_exit()
+        _raise()
+
+        assert [signal.SIGTERM] == previous
+        assert ["close"] == [what for what, _ in session.heard]
+
+    def test_off_the_main_thread_the_handler_stays(self, hub, session) -> None:
+        """Python lets nobody else put one back."""
+        signals.connect_sigterm(session, grace=1.0)
+        ours = signal.getsignal(signal.SIGTERM)
+        thread = threading.Thread(target=hub.close_at_exit)
+        thread.start()
+        thread.join(20)
+
+        assert ours is signal.getsignal(signal.SIGTERM)
+
+
+class TestGreenlets:
+    """gevent and eventlet replace what starts threads by a function of theirs."""
+
+    @pytest.fixture(autouse=True)
+    def _green(self, monkeypatch):
+        def start_greenlet(function, arguments):
+            threading.Thread(target=function, args=arguments).start()
+
+        monkeypatch.setattr(_thread, "start_new_thread", start_greenlet)
+
+    def test_the_handler_waits_for_nothing(self, hub, previous, session) -> None:
+        """It may run where nothing can wait; the flush has a greenlet of its own."""
+        goes_on = threading.Event()
+        session.work = lambda: goes_on.wait(20)
+        signals.connect_sigterm(session, grace=20.0)
+        _raise()
+
+        assert [signal.SIGTERM] == previous
+        assert [] == session.heard
+        goes_on.set()
+        assert session.told.wait(20)
+
+    def test_a_session_that_fails_there(self, hub, previous, session, caplog) -> None:
+        """It is logged as anywhere else."""
+
+        def fail():
+            raise SystemExit(1)
+
+        session.work = fail
+        signals.connect_exit(session, grace=20.0)
+        signals.terminate()
+
+        assert ["a session could not flush at its end"] == caplog.messages
+
+    def test_the_default_action_follows_the_flush(
+        self, hub, session, monkeypatch
+    ) -> None:
+        """The greenlet ends the process by the signal."""
+        ended = threading.Event()
+        monkeypatch.setattr(hub, "kill", ended.set)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.connect_sigterm(session, grace=20.0)
+        _raise()
+
+        assert ended.wait(20)
+        assert ["terminate", "close"] == [what for what, _ in session.heard]
+
+
+def _raise() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_handler_is_complete_before_it_is_installed(
+    hub, previous, session, monkeypatch
+) -> None:
+    """The signal may come before anything else is written down."""
+    install = signal.signal
+
+    def install_and_raise(signum, handler):
+        before = install(signum, handler)
+        _raise()
+        return before
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", install_and_raise)
+        signals.connect_sigterm(session, grace=1.0)
+
+    assert [signal.SIGTERM] == previous
+    assert ["terminate"] == [what for what, _ in session.heard]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupted_installation_is_done_again(
+    hub, previous, session, monkeypatch, when
+) -> None:
+    """Whether Python has our handler is asked, not remembered."""
+    install = signal.signal
+
+    def interrupt(signum, handler):
+        if when == "after":
+            install(signum, handler)
+        raise Interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", interrupt)
+        with pytest.raises(Interruption):
+            signals.connect_sigterm(session, grace=1.0)
+
+    assert signals.connect_sigterm(session, grace=1.0)
+    _raise()
+    assert [signal.SIGTERM] == previous
+    assert ["terminate"] == [what for what, _ in session.heard]
+
+
+def test_the_kill_restores_the_default_action(hub, monkeypatch, killed) -> None:
+    """Else our own handler would be called again, for ever."""
+    hub.kill()
+
+    assert [signal.SIGTERM] == killed
+    assert _handler.SIG_DFL == signal.getsignal(signal.SIGTERM)

@@ -1,0 +1,252 @@
+"""Others take SIGTERM after us, and put back something else."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+
+import pytest
+
+from serverless_flags import _handler, signals
+
+
+@pytest.fixture(name="take")
+def _take():
+    """Return what installs a handler that notes what it hears; ``calls`` are others."""
+
+    def take(heard, name="theirs", calls=None):
+        def theirs(signum, frame):
+            heard.append(name)
+            if calls is not None:
+                calls(signum, frame)
+
+        signal.signal(signal.SIGTERM, theirs)
+
+    return take
+
+
+def _raise() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+async def _handle_sigterm() -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: None)
+
+
+class TestWhatIsPutBack:
+    def test_nothing_is_done_where_nothing_was_installed(self, hub, session) -> None:
+        """A platform with ends of its own is as connected as it was."""
+        before = signal.getsignal(signal.SIGTERM)
+        signals.connect_exit(session, grace=1.0)
+
+        assert signals.repair()
+        assert hub.repair()
+        assert signals.is_connected()
+        assert before is signal.getsignal(signal.SIGTERM)
+
+    def test_a_loop_that_handled_sigterm(self, hub, previous, session) -> None:
+        """asyncio puts the default action back, not the handler it has found."""
+        signals.connect_sigterm(session, grace=1.0)
+        asyncio.run(_handle_sigterm())
+        assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
+        assert not signals.is_connected()
+
+        assert signals.repair()
+        assert signals.is_connected()
+        assert signal.SIG_DFL == signals.previous_handler()
+
+    def test_a_loop_that_handled_sigterm_took_the_wakeup_fd(
+        self, hub, previous, session
+    ) -> None:
+        """The watcher hears both again."""
+        signals.watch_sigterm(session, grace=1.0)
+        asyncio.run(_handle_sigterm())
+        signal.signal(signal.SIGTERM, lambda *_: None)
+
+        assert signals.repair()
+        sender = hub.watcher.sockets[1].fileno()
+        assert sender == signal.set_wakeup_fd(-1)
+
+    def test_in_order_nothing_is_changed(self, hub, previous, session) -> None:
+        """The usual case, at the end of each invocation."""
+        signals.connect_sigterm(session, grace=1.0)
+        ours = signal.getsignal(signal.SIGTERM)
+
+        assert signals.repair()
+        assert ours is signal.getsignal(signal.SIGTERM)
+
+    def test_ours_may_be_put_back_by_others(self, hub, previous, session, take) -> None:
+        """A library takes the signal for a while and restores what it found."""
+        signals.connect_sigterm(session, grace=1.0)
+        ours = signal.getsignal(signal.SIGTERM)
+        take([])
+        assert signals.repair()
+        signal.signal(signal.SIGTERM, ours)
+
+        assert signals.repair()
+        _raise()
+        assert [signal.SIGTERM] == previous
+        assert ["terminate"] == [what for what, _ in session.heard]
+
+
+class TestOtherHandlers:
+    def test_one_that_does_not_call_ours(self, hub, previous, session, take) -> None:
+        """It is called by ours: the flush comes first, then what it does."""
+        heard = []
+        signals.connect_sigterm(session, grace=1.0)
+        take(heard)
+        assert not signals.is_connected()
+
+        assert signals.repair()
+        _raise()
+        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["theirs"] == heard
+        assert [] == previous
+
+    def test_one_that_calls_ours(self, hub, previous, session, take) -> None:
+        """Each is called once, in the order in which they were installed."""
+        heard = []
+        signals.connect_sigterm(session, grace=1.0)
+        take(heard, calls=signal.getsignal(signal.SIGTERM))
+        assert signals.repair()
+        _raise()
+
+        assert ["theirs"] == heard
+        assert [signal.SIGTERM] == previous
+        assert session.heard
+
+    def test_one_that_comes_back(self, hub, previous, session) -> None:
+        """It is left there, and what it calls is called once."""
+        heard, saved = [], []
+
+        def theirs(signum, frame):
+            heard.append(signum)
+            saved[-1](signum, frame)
+
+        signals.connect_sigterm(session, grace=1.0)
+        for _ in range(2):
+            saved.append(signal.signal(signal.SIGTERM, theirs))
+            answer = signals.repair()
+
+        assert not answer
+        assert not signals.is_connected()
+        assert theirs is signal.getsignal(signal.SIGTERM)
+        _raise()
+        assert [signal.SIGTERM] * 2 == heard
+        assert [signal.SIGTERM] == previous
+        assert session.heard
+
+    def test_they_are_not_stacked_without_a_bound(
+        self, hub, previous, session, take
+    ) -> None:
+        """A program that takes the signal again and again has it in the end."""
+        signals.connect_sigterm(session, grace=1.0)
+        answers = []
+        for _ in range(_handler.MOST + 1):
+            take([])
+            answers.append(signals.repair())
+
+        assert [True] * (_handler.MOST - 1) + [False] * 2 == answers
+
+    def test_with_a_watcher_any_handler_will_do(self, hub, session, previous) -> None:
+        """The wakeup fd hears the signal, whoever handles it."""
+        signals.watch_sigterm(session, grace=1.0)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+
+        assert signals.is_connected()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert not signals.is_connected()
+
+    def test_off_the_main_thread_nothing_can_be_put_back(
+        self, hub, previous, session, take
+    ) -> None:
+        """Then the status says so, and each invocation flushes."""
+        signals.watch_sigterm(session, grace=1.0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(signals.repair()))
+        thread.start()
+        thread.join(20)
+
+        assert [False] == answers
+        assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
+        assert -1 == signal.set_wakeup_fd(-1)
+
+    def test_a_server_that_lets_nobody_install_a_handler(
+        self, hub, session, monkeypatch
+    ) -> None:
+        """mod_wsgi ignores the call, without an error."""
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+        assert not signals.connect_sigterm(session, grace=1.0)
+        assert signals.repair()
+        monkeypatch.undo()
+
+
+class TestThePreviousHandler:
+    def test_before_we_are_connected(self, hub, previous) -> None:
+        """It is whatever stands there."""
+        assert signal.getsignal(signal.SIGTERM) is signals.previous_handler()
+
+    def test_behind_ours(self, hub, previous, session) -> None:
+        """By it, a server can be found."""
+        theirs = signal.getsignal(signal.SIGTERM)
+        signals.connect_sigterm(session, grace=1.0)
+
+        assert theirs is signals.previous_handler()
+
+
+class TestTheWatcher:
+    def test_no_thread_no_sockets(self, hub, previous, session, monkeypatch) -> None:
+        """Where its thread cannot be started nothing is left open."""
+
+        def start(_thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            with pytest.raises(RuntimeError):
+                signals.watch_sigterm(session, grace=1.0)
+
+        assert hub.watcher is None
+        assert -1 == signal.set_wakeup_fd(-1)
+        _raise()
+        assert ["terminate"] == [what for what, _ in session.heard]
+
+    def test_the_wakeup_fd_of_others_stays_in_a_fork(
+        self, hub, previous, session
+    ) -> None:
+        """A child of a process whose event loop has it."""
+        import socket
+
+        signals.watch_sigterm(session, grace=1.0)
+        watcher, sockets = hub.watcher, hub.watcher.sockets
+        watcher.sockets = [end.dup() for end in sockets]
+        reader, writer = socket.socketpair()
+        with reader, writer:
+            writer.setblocking(False)
+            signal.set_wakeup_fd(writer.fileno())
+            hub.forget()
+            hub.watcher, watcher.sockets = watcher, sockets
+
+            assert writer.fileno() == signal.set_wakeup_fd(-1)
+
+    def test_without_its_sockets_the_handler_flushes(
+        self, hub, previous, session
+    ) -> None:
+        """Somebody has closed what they did not know."""
+        threads = set(threading.enumerate())
+        signals.watch_sigterm(session, grace=1.0)
+        (watcher,) = set(threading.enumerate()) - threads
+        signal.set_wakeup_fd(-1)
+        hub.watcher.sockets[1].close()
+        watcher.join(20)
+        signals.rearm()
+        _raise()
+
+        assert [signal.SIGTERM] == previous
+        assert ["terminate"] == [what for what, _ in session.heard]
+        assert -1 == signal.set_wakeup_fd(-1)
