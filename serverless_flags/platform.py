@@ -39,8 +39,8 @@ class Platform:
     """Whether the runtime awaits ``async def`` handlers itself."""
 
     ends_in_order: bool = False
-    """Whether the process ends through the interpreter's exit, so that ``atexit`` hears
-    its end and no signal has to be connected."""
+    """Whether the process ends through the interpreter's exit, so that ``atexit`` runs
+    at its end; SIGTERM is connected besides."""
 
     shutdown_grace: float = 1.0
     """Seconds that a flush may take after the platform's termination signal."""
