@@ -132,10 +132,10 @@ class Scope:
                 if first is not None:
                     first.what.wait(first.seconds)
                     first.then()
+            return self  # noqa: TRY300  reason: an exception may arrive here too
         except BaseException:
             self._leave()
             raise
-        return self
 
     def __exit__(
         self,
@@ -167,10 +167,10 @@ class Scope:
                 if first is not None:
                     await first.what.wait_async(first.seconds)
                     first.then()
+            return self  # noqa: TRY300  reason: an exception may arrive here too
         except BaseException:
             self._leave()
             raise
-        return self
 
     async def __aexit__(
         self,
