@@ -40,6 +40,8 @@ class Attempts:
     @property
     def under_way(self) -> bool:
         """Whether an attempt is being made."""
+        if self._thread is not None:  # `begin` may not have come to note it
+            return True
         return self._attempt is not None and not self._attempt.ended
 
     @property

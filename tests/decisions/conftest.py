@@ -191,3 +191,16 @@ def _flushing(server, client, clock):
         return Flushing(there, client or None, clock)
 
     return make
+
+
+@pytest.fixture(name="raising")
+def _raising() -> Callable[..., Callable[..., Any]]:
+    """Return a function that raises what it was made with."""
+
+    def raising(error: type[BaseException]) -> Callable[..., Any]:
+        def fail(*_args: object) -> Any:
+            raise error
+
+        return fail
+
+    return raising

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from serverless_flags import FlagSession, Platform, hookimpl
 from serverless_flags._freshness import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 20.0
+"""Seconds; a bound against hanging only."""
 
 
 class Clock:
@@ -30,7 +39,8 @@ class Server:
     """An Unleash client API whose every answer the test decides."""
 
     def __init__(self) -> None:
-        self.flags = {"simpleFlag": True}
+        self.flags: dict[str, bool | list[str]] = {"simpleFlag": True}
+        """On, off, or on for these users alone."""
         self.status = {"GET": 200, "POST": 202}
         self.headers: dict[str, str] = {}
         self.body: bytes | None = None
@@ -48,10 +58,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api"
 
     def state(self) -> bytes:
-        features = [
-            {"name": name, "enabled": on, "strategies": [{"name": "default"}]}
-            for name, on in self.flags.items()
-        ]
+        features = [_feature(name, on) for name, on in self.flags.items()]
         return json.dumps({"version": 2, "features": features}).encode()
 
     def asked(self, method: str) -> int:
@@ -67,6 +74,15 @@ class Server:
         self.answers.set()
         self._http.shutdown()
         self._http.server_close()
+
+
+def _feature(name: str, on: bool | list[str]) -> dict[str, Any]:
+    """Write a flag as the client API does."""
+    strategy: dict[str, Any] = {"name": "default"}
+    if isinstance(on, list):
+        users = {"contextName": "userId", "operator": "IN", "values": on}
+        strategy["constraints"] = [users]
+    return {"name": name, "enabled": bool(on), "strategies": [strategy]}
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -196,3 +212,65 @@ def _make(server, clock):
     server.answers.set()
     for session in made:
         session.close(1.0)
+
+
+@pytest.fixture(name="until")
+def _until():
+    """Return what waits until something that no event tells of has become true."""
+
+    def until(true: Callable[[], object]) -> bool:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not true():
+            time.sleep(0.005)
+        return bool(true())
+
+    return until
+
+
+@pytest.fixture(name="interrupt")
+def _interrupt(until):
+    """
+    Return what runs a callback as a signal handler, once an invocation waits.
+
+    The callback may raise, as a timeout of a framework, a decorator or a user does.
+    """
+    main = threading.main_thread().ident
+    threads = []
+
+    def waits() -> bool:
+        frame = sys._current_frames()[main]
+        names = [f"{frame.f_code.co_filename}:{frame.f_code.co_name}"]
+        while frame := frame.f_back:
+            names.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
+        ours = any("_scope.py:__" in name for name in names)
+        return ours and names[0].endswith("threading.py:wait")
+
+    def interrupt(handler: Callable[[], object], when: Callable[[], object]) -> None:
+        signal.signal(signal.SIGUSR1, lambda *_: handler())
+
+        def ring() -> None:
+            when()
+            if until(waits):
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+        threads.append(threading.Thread(target=ring, daemon=True))
+        threads[-1].start()
+
+    before = signal.getsignal(signal.SIGUSR1)
+    yield interrupt
+    for thread in threads:
+        thread.join(PATIENCE)
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.fixture(name="raising")
+def _raising():
+    """Return a function that raises what it was made with."""
+
+    def raising(error: BaseException | type[BaseException]) -> Callable[..., Any]:
+        def fail(*_args: object) -> Any:
+            raise error
+
+        return fail
+
+    return raising

@@ -1,0 +1,260 @@
+"""Flushes in the background: one under way, one that follows, the others join it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from serverless_flags._client import Outcome, Sent
+from serverless_flags._flush import Flusher
+from serverless_flags._report import Reporter
+
+TAKEN = Sent(Outcome.TAKEN, 202)
+DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503")
+WAIT = 20.0
+"""Seconds; a bound against hanging only."""
+
+
+class Counting:
+    """A client that counts, and knows who took its counts."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.drained_by: list[int] = []
+
+    def is_enabled(self, *_args: object) -> bool:
+        self.number += 1
+        return True
+
+    def get_variant(self, *_args: object) -> dict:
+        return {}
+
+    def take_state(self, body: str) -> None:
+        """There is none."""
+
+    def take_counts(self):
+        self.drained_by.append(threading.get_ident())
+        number, self.number = self.number, 0
+        toggle = {"yes": number, "no": 0, "variants": {}}
+        return {"start": "1", "stop": "2", "toggles": {"a": toggle}} if number else None
+
+
+class Slow:
+    """A server that answers when the test says so, and knows who asked it."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.free = threading.Semaphore(0)
+        self.sent: list[int] = []
+        self.sent_by: list[int] = []
+        self.at_once = self.most = 0
+        self.answer = TAKEN
+        self._lock = threading.Lock()
+
+    def send(self, bucket, *, timeout, exiting=False):
+        with self._lock:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        self.sent.append(bucket["toggles"]["a"]["yes"])
+        self.sent_by.append(threading.get_ident())
+        self.arrived.release()
+        self.free.acquire(timeout=WAIT)
+        with self._lock:
+            self.at_once -= 1
+        return self.answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture(name="client")
+def _client():
+    return Counting()
+
+
+@pytest.fixture(name="slow")
+def _slow():
+    slow = Slow()
+    yield slow
+    for _ in range(1000):
+        slow.free.release()
+
+
+@pytest.fixture(name="flusher")
+def _flusher(slow, client, clock):
+    flusher = Flusher(
+        slow,
+        flush_timeout=0.3,
+        request_timeout=WAIT,
+        clock=clock,
+        reporter=Reporter(),
+        observe=lambda *_: None,
+    )
+    flusher.adopt(client)
+    return flusher
+
+
+class TestTurns:
+    def test_one_under_way_and_one_that_follows(self, flusher, client, slow) -> None:
+        """What was counted while the first was under way goes with the second."""
+        client.number = 1
+        first = flusher.begin()
+        slow.arrived.acquire(timeout=WAIT)
+        flushes = set()
+        for _ in range(150):
+            client.number += 1
+            flushes.add(flusher.begin())
+        (second,) = flushes
+        for _ in range(2):
+            slow.free.release()
+
+        assert first is not second
+        assert first.wait(WAIT)
+        assert second.wait(WAIT)
+        assert [1, 150] == slow.sent
+        assert 1 == slow.most
+
+    def test_threads_that_end_at_once(self, flusher, client, slow) -> None:
+        """However many, they share two requests."""
+        gate, waited = threading.Barrier(21), []
+
+        def end() -> None:
+            gate.wait(WAIT)
+            waited.append(flusher.begin().wait(WAIT))
+
+        client.number = 20
+        threads = [threading.Thread(target=end) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        gate.wait(WAIT)
+        for _ in range(20):
+            slow.free.release()
+        for thread in threads:
+            thread.join(WAIT)
+
+        assert [True] * 20 == waited
+        assert 20 == sum(slow.sent)
+        assert 1 == slow.most
+
+    def test_tasks_that_end_at_once(self, flusher, client, slow) -> None:
+        """On one loop, which none of them blocks."""
+
+        async def end() -> bool:
+            client.number += 1
+            flush = flusher.begin()
+            flushes.add(flush)
+            return await flush.wait_async(WAIT)
+
+        async def main() -> list[bool]:
+            tasks = [asyncio.create_task(end()) for _ in range(150)]
+            await asyncio.sleep(0)
+            for _ in range(10):
+                slow.free.release()
+            return await asyncio.gather(*tasks)
+
+        flushes = set()
+
+        assert [True] * 150 == asyncio.run(main())
+        assert 150 == sum(slow.sent)
+        assert len(flushes) <= 2
+
+    def test_after_its_end_another_begins(self, flusher, client, slow) -> None:
+        """A flush that has drained sends nothing that is counted later."""
+        for _ in range(3):
+            client.number = 1
+            slow.free.release()
+            assert flusher.begin().wait(WAIT)
+
+        assert [1, 1, 1] == slow.sent
+
+    def test_one_that_hangs_is_not_waited_for_for_ever(
+        self, slow, client, clock
+    ) -> None:
+        """A request ends by its own deadline; where it does not, the next goes on."""
+        flusher = Flusher(
+            slow,
+            flush_timeout=0.01,
+            request_timeout=0.01,
+            clock=clock,
+            reporter=Reporter(),
+            observe=lambda *_: None,
+        )
+        flusher.adopt(client)
+        client.number = 1
+        flusher.begin()
+        slow.arrived.acquire(timeout=WAIT)
+        client.number = 2
+        second = flusher.begin()
+        arrived = slow.arrived.acquire(timeout=WAIT)
+        for _ in range(2):
+            slow.free.release()
+
+        assert arrived
+        assert second.wait(WAIT)
+        assert [1, 2] == slow.sent
+
+    def test_without_a_client_there_is_none(self, slow, clock) -> None:
+        """There is nothing to send, or nobody to send it to."""
+        flusher = Flusher(
+            slow,
+            flush_timeout=1.0,
+            request_timeout=1.0,
+            clock=clock,
+            reporter=Reporter(),
+            observe=lambda *_: None,
+        )
+
+        assert flusher.begin() is None
+
+    def test_a_fault_gives_the_turn_back(self, flusher, client, slow) -> None:
+        """The next one does not wait for it, and what was counted is sent."""
+        take, client.take_counts = client.take_counts, lambda: 1 / 0
+        client.number = 1
+        assert flusher.begin().wait(WAIT)
+        client.take_counts = take
+        slow.free.release()
+
+        assert flusher.begin().wait(WAIT)
+        assert [1] == slow.sent
+        assert not flusher._in_flight
+
+
+class TestDrained:
+    """Counts are taken on the thread that sends them, in no other place."""
+
+    def test_in_the_background(self, flusher, client, slow) -> None:
+        """Never on the thread that runs the user's function."""
+        client.number = 1
+        flush = flusher.begin()
+        slow.arrived.acquire(timeout=WAIT)
+        slow.free.release()
+        flush.wait(WAIT)
+
+        assert client.drained_by == slow.sent_by
+        assert threading.get_ident() not in client.drained_by
+
+    def test_not_before_its_turn(self, flusher, client, slow) -> None:
+        """Until then they stay in the client, which cannot be interrupted."""
+        client.number = 1
+        flusher.begin()
+        slow.arrived.acquire(timeout=WAIT)
+        client.number = 1
+        second = flusher.begin()
+        before = len(client.drained_by), second.drained
+        for _ in range(2):
+            slow.free.release()
+        second.wait(WAIT)
+
+        assert (1, False) == before
+        assert second.drained
+        assert client.drained_by == slow.sent_by
+
+    def test_by_a_flush_that_is_asked_for(self, flusher, client, slow) -> None:
+        """`finish` drains and sends on the thread that calls it."""
+        client.number = 1
+        slow.free.release()
+        flusher.finish(WAIT)
+
+        assert [threading.get_ident()] == client.drained_by == slow.sent_by

@@ -1,0 +1,264 @@
+"""Layers of evaluation context: of two values for a field, the upper one's."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serverless_flags._foreign import let_pass, passes
+from serverless_flags._layers import FIELDS, checked, layered, mapping_of, read_context
+from serverless_flags._report import Reporter
+from serverless_flags.clients._context import FIELDS as ENGINE_FIELDS
+from serverless_flags.clients.lean import LeanClient
+from serverless_flags.platform import Invocation
+
+VALUES = ["a", "b", "c"]
+CUSTOM = ["tenant", "plan"]
+values = st.sampled_from(VALUES)
+custom = st.sampled_from(CUSTOM)
+top = st.dictionaries(st.sampled_from(["userId", "sessionId", *CUSTOM]), values)
+properties = st.dictionaries(st.sampled_from(["userId", *CUSTOM]), values)
+layers = st.builds(
+    lambda fields, inner: fields if inner is None else {**fields, "properties": inner},
+    top,
+    st.none() | properties,
+)
+
+
+plain = layers.filter(lambda layer: not layer.keys() & layer.get("properties", {}))
+
+
+def flat(layer: dict[str, Any], *, top_first: bool = False) -> dict[Any, Any]:
+    """
+    Return what a layer says: fields, and custom ones.
+
+    Where one layer has a custom field in both places, engines decide which of them
+    they read; upper layers win over either.
+    """
+    fields = {name: value for name, value in layer.items() if name in FIELDS}
+    fields.pop("properties", None)
+    above = {("custom", name): layer[name] for name in layer if name not in FIELDS}
+    inner = layer.get("properties", {})
+    inside = {("custom", name): value for name, value in inner.items()}
+    parts = [inside, above] if top_first else [above, inside]
+    return {**fields, **parts[0], **parts[1]}
+
+
+@given(layers, layers, st.booleans())
+def test_the_upper_layer_wins_field_by_field(base, context, top_first) -> None:
+    """A custom field is the same one at the top level and among the properties."""
+    before = json.dumps([base, context])
+    wanted = [flat(layer, top_first=top_first) for layer in (base, context)]
+    merged = layered(base, context)
+
+    assert {**wanted[0], **wanted[1]} == flat(merged, top_first=top_first)
+    assert before == json.dumps([base, context])
+
+
+@given(layers, layers, layers, st.booleans())
+def test_three_layers_are_two_twice(one, two, three, top_first) -> None:
+    """The adapter's, the invocation's and the caller's, in this order."""
+    wanted = [flat(layer, top_first=top_first) for layer in (one, two, three)]
+    merged = layered(layered(one, two), three)
+
+    assert {**wanted[0], **wanted[1], **wanted[2]} == flat(merged, top_first=top_first)
+
+
+def _flag(name: str, value: str) -> dict[str, Any]:
+    constraint = {"contextName": name, "operator": "IN", "values": [value]}
+    strategy = {"name": "default", "parameters": {}, "constraints": [constraint]}
+    return {"name": f"{name}={value}", "enabled": True, "strategies": [strategy]}
+
+
+@pytest.fixture(name="engine", scope="module")
+def _engine():
+    """Return a client with a flag for each value of each custom field."""
+    client = LeanClient(app_name="checkout")
+    flags = [_flag(name, value) for name in CUSTOM for value in VALUES]
+    client.take_state(json.dumps({"version": 2, "features": flags}))
+    return client
+
+
+@given(base=plain, context=plain)
+def test_the_engine_reads_it_so(engine, base, context) -> None:
+    """What the model says is what flags are decided by."""
+    wanted = {**flat(base), **flat(context)}
+    merged = layered(base, context)
+    for name in CUSTOM:
+        on = [v for v in VALUES if engine.is_enabled(f"{name}={v}", merged)]
+        value = wanted.get(("custom", name))
+
+        assert ([] if value is None else [value]) == on
+
+
+def test_the_fields_are_the_engines() -> None:
+    """Two modules name them, so that neither imports the other."""
+    assert ENGINE_FIELDS == FIELDS
+
+
+class Keyed:
+    """What ``dict()`` takes, and is no mapping otherwise."""
+
+    def keys(self) -> list[str]:
+        return ["userId"]
+
+    def __getitem__(self, name: str) -> str:
+        return "7"
+
+
+class TestTaken:
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"userId": "7"},
+            MappingProxyType({"userId": "7"}),
+            [("userId", "7")],
+            (pair for pair in [("userId", "7")]),
+            Keyed(),
+        ],
+        ids=["dict", "proxy", "pairs", "generator", "keys"],
+    )
+    def test_what_a_dict_can_be_made_of(self, given) -> None:
+        """As UnleashClient takes it."""
+        assert {"userId": "7"} == mapping_of(given)
+
+    @pytest.mark.parametrize(
+        "properties", [None, 7, "plan=pro", b"plan", ["plan"], object()]
+    )
+    def test_properties_that_are_none_cost_themselves(self, properties) -> None:
+        """The other fields stay."""
+        taken = mapping_of({"userId": "7", "properties": properties})
+
+        assert {"userId": "7", "properties": {}} == taken
+
+    def test_properties_of_another_kind_are_made_a_dict(self) -> None:
+        """They are merged one by one."""
+        given = {"properties": MappingProxyType({"plan": "pro"})}
+
+        assert {"properties": {"plan": "pro"}} == mapping_of(given)
+
+    def test_a_good_one_is_not_copied(self) -> None:
+        """It costs nothing to look at what is right."""
+        given = {"userId": "7", "properties": {"plan": "pro"}}
+
+        assert given is mapping_of(given)
+
+
+ODD = {
+    "None": None,
+    "a text": "7",
+    "empty text": "",
+    "bytes": b"userId",
+    "a number": 7,
+    "a bool": True,
+    "a list of texts": ["userId"],
+    "a list of triples": [(1, 2, 3)],
+    "an object": object(),
+    "a class": dict,
+    "keys that are no texts": [([], 7)],
+}
+
+
+class TestRefused:
+    @pytest.mark.parametrize("given", ODD.values(), ids=ODD.keys())
+    def test_one_warning_says_what_came(self, given, caplog) -> None:
+        """The evaluation goes on without it."""
+        reporter = Reporter()
+        answers = [checked(given, "the context", reporter) for _ in range(3)]
+        (record,) = caplog.records
+
+        assert [{}, {}, {}] == answers
+        assert f"is no mapping but {type(given).__name__}" in record.getMessage()
+        assert "give a dict" in record.getMessage()
+
+    def test_each_kind_of_giver_has_its_warning(self, caplog) -> None:
+        """An adapter's fault does not hide a caller's."""
+        reporter = Reporter()
+        for who in ("the adapter's context", "the caller's", "the caller's"):
+            checked(7, who, reporter)
+
+        assert 2 == len(caplog.records)
+
+    def test_a_coroutine_is_closed(self, caplog) -> None:
+        """An ``async def`` callback is named, and Python has nothing to complain of."""
+
+        async def choose(invocation: Invocation) -> dict[str, str]:
+            return {"userId": invocation.id or "7"}
+
+        given = choose(Invocation())
+
+        assert {} == checked(given, "the answer of the callback", Reporter())
+        assert given.cr_frame is None
+        assert "coroutine" in caplog.text
+
+
+class TestRead:
+    def test_the_callback_is_asked_with_the_arguments(self) -> None:
+        """In the adapter's place."""
+        seen = []
+
+        def choose(invocation: Invocation) -> dict[str, str]:
+            seen.append((invocation.args, dict(invocation.kwargs)))
+            return {"userId": "8"}
+
+        context = read_context(
+            choose, Invocation(context={"userId": "7"}), ((1,), {"a": 2}), Reporter()
+        )
+
+        assert ("8", [((1,), {"a": 2})]) == (context["userId"], seen)
+
+    @pytest.mark.parametrize("lazy", [True, False])
+    def test_else_the_adapter_is(self, lazy) -> None:
+        """It has a mapping, or makes one when it is needed."""
+        known: Any = {"userId": "7"}
+        given = (lambda: known) if lazy else known
+        context = read_context(None, Invocation(context=given), ((), {}), Reporter())
+
+        assert "7" == context["userId"]
+
+    @pytest.mark.parametrize("by", ["callback", "adapter"])
+    @pytest.mark.parametrize("error", [KeyError, RecursionError, RuntimeError])
+    def test_a_fault_costs_the_context(self, raising, caplog, by, error) -> None:
+        """It is in the log once, with its traceback."""
+        reporter = Reporter()
+        choose = raising(error) if by == "callback" else None
+        invocation = Invocation(context=raising(error))
+        answers = [
+            read_context(choose, invocation, ((), {}), reporter) for _ in range(2)
+        ]
+        (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+
+        assert [{}, {}] == answers
+        assert record.exc_info[0] is error
+
+    @pytest.mark.parametrize("by", ["callback", "adapter"])
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+    def test_an_interruption_passes(self, raising, by, error) -> None:
+        """It is nobody's fault."""
+        choose = raising(error) if by == "callback" else None
+        with pytest.raises(error):
+            read_context(choose, Invocation(context=raising(error)), ((), {}), None)
+
+
+class TestForeign:
+    @pytest.fixture(autouse=True)
+    def _fresh(self, monkeypatch):
+        monkeypatch.setattr("serverless_flags._foreign._names", frozenset())
+
+    def test_without_names_nothing_passes(self) -> None:
+        """Where no platform raises into functions, a fault is a fault."""
+        assert not passes(KeyError())
+
+    def test_a_subclass_passes_too(self) -> None:
+        """Names are those of classes, as an ``except`` takes them."""
+        let_pass(["builtins.LookupError"])
+        let_pass(["builtins.ZeroDivisionError"])
+
+        assert passes(KeyError())
+        assert passes(ZeroDivisionError())
+        assert not passes(ValueError())

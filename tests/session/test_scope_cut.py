@@ -1,0 +1,306 @@
+"""Whatever cuts an invocation at its beginning or its end, nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from serverless_flags import Invocation, hookimpl
+
+WAIT = 20.0
+"""Seconds; a bound against hanging only."""
+
+OLD = 61.0
+"""Seconds after which an invocation waits for a refresh."""
+
+
+class OvertimeError(Exception):
+    """What a framework raises into a request that takes too long."""
+
+
+class Abort(BaseException):  # noqa: N818  reason: like SystemExit, it is none
+    """What ends a worker, and is no error."""
+
+
+waiting_errors = pytest.mark.parametrize(
+    "error", [OvertimeError, Abort, KeyboardInterrupt]
+)
+hook_errors = pytest.mark.parametrize("error", [Abort, KeyboardInterrupt, SystemExit])
+
+
+@pytest.fixture(name="begin", params=["sync", "async"])
+def _begin(request):
+    """Return what runs a callback inside an invocation, on either kind of way."""
+
+    def begin(flags, ask, user):
+        if request.param == "sync":
+            with flags.invocation(user):
+                return ask()
+
+        async def main():
+            async with flags.invocation(user):
+                return ask()
+
+        return asyncio.run(main())
+
+    return begin
+
+
+@pytest.fixture(name="users")
+def _users(make, server):
+    """Return what makes a session whose invocations belong to their first argument."""
+    server.flags = {"alice": ["alice"], "bob": ["bob"]}
+
+    def users(platform=None, **settings):
+        return make(
+            platform,
+            context=lambda invocation: {"userId": invocation.args[0]},
+            **settings,
+        )
+
+    return users
+
+
+def _is_untouched(flags) -> bool:
+    """Whether no invocation is current, and the next one is nobody's but its own."""
+    outside = flags.is_enabled("alice"), flags.is_enabled("bob")
+    with flags.invocation("bob") as bob:
+        inside = flags.is_enabled("alice"), flags.is_enabled("bob")
+        joined = bob._joined is not None
+    return outside == (False, False) and inside == (False, True) and not joined
+
+
+class TestCutByAPlugin:
+    """A plugin may raise what is no error of its own: an interruption, an exit."""
+
+    @hook_errors
+    @pytest.mark.parametrize(
+        "hook", ["read_invocation", "begin_invocation", "end_invocation"]
+    )
+    def test_the_exception_passes_and_nothing_stays(
+        self, users, cloud, begin, error, hook
+    ) -> None:
+        """The next invocation on that thread begins anew, refreshes and flushes."""
+        faults = []
+
+        class Cut(cloud):
+            def _cut(self, where: str) -> None:
+                if where == hook and faults:
+                    raise faults.pop()
+
+            @hookimpl
+            def read_invocation(self) -> Invocation:
+                self._cut("read_invocation")
+                return Invocation()
+
+            @hookimpl
+            def begin_invocation(self) -> None:
+                self._cut("begin_invocation")
+
+            @hookimpl
+            def end_invocation(self) -> None:
+                self._cut("end_invocation")
+
+        flags = users(Cut())
+        flags.start()
+        faults.append(error)
+        with pytest.raises(error):
+            begin(flags, lambda: None, "alice")
+
+        assert _is_untouched(flags)
+
+    @hook_errors
+    def test_all_that_were_told_of_the_beginning_hear_of_the_end(
+        self, users, cloud, begin, error
+    ) -> None:
+        """What one plugin took in `begin_invocation` it gives back."""
+        told = []
+
+        class Pairs(cloud):
+            @hookimpl
+            def begin_invocation(self) -> None:
+                told.append("begin")
+                if len(told) == 1:
+                    raise error
+
+            @hookimpl
+            def end_invocation(self) -> None:
+                told.append("end")
+
+        flags = users(Pairs())
+        with pytest.raises(error):
+            begin(flags, lambda: None, "alice")
+        begin(flags, lambda: None, "bob")
+
+        assert ["begin", "end", "begin", "end"] == told
+
+    @pytest.mark.parametrize("where", ["context", "remaining_time"])
+    def test_an_interruption_of_what_an_invocation_is_asked_for(
+        self, make, cloud, clock, begin, raising, where
+    ) -> None:
+        """Its lazy context, and the time that it has left."""
+        platform = cloud()
+        flags = make(platform)
+        flags.start()
+        clock.advance(OLD)
+        told = {where: raising(KeyboardInterrupt)}
+        platform.invocations.append(Invocation(**told))
+        with pytest.raises(KeyboardInterrupt):
+            begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
+
+        assert flags._scope.get() is None
+
+    def test_an_error_of_the_functions_own_passes(self, users, begin, raising) -> None:
+        """Also when it is none of an error, and the flush that is due does not wait."""
+        flags = users(flush_interval=0)
+        with pytest.raises(Abort):
+            begin(flags, raising(Abort), "alice")
+
+        assert _is_untouched(flags)
+
+
+class TestCutWhileItWaits:
+    """An exception from outside, where the session waits for the network."""
+
+    @waiting_errors
+    def test_for_a_refresh(
+        self, users, server, clock, interrupt, raising, until, error
+    ) -> None:
+        """The refresh goes on; the next invocation gets what it brought."""
+        flags = users()
+        with flags.invocation("alice"):
+            assert flags.is_enabled("alice")
+        server.arrived.acquire()
+        server.answers.clear()
+        server.flags["new"] = True
+        clock.advance(OLD)
+        interrupt(raising(error), server.arrived.acquire)
+        with pytest.raises(error), flags.invocation("alice"):
+            pytest.fail("the function ran")
+        server.answers.set()
+
+        assert until(lambda: flags.is_enabled("new"))
+        assert _is_untouched(flags)
+
+    @waiting_errors
+    def test_for_a_flush(self, users, server, interrupt, raising, error) -> None:
+        """The counts are on their way, on a thread that nobody interrupts."""
+        flags = users(flush_interval=0)
+        flags.start()
+        server.arrived.acquire()
+        server.answers.clear()
+        interrupt(raising(error), server.arrived.acquire)
+        with pytest.raises(error), flags.invocation("alice"):
+            flags.is_enabled("alice")
+        server.answers.set()
+        assert flags.flush(WAIT)
+
+        assert 1 == server.counted("alice")
+        assert flags._scope.get() is None
+
+    @pytest.mark.parametrize("at", ["start", "refresh", "flush"])
+    def test_by_a_cancellation(self, users, server, clock, at) -> None:
+        """A cancelled task leaves no invocation in its context, and loses no count."""
+        flags = users(flush_interval=0)
+        if at != "start":
+            flags.start()
+            server.arrived.acquire()
+        if at == "refresh":
+            clock.advance(OLD)
+        server.answers.clear()
+
+        async def invocation(began: asyncio.Event) -> object:
+            began.set()
+            try:
+                async with flags.invocation("alice"):
+                    flags.is_enabled("alice")
+            finally:
+                left.append(flags._scope.get())
+
+        async def main() -> None:
+            began = asyncio.Event()
+            task = asyncio.create_task(invocation(began))
+            await began.wait()
+            await asyncio.to_thread(server.arrived.acquire)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            server.answers.set()
+
+        left = []
+        asyncio.run(main())
+
+        assert [None] == left
+        assert flags.flush(WAIT)
+        assert (1 if at == "flush" else 0) == server.counted("alice")
+        assert _is_untouched(flags)
+
+    def test_by_a_timeout_of_the_tasks_own(self, users, server) -> None:
+        """What waits around an invocation ends it, whatever it waits for."""
+        flags = users()
+        server.answers.clear()
+
+        async def invocation() -> None:
+            async with flags.invocation("alice"):
+                pytest.fail("the function ran")
+
+        async def main() -> None:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(invocation(), 0.05)
+            server.answers.set()
+            async with flags.invocation("bob"):
+                assert flags.is_enabled("bob")
+                assert not flags.is_enabled("alice")
+
+        asyncio.run(main())
+
+        assert _is_untouched(flags)
+
+
+class TestPassing:
+    """Exceptions that the platform's runtime raises pass out of callbacks too."""
+
+    @pytest.fixture(name="let_pass")
+    def _let_pass(self, monkeypatch):
+        name = f"{OvertimeError.__module__}.{OvertimeError.__qualname__}"
+        monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+
+    @pytest.mark.parametrize("where", ["callback", "adapter", "remaining_time"])
+    def test_they_reach_the_caller(
+        self, make, cloud, clock, begin, raising, let_pass, where
+    ) -> None:
+        """Whatever the session was asking for when they came."""
+        platform = cloud()
+        settings = {"context": raising(OvertimeError)} if where == "callback" else {}
+        flags = make(platform, **settings)
+        flags.start()
+        clock.advance(OLD)
+        told = {"context": raising(OvertimeError)} if where == "adapter" else {}
+        if where == "remaining_time":
+            told = {"remaining_time": raising(OvertimeError)}
+        platform.invocations.append(Invocation(**told))
+        with pytest.raises(OvertimeError):
+            begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
+
+        assert flags._scope.get() is None
+
+    def test_others_cost_what_was_asked_for(
+        self, make, cloud, clock, begin, raising, let_pass, caplog
+    ) -> None:
+        """A fault of the adapter's is logged once, and the function runs."""
+        platform = cloud()
+        flags = make(platform)
+        flags.start()
+        for _ in range(2):
+            clock.advance(OLD)
+            platform.invocations.append(
+                Invocation(
+                    remaining_time=raising(ValueError), context=raising(ValueError)
+                )
+            )
+            assert begin(flags, lambda: flags.is_enabled("simpleFlag"), "a") is True
+
+        assert 1 == caplog.text.count("the remaining time of an invocation")
+        assert 1 == caplog.text.count("no evaluation context")

@@ -1,0 +1,315 @@
+"""Invocations that do not end in the order, the thread or the context they began in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from serverless_flags import FlagSession, State
+
+WAIT = 20.0
+"""Seconds; a bound against hanging only."""
+
+
+@pytest.fixture(name="flags", params=["lean", "unleash"])
+def _flags(request, make, server):
+    """Return a started session with a flag for each of two users."""
+    server.flags = {"alice": ["alice"], "bob": ["bob"], "all": True}
+    flags = make(client=request.param)
+    flags.start()
+    return flags
+
+
+@pytest.fixture(name="body")
+def _body(flags):
+    """Return what makes a streamed body that asks for a user's flag at each step."""
+
+    def body(user, ask=None):
+        with flags.invocation(context={"userId": user}) as here:
+            while True:
+                if ask == "session":
+                    yield flags.is_enabled(user)
+                elif ask == "variant":
+                    yield here.get_variant(user)["feature_enabled"]
+                else:
+                    yield here.is_enabled(user)
+
+    return body
+
+
+def _sees(flags) -> str:
+    """Return whose flags are on here."""
+    on = [user for user in ("alice", "bob") if flags.is_enabled(user)]
+    return " and ".join(on) or "nobody"
+
+
+def _in_thread(call):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result(WAIT)
+
+
+class TestSteps:
+    """A streamed body, whose steps run wherever its server runs them."""
+
+    @pytest.mark.parametrize("ask", ["invocation", "variant", "session"])
+    def test_all_in_one_context(self, body, ask) -> None:
+        """Then the session itself knows whose body it is."""
+        steps = body("alice", ask)
+
+        assert [True] * 3 == [next(steps) for _ in range(3)]
+
+    @pytest.mark.parametrize("ask", ["invocation", "variant"])
+    @pytest.mark.parametrize("where", ["copies", "threads", "copies on threads"])
+    def test_each_somewhere_else(self, body, where, ask) -> None:
+        """The invocation itself is asked, and answers for its user."""
+
+        def step() -> bool:
+            if where == "threads":
+                return _in_thread(lambda: next(steps))
+            context = contextvars.copy_context()
+            if where == "copies":
+                return context.run(next, steps)
+            return _in_thread(lambda: context.run(next, steps))
+
+        steps = body("alice", ask)
+
+        assert [True] * 4 == [step() for _ in range(4)]
+
+    def test_two_bodies_on_many_threads(self, body) -> None:
+        """Neither takes the other for itself."""
+        alice, bob = body("alice"), body("bob")
+        saw = [
+            (_in_thread(lambda: next(alice)), _in_thread(lambda: next(bob)))
+            for _ in range(4)
+        ]
+
+        assert [(True, True)] * 4 == saw
+
+    def test_the_callers_context_is_on_top(self, flags) -> None:
+        """As with a question to the session."""
+        with flags.invocation(context={"userId": "alice"}) as here:
+            answers = (
+                here.is_enabled("bob", {"userId": "bob"}),
+                here.get_variant("bob", {"userId": "bob"})["feature_enabled"],
+                here.is_enabled("none", None, lambda name, context: True),
+            )
+
+        assert (True, True, True) == answers
+
+    def test_evaluations_are_counted(self, flags, body, server) -> None:
+        """Wherever they are made."""
+        steps = body("alice")
+        for _ in range(3):
+            contextvars.copy_context().run(next, steps)
+        assert flags.flush(WAIT)
+
+        assert 3 == server.counted("alice")
+
+    def test_an_invocation_answers_after_its_end(self, flags, body) -> None:
+        """Whoever still holds it asks for its user."""
+        with flags.invocation(context={"userId": "alice"}) as here:
+            pass
+
+        assert here.is_enabled("alice") is True
+        assert here.is_enabled("bob") is False
+
+    def test_without_flags_it_answers_the_default(self) -> None:
+        """As the session does."""
+        flags = FlagSession(plugins=[])
+        flags.close()
+        with flags.invocation() as here:
+            assert here.is_enabled("all") is False
+            assert here.get_variant("all")["enabled"] is False
+        assert State.CLOSED is flags.status.state
+
+
+class TestEnded:
+    """What has ended decides nothing any more."""
+
+    @pytest.mark.parametrize("last", ["alice", "bob"])
+    @pytest.mark.parametrize("how", ["closed", "collected", "raised into"])
+    def test_bodies_served_in_turn(self, flags, body, last, how) -> None:
+        """Whichever ends last, it does not bring the other one back."""
+        bodies = {"alice": body("alice"), "bob": body("bob")}
+        assert [True, True] == [next(bodies[user]) for user in bodies]
+        first = ({"alice", "bob"} - {last}).pop()
+        for user in (first, last):
+            if how == "closed":
+                bodies[user].close()
+            elif how == "collected":
+                del bodies[user]
+                gc.collect()
+            else:
+                with pytest.raises(LookupError):
+                    bodies[user].throw(LookupError)
+
+        assert "nobody" == _sees(flags)
+        with flags.invocation():
+            assert "nobody" == _sees(flags)
+
+    def test_inside_an_invocation_that_goes_on(self, flags, body) -> None:
+        """Bodies that ended in turn lead back to the one around them."""
+        with flags.invocation(context={"userId": "bob"}):
+            bodies = [body("alice", "session") for _ in range(3)]
+            for each in bodies:
+                next(each)
+            for each in bodies:
+                each.close()
+
+            assert "bob" == _sees(flags)
+        assert "nobody" == _sees(flags)
+
+    def test_the_outer_one_ends_first(self, flags) -> None:
+        """The inner one lives on for whoever is in it, then nobody does."""
+        outer = flags.invocation(context={"userId": "alice"})
+        inner = flags.invocation(context={"sessionId": "7"})
+        outer.__enter__()
+        inner.__enter__()
+        outer.__exit__(None, None, None)
+        during = _sees(flags)
+        inner.__exit__(None, None, None)
+
+        assert "alice" == during
+        assert "nobody" == _sees(flags)
+
+    def test_an_invocation_that_begins_in_an_ended_one_is_its_own(
+        self, flags, body
+    ) -> None:
+        """A copy of the context may still hold what has ended."""
+        with flags.invocation(context={"userId": "alice"}):
+            context = contextvars.copy_context()
+
+        def next_one() -> tuple[str, bool]:
+            with flags.invocation() as here:
+                return _sees(flags), here._joined is None
+
+        assert ("nobody", True) == context.run(next_one)
+
+    def test_an_invocation_that_begins_in_the_copy_of_a_nested_one(self, flags) -> None:
+        """It joins the innermost one that goes on."""
+        with flags.invocation(context={"userId": "alice"}) as outer:
+            with flags.invocation(context={"sessionId": "7"}):
+                context = contextvars.copy_context()
+
+            def joins() -> bool:
+                with flags.invocation() as here:
+                    return here._joined is outer and _sees(flags) == "alice"
+
+            assert context.run(joins)
+
+    @pytest.mark.parametrize("where", ["copy", "thread"])
+    def test_left_where_it_was_not_entered(self, flags, where) -> None:
+        """Leaving elsewhere ends it everywhere."""
+        scope = flags.invocation(context={"userId": "alice"})
+        scope.__enter__()
+
+        def leave() -> str:
+            scope.__exit__(None, None, None)
+            return _sees(flags)
+
+        if where == "copy":
+            elsewhere = contextvars.copy_context().run(leave)
+        else:
+            elsewhere = _in_thread(leave)
+
+        assert "nobody" == elsewhere
+        assert "nobody" == _sees(flags)
+
+
+class TestAfterwards:
+    """What an invocation began and did not wait for."""
+
+    def test_a_thread_with_its_context_is_nobodys(self, flags) -> None:
+        """While the invocation lasts it is its user's; threads have no end."""
+        with flags.invocation(context={"userId": "alice"}):
+            context = contextvars.copy_context()
+            during = _in_thread(lambda: context.run(_sees, flags))
+
+        assert "alice" == during
+        assert "nobody" == _in_thread(lambda: context.run(_sees, flags))
+
+    def test_a_task_keeps_it(self, flags) -> None:
+        """It was begun in the invocation, and works for its user."""
+
+        async def later(ended: asyncio.Event) -> str:
+            await ended.wait()
+            return _sees(flags)
+
+        @flags.wrap
+        async def handler(ended: asyncio.Event) -> asyncio.Task:
+            with flags.invocation(context={"userId": "alice"}):
+                return asyncio.create_task(later(ended))
+
+        async def main() -> tuple[str, str]:
+            ended = asyncio.Event()
+            task = await handler(ended)
+            ended.set()
+            return _sees(flags), await task
+
+        assert ("nobody", "alice") == asyncio.run(main())
+
+    def test_the_callbacks_of_a_loop_are_nobodys(self, flags) -> None:
+        """`call_soon` copies the context, and is no task."""
+
+        async def main() -> list[str]:
+            saw, done = [], asyncio.Event()
+
+            def callback() -> None:
+                saw.append(_sees(flags))
+                done.set()
+
+            async with flags.invocation(context={"userId": "alice"}):
+                asyncio.get_running_loop().call_later(0, callback)
+            await done.wait()
+            return saw
+
+        assert ["nobody"] == asyncio.run(main())
+
+    def test_a_task_of_the_next_invocation_has_its_own(self, flags) -> None:
+        """What began in bob's is bob's, though it was called from alice's task."""
+
+        async def serve(user: str) -> str:
+            async with flags.invocation(context={"userId": user}):
+                await asyncio.sleep(0)
+                return _sees(flags)
+
+        async def main() -> list[str]:
+            return await asyncio.gather(*(serve(u) for u in ("alice", "bob") * 4))
+
+        assert ["alice", "bob"] * 4 == asyncio.run(main())
+
+    def test_a_carried_one_outlives_it(self, flags) -> None:
+        """The same context, for work that goes on after the end."""
+        with flags.invocation(context={"userId": "alice"}) as here:
+            carried = here.carried()
+        flags._scope.set(carried)
+        try:
+            saw = _sees(flags)
+        finally:
+            flags._scope.set(None)
+
+        assert "alice" == saw
+        assert (True, False) == (here.ended, carried.ended)
+        assert here.invocation is carried.invocation
+
+    def test_threads_with_their_own_invocations(self, flags) -> None:
+        """Each thread has its own user, however they are interleaved."""
+        gate = threading.Barrier(2)
+
+        def serve(user: str) -> list[str]:
+            with flags.invocation(context={"userId": user}):
+                saw = []
+                for _ in range(5):
+                    gate.wait(WAIT)
+                    saw.append(_sees(flags))
+                return saw
+
+        with ThreadPoolExecutor(2) as pool:
+            alice, bob = pool.map(serve, ("alice", "bob"))
+
+        assert (["alice"] * 5, ["bob"] * 5) == (alice, bob)

@@ -1,0 +1,205 @@
+"""A flag asked for on a thread that the start waits for: the default, at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from serverless_flags import State, _startup, hookimpl
+from serverless_flags._client import DISABLED, Backend
+from serverless_flags.clients.memory import MemoryClient
+
+WAIT = 20.0
+"""Seconds; a bound against hanging only."""
+
+
+@pytest.fixture(name="within_time")
+def _within_time():
+    """Return what runs a function on a thread of its own, which may hang."""
+
+    def within_time(call):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
+        thread.start()
+        thread.join(WAIT)
+        assert answers, "it waits for itself"
+        return answers[0]
+
+    return within_time
+
+
+class TestInASignalHandler:
+    """Python runs it on the main thread, in the middle of whatever that does."""
+
+    @pytest.fixture(name="nested")
+    def _nested(self, make, server, interrupt):
+        """Return what a handler's question gets while its thread awaits the start."""
+
+        def nested(question):
+            def ring() -> None:
+                saw.append(question(flags))
+                server.answers.set()  # not before: the start could not end without it
+
+            saw = []
+            server.answers.clear()
+            flags = make()
+            handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+            interrupt(ring, server.arrived.acquire)
+            answer = handler()
+            return saw[0], answer, flags.status.uncounted
+
+        return nested
+
+    def test_whether_a_flag_is_on(self, nested) -> None:
+        """False, counted as uncounted; the start goes on and brings the flags."""
+        assert (False, True, 1) == nested(lambda flags: flags.is_enabled("simpleFlag"))
+
+    def test_which_variant(self, nested) -> None:
+        """The disabled one."""
+        saw, answer, uncounted = nested(lambda flags: flags.get_variant("simpleFlag"))
+
+        assert (DISABLED, True, 1) == (saw, answer, uncounted)
+
+    def test_inside_an_invocation_of_its_own(self, nested) -> None:
+        """It joins the one that is beginning."""
+
+        def question(flags) -> bool:
+            with flags.invocation():
+                return flags.is_enabled("simpleFlag")
+
+        assert (False, True, 1) == nested(question)
+
+    def test_a_start_or_a_refresh(self, nested) -> None:
+        """They return at once too."""
+
+        def question(flags) -> bool:
+            flags.start()
+            return flags.status.state is State.STARTING
+
+        assert (True, True, 0) == nested(question)
+
+    def test_a_flush(self, nested) -> None:
+        """There is nothing to send yet."""
+        assert (True, True, 0) == nested(lambda flags: flags.flush())
+
+
+def test_in_a_plugin_that_connects_the_signals(make, server, cloud, within_time):
+    """The start is begun when the signals are connected, not before."""
+    saw = []
+
+    class Asking(cloud):
+        @hookimpl
+        def connect_instance(self, at: str) -> bool:
+            saw.append((at, flags.is_enabled("simpleFlag")))
+            return True
+
+    flags = make(Asking())
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert within_time(handler) is True
+    assert [("wrap", False), ("first_invocation", False)] == saw
+    assert 2 == flags.status.uncounted
+
+
+def test_in_the_loading_of_the_client(make, monkeypatch, within_time):
+    """What a client imports may ask for a flag while it is imported."""
+    saw = []
+
+    def load() -> MemoryClient:
+        saw.append((flags.is_enabled("simpleFlag"), flags.get_variant("simpleFlag")))
+        flags.start()
+        return MemoryClient({"simpleFlag": True})
+
+    monkeypatch.setattr(_startup, "open_backend", lambda *_args: Backend(load))
+    flags = make()
+    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
+
+    assert within_time(handler) is True
+    assert [(False, DISABLED)] == saw
+    assert 2 == flags.status.uncounted
+
+
+def test_in_an_observer_once_the_flags_are_there(make, cloud, until):
+    """A refresh after the start is told of on its own thread, which may ask."""
+    saw = []
+
+    class Asking(cloud):
+        asks = False
+
+        def ask(self, outcome: str) -> None:
+            if self.asks:
+                saw.append((outcome, flags.is_enabled("simpleFlag")))
+
+        @hookimpl
+        def after_refresh(self, outcome: str) -> None:
+            self.ask(outcome)
+
+        @hookimpl
+        def after_flush(self, outcome: str) -> None:
+            self.ask(outcome)
+
+    platform = Asking()
+    flags = make(platform, max_age=3600)
+    flags.start()
+    platform.asks = True
+
+    assert flags.refresh(WAIT)
+    assert until(lambda: saw)
+    assert flags.flush(WAIT)
+    assert until(lambda: len(saw) > 1)
+    assert [("unchanged", True), ("taken", True)] == saw
+
+
+def test_on_another_thread_it_waits(make, server):
+    """Whoever is not needed for the start gets the flags, a little later."""
+    server.answers.clear()
+    flags = make()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(flags.is_enabled, "simpleFlag")
+        assert server.arrived.acquire(timeout=WAIT)
+        second = pool.submit(flags.is_enabled, "simpleFlag")
+        server.answers.set()
+
+        assert [True, True] == [first.result(WAIT), second.result(WAIT)]
+    assert 1 == server.asked("GET")
+
+
+def test_in_another_task_of_the_loop(make, server, caplog):
+    """The loop is not blocked for the start that its own invocation waits for."""
+    server.answers.clear()
+    flags = make()
+
+    @flags.wrap
+    async def handler() -> bool:
+        return flags.is_enabled("simpleFlag")
+
+    async def scenario() -> tuple[bool, bool]:
+        task = asyncio.create_task(handler())
+        while not server.asked("GET"):
+            await asyncio.sleep(0.005)
+        asked = flags.is_enabled("simpleFlag")
+        server.answers.set()
+        return asked, await task
+
+    assert (False, True) == asyncio.run(scenario())
+    assert 1 == server.asked("GET")
+
+
+def test_the_default_is_named_once(make, server, interrupt, caplog):
+    """One warning says why this thread got defaults, and when to ask."""
+    server.answers.clear()
+    flags = make()
+
+    def ring() -> None:
+        for _ in range(3):
+            flags.is_enabled("simpleFlag")
+        server.answers.set()
+
+    interrupt(ring, server.arrived.acquire)
+    flags.wrap(lambda: None)()
+
+    assert 1 == caplog.text.count("this thread is starting the session")
+    assert 3 == flags.status.uncounted
