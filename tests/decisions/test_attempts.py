@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from threading import get_ident
 
@@ -84,17 +85,17 @@ class TestOneAtATime:
     ) -> None:
         """The thread may be ahead of the one that began it."""
         saw, looked = [], threading.Event()
-        start = threading.Thread.start
+        start = _thread.start_new_thread
 
-        def start_and_wait(thread) -> None:
-            start(thread)
+        def start_and_wait(*args) -> None:
+            start(*args)
             looked.wait(WAIT)
 
         def work() -> None:
             saw.append(attempts.under_way)
             looked.set()
 
-        monkeypatch.setattr(threading.Thread, "start", start_and_wait)
+        monkeypatch.setattr(_thread, "start_new_thread", start_and_wait)
         attempts.begin(work)
 
         assert [True] == saw
@@ -103,15 +104,15 @@ class TestOneAtATime:
         self, attempts, slow, monkeypatch
     ) -> None:
         """An interruption of the one that began it leaves two, one after the other."""
-        start = threading.Thread.start
+        start = _thread.start_new_thread
 
-        def start_and_fail(thread) -> None:
-            start(thread)
+        def start_and_fail(*args) -> None:
+            start(*args)
             slow.began.wait(WAIT)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(threading.Thread, "start", start_and_fail)
+            patched.setattr(_thread, "start_new_thread", start_and_fail)
             with pytest.raises(KeyboardInterrupt):
                 attempts.begin(slow)
         done = []

@@ -60,10 +60,10 @@ class TestAtOnce:
         """A thread that was ahead of its claim leaves one that has ended."""
         refresh, _ = it.claim(clock())
         refresh.end()
-        assert {refresh} == it.refresher.under_way
+        assert {refresh} == it.refresher.under_way.keys()
         it.refresher.note_awake(clock())
 
-        assert set() == it.refresher.under_way
+        assert {} == it.refresher.under_way
 
 
 class TestInVain:

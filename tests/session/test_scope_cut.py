@@ -20,7 +20,7 @@ class OvertimeError(Exception):
     """What a framework raises into a request that takes too long."""
 
 
-class Abort(BaseException):  # noqa: N818  reason: like SystemExit, it is none
+class Abort(BaseException):
     """What ends a worker, and is no error."""
 
 

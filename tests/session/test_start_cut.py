@@ -20,7 +20,7 @@ class OvertimeError(Exception):
     """What a framework raises into a request that takes too long."""
 
 
-class Abort(BaseException):  # noqa: N818  reason: like SystemExit, it is none
+class Abort(BaseException):
     """What ends a worker, and is no error."""
 
 
@@ -180,8 +180,7 @@ class TestTogether:
 
         async def scenario() -> bool:
             task = asyncio.create_task(handler())
-            while not server.asked("GET"):
-                await asyncio.sleep(0.005)
+            assert await asyncio.to_thread(server.arrived.acquire, timeout=WAIT)
             server.answers.set()
             return await task
 
