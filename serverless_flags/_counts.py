@@ -54,7 +54,9 @@ class Counts:
         self._kept: deque[Bucket] = deque()
         self._unknown = Tally()
         self._uncounted = Tally()
-        self._given_up = False
+        self.given_up = False
+        """Whether there will be no further flush."""
+        """Whether there will be no further flush."""
 
     @property
     def unknown(self) -> int:
@@ -78,7 +80,7 @@ class Counts:
 
     def keep(self, bucket: Bucket) -> None:
         """Let a bucket wait for the next flush, if there will be one."""
-        if self._given_up:
+        if self.given_up:
             self.lose(bucket)
         else:
             self._kept.append(bucket)
@@ -106,7 +108,7 @@ class Counts:
 
     def give_up(self, fresh: Bucket | None) -> None:
         """Book what waits and ``fresh``: there is no next flush."""
-        self._given_up = True
+        self.given_up = True
         bucket = self.take(fresh)
         if bucket is not None:
             self.lose(bucket)

@@ -259,6 +259,8 @@ class Flusher:
             self._reporter.passed(TROUBLE, "counts are taken again")
             return
         self.last_error = sent.error
+        if self.counts.given_up:
+            return  # the session has ended, and has said what it lost
         if seconds <= self._request_timeout + OVERRUN:  # else a freeze cut it off
             self.backoff.fail(self._clock(), sent.retry_after)
         self._reporter.warn(TROUBLE, "counts were not taken (%s): %s", word, sent.error)

@@ -291,6 +291,7 @@ class Instance:
         if self.parts is not None:
             if self.parts.backend.upstream is not None:
                 self.parts.backend.upstream.close()
+            self.parts.refresher.close()
             self.parts.flusher.give_up()
         counts = None if self.parts is None else self.parts.flusher.counts
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)

@@ -80,6 +80,7 @@ class Refresher:
         """Requests that wait for their answer, with the tasks that make them."""
         self._generation = 0
         self._in_vain = 0
+        self._closed = False
         self._applying = threading.Lock()
         self._applied = 0
 
@@ -156,7 +157,7 @@ class Refresher:
         refresh.sent = Instant(*map(max, sent, refresh.began))  # two threads' clocks
         try:
             refresh.fetched = self._fetch(self._upstream, refresh.etag)
-            if self._client is not None:
+            if self._client is not None and not self._closed:
                 self.apply(refresh)
         finally:
             refresh.end()
@@ -226,6 +227,10 @@ class Refresher:
         self.source = "snapshot"
         self.freshness.from_snapshot = True
         return True
+
+    def close(self) -> None:
+        """Take no answer any more: a late one, or its failure, concerns nobody."""
+        self._closed = True
 
     def forget_expired(self, moment: Instant) -> None:
         """Stop serving flags that ``stale_if_error`` no longer allows."""
