@@ -20,7 +20,7 @@ class OvertimeError(Exception):
     """What a framework raises into a request that takes too long."""
 
 
-class Abort(BaseException):  # noqa: N818  reason: like SystemExit, it is none
+class Abort(BaseException):
     """What ends a worker, and is no error."""
 
 
@@ -257,50 +257,3 @@ class TestCutWhileItWaits:
         asyncio.run(main())
 
         assert _is_untouched(flags)
-
-
-class TestPassing:
-    """Exceptions that the platform's runtime raises pass out of callbacks too."""
-
-    @pytest.fixture(name="let_pass")
-    def _let_pass(self, monkeypatch):
-        name = f"{OvertimeError.__module__}.{OvertimeError.__qualname__}"
-        monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
-
-    @pytest.mark.parametrize("where", ["callback", "adapter", "remaining_time"])
-    def test_they_reach_the_caller(
-        self, make, cloud, clock, begin, raising, let_pass, where
-    ) -> None:
-        """Whatever the session was asking for when they came."""
-        platform = cloud()
-        settings = {"context": raising(OvertimeError)} if where == "callback" else {}
-        flags = make(platform, **settings)
-        flags.start()
-        clock.advance(OLD)
-        told = {"context": raising(OvertimeError)} if where == "adapter" else {}
-        if where == "remaining_time":
-            told = {"remaining_time": raising(OvertimeError)}
-        platform.invocations.append(Invocation(**told))
-        with pytest.raises(OvertimeError):
-            begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
-
-        assert flags._scope.get() is None
-
-    def test_others_cost_what_was_asked_for(
-        self, make, cloud, clock, begin, raising, let_pass, caplog
-    ) -> None:
-        """A fault of the adapter's is logged once, and the function runs."""
-        platform = cloud()
-        flags = make(platform)
-        flags.start()
-        for _ in range(2):
-            clock.advance(OLD)
-            platform.invocations.append(
-                Invocation(
-                    remaining_time=raising(ValueError), context=raising(ValueError)
-                )
-            )
-            assert begin(flags, lambda: flags.is_enabled("simpleFlag"), "a") is True
-
-        assert 1 == caplog.text.count("the remaining time of an invocation")
-        assert 1 == caplog.text.count("no evaluation context")

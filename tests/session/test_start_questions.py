@@ -178,8 +178,7 @@ def test_in_another_task_of_the_loop(make, server, caplog):
 
     async def scenario() -> tuple[bool, bool]:
         task = asyncio.create_task(handler())
-        while not server.asked("GET"):
-            await asyncio.sleep(0.005)
+        assert await asyncio.to_thread(server.arrived.acquire, timeout=WAIT)
         asked = flags.is_enabled("simpleFlag")
         server.answers.set()
         return asked, await task
