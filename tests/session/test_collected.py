@@ -12,7 +12,8 @@ import warnings
 
 import pytest
 
-from serverless_flags import FlagSession, State
+from serverless_flags import FlagSession, State, _startup
+from serverless_flags._collected import _Closing
 from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 20.0
@@ -185,6 +186,44 @@ def test_a_session_for_each_call(server, until, client, cycle) -> None:
     assert 10 == server.counted()
 
 
+@pytest.fixture(name="inline")
+def _inline(monkeypatch):
+    """Run what would run on a bare thread on the calling one, at once."""
+
+    def run(work, args: tuple) -> int:
+        work(*args)
+        return 0
+
+    monkeypatch.setattr("_thread.start_new_thread", run)
+
+
+class TestClosing:
+    """The last flush of a session that is gone."""
+
+    def test_observers_are_told_of_no_session(
+        self, new, server, drop, cloud, inline
+    ) -> None:
+        """There is none any more that they could ask."""
+        platform = cloud()
+        drop(lambda: new(plugins=[platform]))
+
+        assert 1 == server.counted()
+        assert [] == [event for event, _ in platform.events if event == "flush"]
+
+    @pytest.mark.parametrize("by", ["terminate", "close"])
+    def test_the_end_of_the_process_waits_for_it(self, make, server, by) -> None:
+        """Whether that comes by a signal or in order."""
+        flags = make()
+        flags.is_enabled("simpleFlag")
+        closing = _Closing(flags._instance)
+        before = getattr(closing, by)(0.0)
+        closing.run()
+        after = getattr(closing, by)(0.0)
+
+        assert 1 == server.counted()
+        assert ((None, None) if by == "terminate" else (False, True)) == (before, after)
+
+
 class TestSecond:
     """Several sessions with the same settings ask for the same flags."""
 
@@ -240,6 +279,19 @@ class TestSecond:
         drop(new)
 
         assert 1 == caplog.text.count(SECOND)
+
+    def test_one_that_another_process_started_is_not_taken_away(
+        self, new, caplog, monkeypatch
+    ) -> None:
+        """Closing what was started before a fork says nothing of this process."""
+        flags = new()
+        flags.start()
+        monkeypatch.setattr(_startup, "_started_in", 0)
+        flags.close()
+        with new():
+            pass
+
+        assert SECOND not in caplog.text
 
     def test_a_copy_counts_for_itself(self, new, caplog, monkeypatch) -> None:
         """In a forked process the first session is the first again."""

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from serverless_flags import State
+from serverless_flags import FlagSession, State
+from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 10.0
 """Seconds; a bound against hanging only."""
@@ -138,3 +139,13 @@ def test_an_original_without_flags_leaves_none(make, server, copy_of):
 
     assert flags.is_enabled("simpleFlag") is False
     assert "none" == flags.status.source
+
+
+def test_a_client_that_looks_after_itself_has_no_connection(cloud):
+    """There is nothing to let go of; the copy asks the same client."""
+    client = MemoryClient({"simpleFlag": True})
+    with FlagSession(client=client, plugins=[cloud()]) as flags:
+        flags.renew()
+
+        assert State.NEW is flags.status.state
+        assert flags.is_enabled("simpleFlag") is True

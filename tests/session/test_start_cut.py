@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -217,76 +216,3 @@ class TestTogether:
     async def _begin_async(flags) -> None:
         async with flags.invocation():
             pass
-
-
-class TestEnded:
-    """An end that comes while the session starts."""
-
-    @pytest.fixture(name="starting")
-    def _starting(self, make, server):
-        """Return a session whose first invocation waits for the server."""
-        server.answers.clear()
-        with contextlib.ExitStack() as stack:
-
-            def starting(**settings):
-                flags = make(**settings)
-                handler = flags.wrap(
-                    lambda: [flags.is_enabled("simpleFlag") for _ in range(10)]
-                )
-                pool = stack.enter_context(ThreadPoolExecutor(1))
-                answers = pool.submit(handler)
-                assert server.arrived.acquire(timeout=WAIT)
-                return flags, answers
-
-            yield starting
-            server.answers.set()
-
-    @pytest.mark.parametrize("client", ["lean", "unleash"])
-    def test_closed_meanwhile(self, starting, server, until, client) -> None:
-        """It stays closed, and names each evaluation that came afterwards."""
-        flags, answers = starting(client=client)
-        flags.close(1.0)
-        server.answers.set()
-        assert 10 == len(answers.result(WAIT))
-        flags.wrap(lambda: [flags.is_enabled("simpleFlag") for _ in range(5)])()
-        flags.close(1.0)
-        until(lambda: not flags._instance._starts.under_way)
-        status = flags.status
-
-        assert State.CLOSED is status.state
-        assert 15 == server.counted() + status.uncounted + status.unknown_counts
-
-    def test_closed_meanwhile_it_asks_no_more(self, starting, server, clock) -> None:
-        """Nothing is refreshed or flushed after the end, however old the flags."""
-        flags, answers = starting()
-        flags.close(1.0)
-        server.answers.set()
-        answers.result(WAIT)
-        asked = len(server.requests)
-        clock.advance(3600)
-        flags.wrap(lambda: flags.is_enabled("simpleFlag"))()
-        flags.is_enabled("simpleFlag")
-
-        assert asked == len(server.requests)
-
-    def test_told_of_the_end_meanwhile(self, starting, server) -> None:
-        """The invocation that waited flushes itself when it ends."""
-        flags, answers = starting()
-        flags.terminate(1.0)
-        server.answers.set()
-        answered = answers.result(WAIT)
-
-        assert [True] * 10 == answered
-        assert State.TERMINATING is flags.status.state
-        assert 10 == server.counted()
-
-    def test_a_copy_made_meanwhile_starts_for_itself(self, starting, server) -> None:
-        """What the original began does not reach it."""
-        flags, answers = starting()
-        flags.renew()
-        before = flags.status.state
-        server.answers.set()
-        answers.result(WAIT)
-
-        assert State.NEW is before
-        assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
