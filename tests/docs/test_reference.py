@@ -211,23 +211,6 @@ def _check_default(option: click.Parameter, written: str) -> None:
         assert f"${option.envvar}" == written.strip("`")
 
 
-def test_quoted_log_messages_are_those_of_the_code(read):
-    """Each part of a message, between its gaps, is a text of the source."""
-    source = "\n".join(
-        node.value
-        for path in (ROOT / "serverless_flags").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-    text = read("docs/how-to/observe.md")
-    listed = [*rows(text, "warning"), *rows(text, "information")]
-
-    parts = [part for message, _ in listed for part in message.split("...") if part]
-
-    assert len(listed) > 10
-    assert [] == [part for part in parts if part not in source]
-
-
 def test_named_objects_exist(page):
     """A dotted name of this package in backticks can be imported."""
     text = page.read_text(encoding="utf-8")
