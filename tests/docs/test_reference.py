@@ -62,7 +62,7 @@ def defaults() -> dict[str, str]:
         "app_name": "the platform's function name",
         "clock": "the system's",
         "context": "the adapter's",
-        "flush_interval": f"{FLUSH_INTERVAL:g}, or 0 where the end is not heard",
+        "flush_interval": f"{FLUSH_INTERVAL:g}, or 0 where the end is not connected",
         "instance_id": "unique for each process",
         "platform": "detected",
     }
