@@ -17,8 +17,8 @@ TOOLS = {"cli", "testing"}
 """Folders whose messages are not a session's: they run on a laptop only."""
 
 COMPOSED = {"..."}
-"""A message that consists of other texts alone: what the engine cannot read, a snapshot's
-fault, a missing url. The page lists those texts themselves."""
+"""A message that consists of other texts alone: what the engine cannot read, what is
+wrong with a snapshot, a missing url. The page lists those texts themselves."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -97,7 +97,8 @@ def _assigned(name: str, scope: ast.AST) -> list[ast.expr]:
     return [
         node.value
         for node in _own_nodes(scope)
-        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == [name]
+        if isinstance(node, ast.Assign)
+        and [ast.unparse(t) for t in node.targets] == [name]
     ]
 
 
