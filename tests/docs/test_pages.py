@@ -49,3 +49,13 @@ def test_each_page_of_the_documentation_is_on_the_map(read):
 def test_short_pages_stay_short(read, name, most):
     """What is to be read at one glance fits on one."""
     assert len(read(name).splitlines()) <= most
+
+
+def test_the_floors_have_every_module(read):
+    """Of those whose order import-linter checks; each stands on one floor."""
+    layers = read("pyproject.toml").partition("\nlayers = [")[2].partition("]")[0]
+    expected = re.findall(r"serverless_flags\.(\w+)", layers)
+    floors = read("docs/explanation/design.md").partition("\n## Floors\n")[2]
+    rows = [line.split("|")[2] for line in floors.splitlines() if "|" in line]
+
+    assert sorted(expected) == sorted(re.findall(r"`(\w+)`", " ".join(rows)))
