@@ -50,7 +50,7 @@ class FlagSession(Answers):
         url: Unleash's API, ending in ``/api``; ``UNLEASH_URL``. Without it flags take
             their defaults, or those of ``snapshot``.
         api_token: a backend token, or a callable that returns one and is called again
-            after a 401; ``UNLEASH_API_TOKEN``.
+            after a 401 or 403; ``UNLEASH_API_TOKEN``.
         app_name: default: the platform's function name; ``UNLEASH_APP_NAME``.
         environment: the context field; the token selects Unleash's environment.
         project_name: ask for the flags of one project only.

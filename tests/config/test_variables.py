@@ -69,7 +69,7 @@ def test_where_nothing_is_near_the_list_is_named(said):
 
     assert message == (
         "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is no setting;"
-        " see docs/reference/settings.md"
+        " see the page Settings of the documentation"
     )
 
 
