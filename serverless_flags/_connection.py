@@ -81,11 +81,7 @@ class Connection:
         heard, why = plugins.connect_instance(session, at)
         if not heard and platform.ends_in_order:
             heard, why = _connect_ordered_end(session, platform)
-        if (
-            heard
-            and _process.is_forked_at_work()
-            and not _process.is_multiprocessing_child()
-        ):
+        if heard and _is_plain_fork():
             heard, why = False, _FORKED
         if heard:
             self._reaches_us, self.ask = signals.is_connected, signals.repair
@@ -119,6 +115,11 @@ class Connection:
                 return "not connected yet: nothing was wrapped or invoked"
             return f"not connected: {self._why_not}"
         return "connected" if self._reaches_us() else f"not connected: {_TAKEN}"
+
+
+def _is_plain_fork() -> bool:
+    """Whether a function has forked this process, and not by multiprocessing."""
+    return _process.is_forked_at_work() and not _process.is_multiprocessing_child()
 
 
 def _connect_ordered_end(session: FlagSession, platform: Platform) -> tuple[bool, str]:
