@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from serverless_flags._foreign import passes
 from serverless_flags._report import logger
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Errand(Waitable):
     def start(self) -> Errand:
         """Run the function in the background."""
         if not self.start_thread():
-            self._run()
+            self._run(is_borrowed=True)
         return self
 
     def start_thread(self) -> bool:
@@ -147,14 +148,16 @@ class Errand(Waitable):
         if not self._began:
             self.start_thread()
 
-    def _run(self) -> None:
+    def _run(self, *, is_borrowed: bool = False) -> None:
         if not self._claim.acquire(blocking=False):
             return
         _trace_as_others()
         work, self._work = self._work, _nothing  # what it refers to may be collected
         try:
             work()
-        except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it
+        except Exception as error:
+            if is_borrowed and passes(error):
+                raise
             logger.warning("a background task failed", exc_info=True)
         finally:
             self.end()
