@@ -115,9 +115,11 @@ class Answers:
         Returns:
             The ended invocation, inside tasks of its own: they keep its context.
         """
-        duties = self._instance.duties
+        instance = self._instance
+        duties = instance.duties
         if duties is not None:
-            duties.begin_outside()
+            if duties.begin_outside():
+                instance.repair_connection()  # as at the end of each invocation
             self._warn_outside()
         return scope if scope is not None and in_task() else None
 

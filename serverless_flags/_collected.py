@@ -6,7 +6,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from serverless_flags._errand import start_bare
+from serverless_flags._errand import Errand
 from serverless_flags._status import State
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def _close(instance: Instance) -> None:
         return
     instance.collected = True
     closing = _Closing(instance)
-    if start_bare(closing.run) is None:  # the interpreter exits, or no thread is left
+    if not Errand(
+        closing.run
+    ).start_thread():  # the interpreter exits, or no thread is left
         instance.close(0.0)
 
 

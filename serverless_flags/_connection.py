@@ -73,12 +73,16 @@ class Connection:
     def _connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
         from serverless_flags import signals  # sockets: not at import
 
+        if at == "first_invocation":
+            _process.note_work()
         platform = plugins.platform
         signals.connect_exit(session, grace=platform.shutdown_grace)
-        _process.call_at_child_exit(signals.close)
+        _process.call_at_child_exit(signals.close_child)
         heard, why = plugins.connect_instance(session, at)
         if not heard and platform.ends_in_order:
             heard, why = _connect_ordered_end(session, platform)
+        if heard and _is_plain_fork():
+            heard, why = False, _FORKED
         if heard:
             self._reaches_us, self.ask = signals.is_connected, signals.repair
             self.heard = True
@@ -111,6 +115,11 @@ class Connection:
                 return "not connected yet: nothing was wrapped or invoked"
             return f"not connected: {self._why_not}"
         return "connected" if self._reaches_us() else f"not connected: {_TAKEN}"
+
+
+def _is_plain_fork() -> bool:
+    """Whether a function has forked this process, and not by multiprocessing."""
+    return _process.is_forked_at_work() and not _process.is_multiprocessing_child()
 
 
 def _connect_ordered_end(session: FlagSession, platform: Platform) -> tuple[bool, str]:

@@ -108,8 +108,13 @@ class Duties:
         )
         return Plan(wait, beside)
 
-    def begin_outside(self) -> None:
-        """Begin what is due though no invocation begins: nothing waits for it."""
+    def begin_outside(self) -> bool:
+        """
+        Begin what is due though no invocation begins: nothing waits for it.
+
+        Returns:
+            Whether a flush was due.
+        """
         self._evaluated_outside = True
         moment = self._clock()
         flush = self._flusher.due_outside(moment)
@@ -119,6 +124,7 @@ class Duties:
             self._flusher.begin()
         if self._expires:
             self._refresher.forget_expired(moment)
+        return flush
 
     def _look_again(self, refresh: Refresh) -> None:
         """After waiting in vain the flags may be too old even for an error."""

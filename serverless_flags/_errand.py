@@ -9,11 +9,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from serverless_flags._foreign import passes
 from serverless_flags._report import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+AGAIN = 0.1
+"""Seconds after which who waits for a thread that has not begun starts another one."""
 LOST = 1.0
 """Seconds after which a thread that was started and has not begun never will."""
 LONGER = 0.05
@@ -57,7 +60,7 @@ class Waitable:
                 loop.call_soon_threadsafe(woken.set)
 
         with self._lock:
-            if self.ended:
+            if self._ended.is_set():
                 return True
             self._wakers.append(wake)
         timer = loop.call_later(max(0.0, timeout), woken.set)
@@ -65,7 +68,7 @@ class Waitable:
             await woken.wait()
         finally:
             timer.cancel()
-        return self.ended
+        return self._ended.is_set()
 
 
 def wait_for_all(parts: Sequence[Waitable], timeout: float) -> bool:
@@ -84,13 +87,15 @@ class Errand(Waitable):
 
     ``threading.Thread.start`` waits until its thread runs, without a bound. An
     exception that a runtime raises into the calling thread meanwhile may end the new
-    thread instead (CPython, 3.10 to 3.13), and the caller would wait for ever.
+    thread instead, before its first line (CPython, 3.10 to 3.13). So who waits starts
+    another one, and the first that begins does the work.
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
         super().__init__()
         self._work = work
-        self._began = False
+        self._claim = _thread.allocate_lock()
+        """Held from the moment at which a thread has begun."""
         self._asked = time.monotonic()
 
     @property
@@ -100,22 +105,59 @@ class Errand(Waitable):
             return True
         return not self._began and time.monotonic() - self._asked > LOST
 
+    @property
+    def _began(self) -> bool:
+        return self._claim.locked()
+
     def start(self) -> Errand:
         """Run the function in the background."""
+        if not self.start_thread():
+            self._run(is_borrowed=True)
+        return self
+
+    def start_thread(self) -> bool:
+        """Run the function on a new thread; False where none can be started."""
         self._asked = time.monotonic()
         try:
             _thread.start_new_thread(self._run, ())
         except RuntimeError:
-            self._run()
-        return self
+            return False
+        return True
 
-    def _run(self) -> None:
-        self._began = True
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; return whether it ended."""
+        if not self._began:
+            late = min(timeout, AGAIN)
+            if super().wait(late):
+                return True
+            self._start_again()
+            timeout -= late
+        return super().wait(timeout)
+
+    async def wait_async(self, timeout: float) -> bool:
+        """Wait as `wait` does, on the running loop, without blocking it."""
+        if not self._began:
+            late = min(timeout, AGAIN)
+            if await super().wait_async(late):
+                return True
+            self._start_again()
+            timeout -= late
+        return await super().wait_async(timeout)
+
+    def _start_again(self) -> None:
+        if not self._began:
+            self.start_thread()
+
+    def _run(self, *, is_borrowed: bool = False) -> None:
+        if not self._claim.acquire(blocking=False):
+            return
         _trace_as_others()
         work, self._work = self._work, _nothing  # what it refers to may be collected
         try:
             work()
-        except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it
+        except Exception as error:
+            if is_borrowed and passes(error):
+                raise
             logger.warning("a background task failed", exc_info=True)
         finally:
             self.end()
@@ -145,34 +187,8 @@ def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
             thread because the interpreter is exiting and no thread can be started.
         timeout: seconds.
     """
-    ended = start_bare(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
-    if ended is None:
-        work(True)  # noqa: FBT003  reason: likewise
+    errand = Errand(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
+    if errand.start_thread():
+        errand.wait(max(0.0, timeout) + LONGER)
     else:
-        ended.acquire(timeout=max(0.0, timeout) + LONGER)
-
-
-def start_bare(work: Callable[[], object]) -> _thread.LockType | None:
-    """
-    Run ``work`` on a bare thread; return a lock that is free once it has ended.
-
-    Returns:
-        None where no thread can be started.
-    """
-    ended = _thread.allocate_lock()
-    ended.acquire()
-
-    def run() -> None:
-        _trace_as_others()
-        try:
-            work()
-        except Exception:  # noqa: BLE001  reason: a thread of ours; nothing else would report it
-            logger.warning("a background task failed", exc_info=True)
-        finally:
-            ended.release()
-
-    try:
-        _thread.start_new_thread(run, ())
-    except RuntimeError:  # the interpreter exits, or the system has no more threads
-        return None
-    return ended
+        work(True)  # noqa: FBT003  reason: likewise

@@ -8,16 +8,24 @@ import os
 import signal
 import time
 import weakref
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serverless_flags._handler import SIG_DFL, SIGTERM, Handler, current_handler
+from serverless_flags._process import is_forked_at_work
 from serverless_flags._threads import are_green, run_side_by_side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from serverless_flags._threads import Work
     from serverless_flags._watcher import Watcher
 
 FAREWELL = 0.05
 """Seconds that closing, and logging, may take beside the flush."""
+CHILD_GRACE = 2.0
+"""Seconds that a process which a function has forked may take at least to close at its
+exit: the platform's grace is that of a signal, and none has come."""
 
 
 class Terminable(Protocol):
@@ -61,15 +69,28 @@ class Hub:
         found = [(known(), grace) for known, grace in self._sessions.copy().values()]
         return [(session, grace) for session, grace in found if session is not None]
 
-    def tell(self, what: str, most: float = float("inf"), more: float = 0.0) -> float:
+    def terminate(self) -> float:
         """
-        Call ``terminate`` or ``close`` of all sessions, side by side.
+        Call ``terminate`` of all sessions, side by side.
 
         Returns:
             The seconds that are left of the longest grace.
         """
-        works = [(getattr(s, what), min(grace, most)) for s, grace in self.sessions]
-        longest = max((grace for _, grace in works), default=0.0)
+        return self._tell([(s.terminate, grace) for s, grace in self.sessions], 0.0)
+
+    def close(self, least: float = 0.0, most: float = inf) -> None:
+        """
+        Call ``close`` of all sessions, side by side.
+
+        Args:
+            least: seconds that each is given at least, whatever its grace.
+            most: seconds that each is given at most.
+        """
+        works = [(s.close, min(max(g, least), most)) for s, g in self.sessions]
+        self._tell(works, FAREWELL)
+
+    def _tell(self, works: Sequence[Work], more: float) -> float:
+        longest = max((seconds for _, seconds in works), default=0.0)
         deadline = time.monotonic() + longest + more
         failures = run_side_by_side(works, deadline)
         if failures:  # logged on a thread: the interrupted one may hold the log's lock
@@ -96,12 +117,12 @@ class Hub:
         """Flush, and where nothing but the end can follow, close in the same grace."""
         self._flushing = True
         try:
-            left, ends = self.tell("terminate"), self._ends
+            left, ends = self.terminate(), self._ends
             while self._heard_again and not ends:
                 self._heard_again = False
-                self.tell("terminate")
+                self.terminate()
             if ends:
-                self.tell("close", left, FAREWELL)
+                self.close(most=left)
         finally:
             self._flushing = self._heard_again = False
 
@@ -134,7 +155,7 @@ class Hub:
         """Close all sessions; from then on SIGTERM is what it was before us."""
         self._flushing = True
         try:
-            self.tell("close")
+            self.close(CHILD_GRACE if is_forked_at_work() else 0.0)
         finally:
             ends = self._ends
             self._uninstall()

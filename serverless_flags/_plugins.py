@@ -41,6 +41,8 @@ class Plugins:
                 register(manager, plugin, name)
         self._platforms_name = register(manager, platform, platform.name)
         self._hooks = {name: implementations(manager, name) for name in hook_names()}
+        self._is_silent = True
+        """Whether the platform has never said if its signals are connected."""
         self._read_well: Bound | None = None
         """The hook whose answer was the last one to be checked and found right."""
         self._read = by_position(self._hooks["read_invocation"], "args", "kwargs")
@@ -71,6 +73,8 @@ class Plugins:
         """
         given = {"session": session, "platform": self.platform, "at": at}
         answers = self._call_all("connect_instance", **given)
+        if any(h.plugin == self._platforms_name and a is not None for h, a in answers):
+            self._is_silent = False
         if any(answer is True for _, answer in answers):
             return True, ""
         whys = [self._why_not(hook, answer, at) for hook, answer in answers]
@@ -87,7 +91,8 @@ class Plugins:
             return ""
         if answer is not None:
             return self._misfit(hook, "connect_instance", kind(answer), _CONNECTED)
-        if hook.plugin == self._platforms_name and at == "first_invocation":
+        is_last = hook.plugin == self._platforms_name and at == "first_invocation"
+        if is_last and self._is_silent:
             what = f"plugin {hook.plugin!r} returned nothing from connect_instance"
             return f"{what}, expected {_CONNECTED}"
         return ""

@@ -27,6 +27,8 @@ _renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
 _hooked = False
 _forked_from: Any = None
 """multiprocessing's object for the process that forked this one."""
+_at_work = 0
+"""The first process in which an invocation has begun; 0: none yet."""
 _finalizing = 0
 """The process that calls something before multiprocessing ends it."""
 
@@ -53,6 +55,21 @@ def renew_all() -> None:
 def is_forked() -> bool:
     """Whether this process is a fork of the one that has imported this package."""
     return os.getpid() != _importer
+
+
+def note_work() -> None:
+    """Note that invocations run in this process."""
+    global _at_work  # noqa: PLW0603  reason: a fact of the process
+    _at_work = _at_work or os.getpid()
+
+
+def is_forked_at_work() -> bool:
+    """
+    Whether an invocation has forked this process, or a process in which one has run.
+
+    A server that forks its workers does so before the first invocation.
+    """
+    return _at_work not in {0, os.getpid()}
 
 
 def is_multiprocessing_child() -> bool:

@@ -78,7 +78,9 @@ def warn_about(
         logger.warning(
             "the environment variable %s has no effect: it is no setting; %s",
             name,
-            f"did you mean {meant}?" if meant else "see the page Settings of the documentation",
+            f"did you mean {meant}?"
+            if meant
+            else "see the page Settings of the documentation",
         )
 
 

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from serverless_flags._handler import SIGTERM, current_handler
-from serverless_flags._hub import Hub, Terminable
+from serverless_flags._hub import CHILD_GRACE, Hub, Terminable
 
 _hub = Hub()
 _hooked = False
@@ -121,9 +121,14 @@ def rearm() -> None:
 
 def terminate() -> None:
     """Flush every connected session side by side; invocations may follow."""
-    _hub.tell("terminate")
+    _hub.terminate()
 
 
 def close() -> None:
     """Close every connected session side by side: no invocation will follow."""
-    _hub.tell("close")
+    _hub.close()
+
+
+def close_child() -> None:
+    """Close them in a process that ends though its platform's instance goes on."""
+    _hub.close(CHILD_GRACE)

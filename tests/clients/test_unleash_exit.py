@@ -34,10 +34,10 @@ def _no_thread(monkeypatch):
     """Let no thread start, as at an interpreter's exit."""
 
     def start():
-        def refuse(_thread):
+        def refuse(*_args):
             raise RuntimeError("can't create new thread at interpreter shutdown")
 
-        monkeypatch.setattr(threading.Thread, "start", refuse)
+        monkeypatch.setattr("_thread.start_new_thread", refuse)
 
     return start
 

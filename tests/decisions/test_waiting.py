@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import threading
+import time
 
 import pytest
 
-from serverless_flags._errand import Errand, Waitable, wait_for_all
+from serverless_flags._errand import Errand, Waitable, run_bounded, wait_for_all
 
 PATIENCE = 20
 
@@ -39,12 +41,7 @@ def test_an_errand_runs_beside_the_caller() -> None:
 @pytest.fixture(name="no_threads")
 def _no_threads(monkeypatch):
     """Start no thread, as when the interpreter exits."""
-
-    def start(*_args):
-        message = "can't start new thread"
-        raise RuntimeError(message)
-
-    monkeypatch.setattr("_thread.start_new_thread", start)
+    monkeypatch.setattr("_thread.start_new_thread", _no_thread)
 
 
 def test_an_errand_without_a_thread_runs_at_once(no_threads) -> None:
@@ -56,14 +53,96 @@ def test_an_errand_without_a_thread_runs_at_once(no_threads) -> None:
     assert errand.ended
 
 
-def test_a_thread_that_never_begins_is_not_waited_for_again(monkeypatch) -> None:
+def test_a_thread_that_never_begins_has_ended(
+    monkeypatch,
+) -> None:
     """An exception of others may end it before its first line."""
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
     monkeypatch.setattr("serverless_flags._errand.LOST", 0.01)
     errand = Errand(lambda: None).start()
-    assert not errand.wait(0.05)
+    assert not Waitable.wait(errand, 0.05)  # which starts no other one
 
     assert errand.ended
+
+
+class TestLostThreads:
+    """An exception of others may end a thread before its first line."""
+
+    @pytest.fixture(name="lost")
+    def _lost(self, monkeypatch):
+        """Let the first thread never begin; return the functions of all of them."""
+        start, started = _thread.start_new_thread, []
+
+        def lose(run, given):
+            started.append(run)
+            return 1 if len(started) == 1 else start(run, given)
+
+        monkeypatch.setattr("_thread.start_new_thread", lose)
+        return started
+
+    def test_who_waits_starts_another_one(self, lost) -> None:
+        """The work is done once, even if the first thread was only late."""
+        done = []
+        errand = Errand(lambda: done.append(1)).start()
+
+        assert errand.wait(PATIENCE)
+        lost[0]()
+        assert [1] == done
+        assert 2 == len(lost)
+
+    def test_a_loop_that_waits_does_too(self, lost) -> None:
+        """Without blocking it."""
+        done = []
+        errand = Errand(lambda: done.append(1)).start()
+
+        assert asyncio.run(errand.wait_async(PATIENCE))
+        assert [1] == done
+
+    def test_the_last_work_is_done(self, lost) -> None:
+        """A session's last flush is waited for in this way."""
+        done = []
+        run_bounded(done.append, PATIENCE)
+
+        assert [False] == done
+
+    def test_no_other_thread_where_there_is_none(self, monkeypatch) -> None:
+        """The waiting ends at its timeout."""
+        monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
+        errand = Errand(lambda: None).start()
+        monkeypatch.undo()
+        monkeypatch.setattr("_thread.start_new_thread", _no_thread)
+
+        assert not errand.wait(0.01)
+
+    def test_what_has_begun_is_not_started_again(self, monkeypatch) -> None:
+        """A thread that begins late has the work."""
+        free, begins, started = threading.Event(), threading.Event(), []
+        start = _thread.start_new_thread
+
+        def begin_late(run, given):
+            started.append(run)
+            return start(lambda: begins.wait(PATIENCE) and run(*given), ())
+
+        monkeypatch.setattr("_thread.start_new_thread", begin_late)
+        monkeypatch.setattr("serverless_flags._errand.AGAIN", PATIENCE)
+        errand = Errand(lambda: free.wait(PATIENCE)).start()
+        monkeypatch.setattr(Waitable, "wait", lambda *_: begins.set() or _begun(errand))
+
+        assert not errand.wait(PATIENCE)
+        assert 1 == len(started)
+        free.set()
+
+
+def _no_thread(*_args) -> None:
+    message = "can't start new thread"
+    raise RuntimeError(message)
+
+
+def _begun(errand) -> bool:
+    """Wait until the work has begun; it has not ended."""
+    while not errand._began:
+        time.sleep(0.001)
+    return False
 
 
 def test_work_that_fails_has_ended_too(caplog) -> None:

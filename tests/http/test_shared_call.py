@@ -23,10 +23,10 @@ def soon() -> float:
 def _no_thread(monkeypatch):
     """Let no thread start, as at an interpreter's exit."""
 
-    def refuse(_thread):
+    def refuse(*_args):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
 
 
 def test_callers_at_once_share_one_call() -> None:

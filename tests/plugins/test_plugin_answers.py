@@ -201,6 +201,16 @@ class TestConnectInstance:
         )
         assert "" == caplog.text
 
+    @pytest.mark.parametrize("answer", [False, "too late", RuntimeError("boom")])
+    def test_one_answer_is_enough(self, calls, answer) -> None:
+        """Who has answered at one moment may have nothing to say at the other."""
+        answers = {"connect_instance": answer}
+        plugins, *_ = calls(answers)
+        plugins.connect_instance(SESSION, "wrap")
+        answers.clear()
+
+        assert (False, "") == plugins.connect_instance(SESSION, "first_invocation")
+
     def test_an_observer_need_not_answer(self) -> None:
         """It may only want to know the session."""
 

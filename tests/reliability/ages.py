@@ -78,5 +78,22 @@ def asked_again(record: Record, moved: float) -> list[float]:
 
 def _gets(record: Record) -> list[Exchange]:
     """Return the requests for flags, those of forked children left out."""
-    first = record.exchanges[0].sender if record.exchanges else ""
-    return [e for e in record.exchanges if e.method == "GET" and e.sender == first]
+    children = _children(record)
+    first: dict[str, float] = {}
+    for exchange in record.exchanges:
+        first.setdefault(exchange.sender, exchange.began)
+    own = [
+        sender
+        for sender, at in first.items()
+        if not any(began <= at <= ended for began, ended in children)
+    ]
+    return [e for e in record.exchanges if e.method == "GET" and e.sender in own[:1]]
+
+
+def _children(record: Record) -> list[tuple[float, float]]:
+    """Return when each forked child has lived."""
+    pids = {line["pid"] for line in record.ledger if line["kind"] == "child"}
+    lives = [
+        [line["at"] for line in record.ledger if line["pid"] == pid] for pid in pids
+    ]
+    return [(min(life), max(life)) for life in lives]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 from serverless_flags import State
@@ -36,16 +37,36 @@ def test_a_process_that_has_forked_starts(make, cloud):
     assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
 
 
+def test_a_flush_outside_takes_the_signal_back(make, clock):
+    """What nobody invokes has no end of an invocation at which to look."""
+    before = signal.getsignal(signal.SIGTERM)
+    flags = make(platform="local", plugins=[], flush_interval=None)
+    flags.is_enabled("simpleFlag")
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    flags.is_enabled("simpleFlag")
+    between = flags.status.termination
+    clock.advance(60)
+    flags.is_enabled("simpleFlag")
+
+    assert between.startswith("not connected: SIGTERM was taken")
+    assert "connected" == flags.status.termination
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_a_running_loop_is_not_blocked(make, server, caplog):
     """A start would block the loop for 200 ms and more: the default, and why."""
     flags = make()
+    server.answers.clear()  # whoever waits for the start gets no flags
 
     async def scenario() -> bool:
         return flags.is_enabled("simpleFlag")
 
     assert asyncio.run(scenario()) is False
     assert "would block the running event loop" in caplog.text
+    assert State.STARTING is flags.status.state
+    server.answers.set()
     flags.start()
+    assert flags.is_enabled("simpleFlag") is True
 
 
 def test_a_process_without_asyncio_has_no_running_loop(make, monkeypatch):

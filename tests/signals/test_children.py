@@ -21,9 +21,40 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from serverless_flags import FlagSession
+from serverless_flags import FlagSession, Platform, hookimpl
 
-flags = FlagSession(platform="local", client="lean")
+
+class Cloud(Platform):
+    "An adapter that has connected whatever process asks."
+
+    name = "cloud"
+
+    @hookimpl
+    def detect_platform(self):
+        return self
+
+    @hookimpl
+    def connect_instance(self):
+        return not self.ends_in_order
+
+    @hookimpl
+    def disconnect_instance(self, reason):
+        print("disconnected", flush=True)
+
+
+class Hasty(Cloud):
+    "Its instances end soon after a signal, and in order."
+
+    ends_in_order = True
+    shutdown_grace = 0.0
+
+
+PLATFORMS = {"local": [], "cloud": [Cloud()], "hasty": [Hasty()]}
+flags = FlagSession(
+    platform="local" if sys.argv[2] == "local" else None,
+    client="lean",
+    plugins=PLATFORMS[sys.argv[2]],
+)
 
 
 @flags.wrap
@@ -75,13 +106,13 @@ def _server():
 def _run(server, tmp_path):
     """Return what runs a program with a start method; it returns what was printed."""
 
-    def run(main: str, method: str = "fork") -> list[str]:
+    def run(main: str, method: str = "fork", platform: str = "local") -> list[str]:
         body = "if __name__ == '__main__':\n" + "\n".join(
             f"    {line}" for line in dedent(main).strip().splitlines()
         )
         (tmp_path / "job.py").write_text(PRELUDE + body)
         done = subprocess.run(
-            [sys.executable, str(tmp_path / "job.py"), method],
+            [sys.executable, str(tmp_path / "job.py"), method, platform],
             env={**os.environ, **server.environ, "PYTHONWARNINGS": "ignore"},
             capture_output=True,
             text=True,
@@ -179,6 +210,22 @@ class TestMultiprocessing:
 
         assert 3 == server.counts("simpleFlag").yes
 
+    def test_a_short_grace_is_a_signals(self, run, server) -> None:
+        """A child that ends by itself has time: no signal has come for it."""
+        lines = run(
+            """
+            work()
+            child = context.Process(target=say)
+            child.start()
+            child.join()
+            os._exit(0)
+            """,
+            platform="hasty",
+        )
+
+        assert ["connected 60.0", "disconnected"] == lines
+        assert 1 == server.counts("simpleFlag").yes
+
     def test_without_a_session_in_the_parent(self, run, server) -> None:
         """The child's first invocation is the first of all."""
         lines = run(
@@ -213,6 +260,43 @@ class TestOsFork:
         assert lines[0].endswith(" 0.0")
         assert 1 + (before == "work()") == server.counts("simpleFlag").yes
 
+    @pytest.mark.parametrize("platform", ["cloud", "hasty"])
+    def test_no_adapter_knows_how_a_fork_ends(self, run, server, platform) -> None:
+        """Whatever it says: of a function's child it knows as little."""
+        lines = run(
+            """
+            work()
+            if os.fork() == 0:
+                say()
+                os._exit(0)
+            os.wait()
+            say()
+            os._exit(0)
+            """,
+            platform=platform,
+        )
+
+        assert lines[0].startswith("not connected: a forked process may end")
+        assert lines[0].endswith(" 0.0")
+        assert ["connected 60.0"] == lines[1:]
+        assert 1 == server.counts("simpleFlag").yes
+
+    def test_a_server_forks_its_workers_before(self, run, server) -> None:
+        """Their end is their adapter's to know."""
+        lines = run(
+            """
+            if os.fork() == 0:
+                say()
+                flags.close()
+                os._exit(0)
+            os.wait()
+            """,
+            platform="cloud",
+        )
+
+        assert ["connected 60.0", "disconnected"] == lines
+        assert 1 == server.counts("simpleFlag").yes
+
     def test_a_fork_of_a_multiprocessing_child(self, run, server) -> None:
         """It is none of multiprocessing's, though it looks like its parent."""
         lines = run(
@@ -232,6 +316,18 @@ class TestFacts:
         """Nor a child of multiprocessing, which this one need not have imported."""
         assert not _process.is_forked()
         assert not _process.is_multiprocessing_child()
+
+    def test_the_first_process_at_work(self, monkeypatch) -> None:
+        """Its forks are at work too, and know that they are forks of it."""
+        monkeypatch.setattr(_process, "_at_work", 0)
+        before = _process.is_forked_at_work()
+        _process.note_work()
+        itself = _process.is_forked_at_work()
+        monkeypatch.setattr(_process.os, "getpid", lambda: -1)
+        _process.note_work()
+
+        assert [False, False] == [before, itself]
+        assert _process.is_forked_at_work()
 
     def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
         """A process that has not imported it is none of its children."""

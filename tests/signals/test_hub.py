@@ -135,6 +135,19 @@ class TestTheEnd:
         signals.close()
         assert ("close", 20.0) == sessions[1].heard[1]
 
+    def test_a_child_has_time_to_close(self, hub, new_session, monkeypatch) -> None:
+        """A process that a function has forked: the grace is that of a signal."""
+        hasty, patient = new_session(), new_session()
+        signals.connect_exit(hasty, grace=0.3)
+        signals.connect_exit(patient, grace=15.0)
+        signals.close_child()
+        hub.close_at_exit()
+        monkeypatch.setattr(_hub, "is_forked_at_work", lambda: True)
+        hub.close_at_exit()
+
+        assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.heard
+        assert [("close", 15.0)] * 3 == patient.heard
+
     def test_a_session_that_hangs_is_left(self, hub, new_session) -> None:
         """The grace is all that the platform gives; the other one flushed."""
         free = threading.Event()

@@ -204,7 +204,7 @@ def test_extension_that_never_calls_next(write_function):
 
     with (
         pytest.raises(EmulatorError, match="extension plain never called next"),
-        LambdaEmulator(target, init_timeout="0.5"),
+        LambdaEmulator(target, init_timeout="5"),
     ):
         pass
 

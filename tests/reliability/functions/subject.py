@@ -80,6 +80,7 @@ def _fork(evaluations: int) -> None:
     child = os.fork()
     if child == 0:
         try:
+            note("child")
             _invoke(evaluations)
             client.end_child()
         finally:
@@ -110,6 +111,7 @@ def _run_child(evaluations: int) -> None:
 
 
 def _live_as_child(evaluations: int, write: int) -> None:
+    note("child")
     _invoke(evaluations)
     os.write(write, b"done")
 

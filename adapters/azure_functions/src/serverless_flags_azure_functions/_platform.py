@@ -46,7 +46,8 @@ class AzureFunctions(Platform):
     The host starts it by exec, never by a fork, imports the user's module on its main
     thread while the event loop runs, calls ``def`` functions on a thread pool and
     awaits ``async def`` functions on that loop. Nothing is known to freeze it; any
-    moment may end it.
+    moment may end it. It raises nothing into a running function: ``functionTimeout`` is
+    the host's, which ends the process (azure_functions_runtime/handle_event.py).
     """
 
     name = NAME
