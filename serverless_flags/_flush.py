@@ -234,6 +234,7 @@ class Flusher:
         deadline = time.monotonic() + timeout
         others = list(self._in_flight)
         flushed = self.flush(timeout, exiting=exiting)
+        others += [flight for flight in list(self._in_flight) if flight not in others]
         for other in others:
             landed = other.landed.wait(max(0.0, deadline - time.monotonic()))
             flushed = flushed and landed

@@ -97,6 +97,34 @@ class TestTheEnd:
         assert not it.flusher.finish(0.05)
         assert [{"a": 1}] == it.sent()
 
+    @pytest.mark.parametrize(("grace", "flushed"), [(0.05, False), (20.0, True)])
+    def test_a_flush_that_begins_meanwhile_is_waited_for_too(
+        self, flushing, bucket, grace, flushed
+    ) -> None:
+        """What was counted last may be under way when ours comes back."""
+        arrived, free = threading.Event(), threading.Event()
+
+        def other():
+            arrived.set()
+            assert free.wait(20)
+            return TAKEN
+
+        def ours():
+            thread.start()
+            assert arrived.wait(20)
+            if flushed:
+                threading.Timer(0.05, free.set).start()
+            return TAKEN
+
+        it = flushing(ours, other, counts=[bucket(a=1), bucket(b=2)])
+        thread = threading.Thread(target=it.flusher.flush, args=(20.0,))
+        finished = it.flusher.finish(grace)
+        free.set()
+        thread.join(20)
+
+        assert flushed is finished
+        assert [{"a": 1}, {"b": 2}] == it.sent()
+
     def test_after_the_grace_nothing_is_sent(self, under_way, monkeypatch) -> None:
         """What is refused as the grace ends stays where it is."""
         it, free = under_way(DOWN)

@@ -105,12 +105,14 @@ class TestTwice:
         server.status["POST"] = 400
         server.answers.clear()
         with ThreadPoolExecutor(2) as pool:
-            closing = [pool.submit(flags.close, WAIT) for _ in range(2)]
+            first = pool.submit(flags.close, WAIT)
             for _ in range(2):  # the start's request and the flush
                 assert server.arrived.acquire(timeout=WAIT)
+            second = pool.submit(flags.close, WAIT)
             server.answers.set()
-            for each in closing:
+            for each in (first, second):
                 each.result(WAIT)
+            flags._instance._shut()  # as the slower one does
 
         assert 1 == caplog.text.count("the session has ended: 1 evaluations")
         assert (State.CLOSED, 1) == (flags.status.state, flags.status.uncounted)
