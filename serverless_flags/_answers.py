@@ -113,8 +113,12 @@ class Answers:
         Look after flags and counts that no invocation looks after.
 
         Returns:
-            The ended invocation, inside tasks of its own: they keep its context.
+            The invocation whose context counts: the ended one inside tasks of its own,
+            else the one around it that has not ended, if there is one.
         """
+        around = None if scope is None else scope.living()
+        if around is not None:
+            return scope if in_task() else around
         instance = self._instance
         duties = instance.duties
         if duties is not None:

@@ -6,7 +6,7 @@ import threading
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from serverless_flags._errand import Errand
+from serverless_flags._errand import Errand, is_at_work
 from serverless_flags._freshness import Backoff
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ class Attempts:
         attempt = self._waiting.get(thread)
         if attempt is not None and not attempt.ended:
             return True
-        return thread == self._thread
+        return is_at_work(thread)

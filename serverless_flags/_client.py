@@ -116,15 +116,18 @@ class Backend(NamedTuple):
 
 class ClosedClient:
     """
-    A flag client after the end: it answers, and nobody will fetch what it counts.
+    A flag client after the end: it answers, and nothing sends what it counts.
 
     Args:
         client: answers.
-        note: called for each evaluation.
+        note: called for each evaluation, with ``counted``: whether the client counts
+            it itself, so that the status can ask the client for it.
     """
 
-    def __init__(self, client: FlagClient, note: Callable[[], None]) -> None:
-        self._client, self._note = client, note
+    def __init__(self, client: FlagClient, note: Callable[..., None]) -> None:
+        self._client = client
+        counted = isinstance(client, StateClient)
+        self._note: Callable[[], None] = lambda: note(counted=counted)
 
     def is_enabled(self, *args: Any) -> bool:
         """Return whether the flag is on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -38,10 +40,10 @@ def _close(instance: Instance) -> None:
         return
     instance.collected = True
     closing = _Closing(instance)
-    if not Errand(
-        closing.run
-    ).start_thread():  # the interpreter exits, or no thread is left
+    _closings.append(closing)
+    if not Errand(closing.run).start_thread():  # the interpreter exits
         instance.close(0.0)
+        closing.end()
 
 
 class _Closing:
@@ -49,6 +51,7 @@ class _Closing:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._pid = os.getpid()
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -56,16 +59,36 @@ class _Closing:
         from serverless_flags import signals  # sockets: not at import
 
         timeout = self._instance.settings.request_timeout
-        signals.connect_exit(self, grace=timeout)
         try:
+            signals.connect_exit(self, grace=timeout)
             self._instance.close(timeout)
         finally:
-            self._done.set()
+            self.end()
+
+    def end(self) -> None:
+        """Note that nothing has to be waited for any more."""
+        self._done.set()
+        _closings.remove(self)
 
     def terminate(self, timeout: float) -> None:
         """Wait for the end of the flush."""
-        self._done.wait(timeout)
+        self.close(timeout)
 
     def close(self, timeout: float) -> bool:
-        """Wait for the end of the flush."""
-        return self._done.wait(timeout)
+        """Wait for the end of the flush, which goes on in this process alone."""
+        return self._pid != os.getpid() or self._done.wait(timeout)
+
+    def close_at_exit(self) -> None:
+        """Wait for the end of the flush, at most as long as its request may live."""
+        self.close(self._instance.settings.request_timeout)
+
+
+_closings: list[_Closing] = []
+
+
+def _wait_for_closings() -> None:
+    for closing in _closings:
+        closing.close_at_exit()
+
+
+atexit.register(_wait_for_closings)  # too late once the interpreter exits

@@ -151,23 +151,37 @@ class Errand(Waitable):
     def _run(self, *, is_borrowed: bool = False) -> None:
         if not self._claim.acquire(blocking=False):
             return
-        _trace_as_others()
-        work, self._work = self._work, _nothing  # what it refers to may be collected
+        thread = _thread.get_ident()
         try:
-            work()
+            _at_work.append(thread)
+            trace = None if is_borrowed else threading.gettrace()
+            if trace is not None:  # debuggers and coverage, as `threading.Thread` does
+                sys.settrace(trace)
+            self._do()
         except Exception as error:
             if is_borrowed and passes(error):
                 raise
             logger.warning("a background task failed", exc_info=True)
         finally:
+            _at_work.remove(thread)
             self.end()
 
+    def _do(self) -> None:
+        work, self._work = self._work, _nothing  # what it refers to may be collected
+        work()
 
-def _trace_as_others() -> None:
-    """Let debuggers and coverage see this thread, as ``threading.Thread`` does."""
-    trace = threading.gettrace()
-    if trace is not None:
-        sys.settrace(trace)
+
+def is_at_work(thread: int) -> bool:
+    """
+    Whether a thread runs a background task.
+
+    What asks a flag there, an observer or a callback, must not wait for the start: the
+    start may wait for that task.
+    """
+    return thread in _at_work
+
+
+_at_work: list[int] = []
 
 
 def _nothing() -> None:

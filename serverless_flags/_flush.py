@@ -32,8 +32,8 @@ class Flight:
     def __init__(self, began: Instant) -> None:
         self.began = began
         self.bucket: Bucket = {}
-        self.given_up = 0
-        """Evaluations booked as unknown before there was an answer."""
+        self.given_up: int | None = None
+        """Evaluations booked as unknown before there was an answer, if it was given up."""
         self.landed = threading.Event()
         self._booked = threading.Lock()
 
@@ -203,7 +203,7 @@ class Flusher:
     def _keep(self, flight: Flight) -> None:
         """Let a part wait that was not sent, for the part before it was refused."""
         if not flight.book():  # it was given up
-            self.counts.doubt(-flight.given_up)
+            self.counts.doubt(-(flight.given_up or 0))
         self.counts.keep(flight.bucket)
         self._land(flight)
 
@@ -217,7 +217,7 @@ class Flusher:
             sent = Sent(Outcome.UNKNOWN, error=f"{type(error).__name__} in the request")
         finally:
             if not flight.book():  # it was given up
-                self.counts.doubt(-flight.given_up)
+                self.counts.doubt(-(flight.given_up or 0))
             word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
             self._land(flight)
         seconds = self._clock().since(flight.began)
@@ -248,9 +248,10 @@ class Flusher:
         fresh = None if self._client is None else self._client.take_counts()
         self.counts.give_up(fresh)
         for flight in list(self._in_flight):
-            flight.given_up = evaluations(flight.bucket)
-            if flight.book():
-                self.counts.doubt(flight.given_up)
+            if flight.given_up is None:
+                flight.given_up = evaluations(flight.bucket)
+                if flight.book():
+                    self.counts.doubt(flight.given_up)
 
     def _note(self, sent: Sent, word: str, seconds: float) -> None:
         """Back off or forget the trouble; the log comes after the answer."""

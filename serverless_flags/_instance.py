@@ -183,7 +183,7 @@ class Instance:
             return
         try:
             self._bring_flags(shop, moment, timeout)
-        except Exception as error:  # noqa: BLE001  reason: imports and plugins may raise anything
+        except BaseException as error:  # noqa: BLE001  reason: a thread of ours; imports and plugins may raise anything
             self._start_failed(error)
 
     def _bring_flags(
@@ -197,12 +197,13 @@ class Instance:
         self._starts.error = why
         self.client, self.duties = client, duties
         self._phase = State.TERMINATING if self.terminating else State.READY
-        count_start(self.settings, self.reporter)
         if self._closed:  # meanwhile
             self._phase = State.CLOSED
             self._shut()
+        else:
+            count_start(self.settings, self.reporter)
 
-    def _start_failed(self, error: Exception) -> None:
+    def _start_failed(self, error: BaseException) -> None:
         parts, self.parts = self.parts, None
         if parts is not None and parts.backend.upstream is not None:
             parts.backend.upstream.close()
@@ -297,8 +298,9 @@ class Instance:
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
         self.reporter.warn_of_losses(uncounted, counts)
 
-    def _note_lost(self) -> None:
-        self.uncounted.add(1)
+    def _note_lost(self, *, counted: bool) -> None:
+        if not counted:
+            self.uncounted.add(1)
         self.reporter.warn(
             "closed", "the session is closed: flags are answered but no longer counted"
         )

@@ -49,7 +49,9 @@ def _dict_of(value: Any) -> dict[str, Any] | None:
         return None
     try:
         return dict(value)
-    except (TypeError, ValueError):
+    except Exception as error:  # a mapping of the user's may raise anything
+        if passes(error):
+            raise
         return None
 
 

@@ -95,13 +95,22 @@ class Scope:
         """Return the invocation's evaluation context with the caller's on top."""
         base = self._base
         if base is None:
-            base = self._base = self._evaluation_context()
+            base = self._build_base()
         if not context:
             return base
         if type(context) is not dict or "properties" in context:
             reporter = self._reporter
             context = checked(context, "the context of an evaluation", reporter)
         return layered(base, context)
+
+    def _build_base(self) -> dict[str, Any]:
+        self._base = {}  # for a callback that asks a flag itself
+        try:
+            self._base = self._evaluation_context()
+        except BaseException:
+            self._base = None
+            raise
+        return self._base
 
     def _evaluation_context(self) -> dict[str, Any]:
         """Build the context once per invocation, at its first evaluation."""

@@ -45,6 +45,8 @@ class Status(NamedTuple):
 def status_of(instance: "Instance", platform: str) -> Status:
     """Read the status of one session in this process."""
     parts = instance.parts
+    if parts is not None and instance.state is State.CLOSED:
+        parts.flusher.give_up()  # what was evaluated since
     refresher = None if parts is None else parts.refresher
     counts = None if parts is None else parts.flusher.counts
     source = "none" if refresher is None else refresher.source
