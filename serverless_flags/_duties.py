@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._config import Settings
     from serverless_flags._flag_request import Refresh
-    from serverless_flags._flush import Flusher
+    from serverless_flags._flush import Flush, Flusher
     from serverless_flags._refresh import Refresher
 
     Remaining = Callable[[], float | None]
@@ -158,10 +158,8 @@ class Duties:
         if self._refresher.under_way:
             self._refresher.note_awake(self._clock())
         flusher = self._flusher
-        counted = evaluated or self._evaluated_outside or flusher.counts.waiting
-        if counted and (terminating or flusher.due_at_end()):
-            self._evaluated_outside = False
-            flush = flusher.begin()
+        if terminating or (flusher.interval == 0 and flusher.due_at_end()):
+            flush = self._flush_at_end(evaluated=evaluated)
             if flush is not None:
                 return Wait(flush, within(self._settings.flush_timeout, remaining))
         if self._goes_on or plan.beside is None or plan.beside.ended:
@@ -170,6 +168,14 @@ class Duties:
             return None  # the function has waited for it already
         seconds = min(WAIT_AT_END, self._settings.refresh_timeout)
         return Wait(plan.beside, within(seconds, remaining))
+
+    def _flush_at_end(self, *, evaluated: bool) -> Flush | None:
+        """Begin a flush, unless nothing has been counted since the last one."""
+        flusher = self._flusher
+        if not (evaluated or self._evaluated_outside or flusher.counts.waiting):
+            return None
+        self._evaluated_outside = False
+        return flusher.begin()
 
 
 def within(seconds: float, remaining: Remaining) -> float:

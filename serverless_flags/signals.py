@@ -96,11 +96,13 @@ def repair() -> bool:
         False when SIGTERM no longer reaches us. True also where it never did.
     """
     handler = _hub.handler
-    if handler is None or (
-        current_handler(SIGTERM) is handler and _hub.watcher is None
-    ):
+    if handler is None:
         return True
-    return _hub.repair()
+    if current_handler(SIGTERM) is not handler:
+        return _hub.repair()
+    if _hub.watcher is not None:
+        _hub.watcher.rearm()
+    return True
 
 
 def is_connected() -> bool:
