@@ -79,7 +79,9 @@ class Duties:
         *,
         goes_on: bool,
     ) -> None:
-        self._refresher, self._flusher = refresher, flusher
+        self._refresher, self.flusher = refresher, flusher
+        self.requests = refresher.under_way
+        """Requests for flags that wait for their answer; empty most of the time."""
         self._settings = settings
         self._clock = clock
         self._goes_on = goes_on
@@ -91,8 +93,8 @@ class Duties:
     def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
         moment = self._clock()
-        refresher, flusher = self._refresher, self._flusher
-        if refresher.under_way:
+        refresher, flusher = self._refresher, self.flusher
+        if self.requests:
             refresher.note_awake(moment)
         due, flush = refresher.due(moment), flusher.due(moment)
         if due is NOTHING:
@@ -112,11 +114,11 @@ class Duties:
         """Begin what is due though no invocation begins: nothing waits for it."""
         self._evaluated_outside = True
         moment = self._clock()
-        flush = self._flusher.due_outside(moment)
+        flush = self.flusher.due_outside(moment)
         if self._refresher.due(moment) is not NOTHING:
             self._refresh(moment, flush=flush)
         elif flush:
-            self._flusher.begin()
+            self.flusher.begin()
         if self._expires:
             self._refresher.forget_expired(moment)
 
@@ -134,13 +136,13 @@ class Duties:
             def work() -> None:
                 self._refresher.run(refresh)
                 if flush:
-                    self._flusher.flush_in_turn()
+                    self.flusher.flush_in_turn()
 
             return Errand(work).start()
 
         refresh, task = self._refresher.begin(moment, run)
         if task is None and flush:
-            return refresh, self._flusher.begin()
+            return refresh, self.flusher.begin()
         return refresh, task
 
     def finish(
@@ -155,9 +157,9 @@ class Duties:
             evaluated: whether flags were evaluated in it.
             terminating: whether the platform has announced the end.
         """
-        if self._refresher.under_way:
+        if self.requests:
             self._refresher.note_awake(self._clock())
-        flusher = self._flusher
+        flusher = self.flusher
         if terminating or (flusher.interval == 0 and flusher.due_at_end()):
             flush = self._flush_at_end(evaluated=evaluated)
             if flush is not None:
@@ -171,7 +173,7 @@ class Duties:
 
     def _flush_at_end(self, *, evaluated: bool) -> Flush | None:
         """Begin a flush, unless nothing has been counted since the last one."""
-        flusher = self._flusher
+        flusher = self.flusher
         if not (evaluated or self._evaluated_outside or flusher.counts.waiting):
             return None
         self._evaluated_outside = False

@@ -270,6 +270,13 @@ class Scope:
         duties = instance.duties
         if duties is None:
             return None
+        if (  # the usual end, in which `finish` would do nothing
+            self._plan is NOTHING_DUE
+            and not instance.terminating
+            and not duties.requests
+            and duties.flusher.interval
+        ):
+            return None
         wait = duties.finish(
             self._plan,
             self._remaining,

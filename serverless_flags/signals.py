@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._handler import SIGTERM, current_handler
-from serverless_flags._hub import Hub, Terminable
+from serverless_flags._hub import Hub
+
+if TYPE_CHECKING:
+    from serverless_flags._hub import Terminable
 
 _hub = Hub()
 _hooked = False
