@@ -98,9 +98,11 @@ class Scope:
             base = self._base = self._evaluation_context()
         if not context:
             return base
-        if type(context) is not dict or "properties" in context:
-            reporter = self._reporter
-            context = checked(context, "the context of an evaluation", reporter)
+        if type(context) is not dict or (
+            "properties" in context and type(context["properties"]) is not dict
+        ):
+            what = "the context of an evaluation"
+            context = checked(context, what, self._reporter)
         return layered(base, context)
 
     def _evaluation_context(self) -> dict[str, Any]:
