@@ -98,20 +98,29 @@ class Upstream(Protocol):
         """Let go of the connection."""
 
 
-class Backend(NamedTuple):
-    """How a session gets its client; made cheaply, before anything is imported."""
+class Backend:
+    """
+    How a session gets its client; made cheaply, before anything is imported.
 
-    load: Callable[[], FlagClient]
-    """Import and build the client; called once per process, while the network works."""
+    Args:
+        load: imports and builds the client; called once per process, while the network
+            works.
+        upstream: where the state comes from; None when the client looks after itself.
+        read_snapshot: reads a snapshot file.
+        count_flags: how many flags a state holds; None when it does not say.
+    """
 
-    upstream: Upstream | None = None
-    """Where the state comes from; None when the client looks after itself."""
+    __slots__ = ("count_flags", "load", "read_snapshot", "upstream")
 
-    read_snapshot: Callable[[str], Fetched] | None = None
-    """Read a snapshot file."""
-
-    count_flags: Callable[[str], int | None] | None = None
-    """How many flags a state holds; None when it does not say."""
+    def __init__(
+        self,
+        load: Callable[[], FlagClient],
+        upstream: Upstream | None = None,
+        read_snapshot: Callable[[str], Fetched] | None = None,
+        count_flags: Callable[[str], int | None] | None = None,
+    ) -> None:
+        self.load, self.upstream = load, upstream
+        self.read_snapshot, self.count_flags = read_snapshot, count_flags
 
 
 class ClosedClient:

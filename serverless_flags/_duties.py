@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._config import Settings
     from serverless_flags._flag_request import Refresh
-    from serverless_flags._flush import Flusher
+    from serverless_flags._flush import Flush, Flusher
     from serverless_flags._refresh import Refresher
 
     Remaining = Callable[[], float | None]
@@ -79,7 +79,9 @@ class Duties:
         *,
         goes_on: bool,
     ) -> None:
-        self._refresher, self._flusher = refresher, flusher
+        self._refresher, self.flusher = refresher, flusher
+        self.requests = refresher.under_way
+        """Requests for flags that wait for their answer; empty most of the time."""
         self._settings = settings
         self._clock = clock
         self._goes_on = goes_on
@@ -91,8 +93,8 @@ class Duties:
     def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
         moment = self._clock()
-        refresher, flusher = self._refresher, self._flusher
-        if refresher.under_way:
+        refresher, flusher = self._refresher, self.flusher
+        if self.requests:
             refresher.note_awake(moment)
         due, flush = refresher.due(moment), flusher.due(moment)
         if due is NOTHING:
@@ -117,11 +119,11 @@ class Duties:
         """
         self._evaluated_outside = True
         moment = self._clock()
-        flush = self._flusher.due_outside(moment)
+        flush = self.flusher.due_outside(moment)
         if self._refresher.due(moment) is not NOTHING:
             self._refresh(moment, flush=flush)
         elif flush:
-            self._flusher.begin()
+            self.flusher.begin()
         if self._expires:
             self._refresher.forget_expired(moment)
         return flush
@@ -140,13 +142,13 @@ class Duties:
             def work() -> None:
                 self._refresher.run(refresh)
                 if flush:
-                    self._flusher.flush_in_turn()
+                    self.flusher.flush_in_turn()
 
             return Errand(work).start()
 
         refresh, task = self._refresher.begin(moment, run)
         if task is None and flush:
-            return refresh, self._flusher.begin()
+            return refresh, self.flusher.begin()
         return refresh, task
 
     def finish(
@@ -161,13 +163,11 @@ class Duties:
             evaluated: whether flags were evaluated in it.
             terminating: whether the platform has announced the end.
         """
-        if self._refresher.under_way:
+        if self.requests:
             self._refresher.note_awake(self._clock())
-        flusher = self._flusher
-        counted = evaluated or self._evaluated_outside or flusher.counts.waiting
-        if counted and (terminating or flusher.due_at_end()):
-            self._evaluated_outside = False
-            flush = flusher.begin()
+        flusher = self.flusher
+        if terminating or (flusher.interval == 0 and flusher.due_at_end()):
+            flush = self._flush_at_end(evaluated=evaluated)
             if flush is not None:
                 return Wait(flush, within(self._settings.flush_timeout, remaining))
         if self._goes_on or plan.beside is None or plan.beside.ended:
@@ -176,6 +176,14 @@ class Duties:
             return None  # the function has waited for it already
         seconds = min(WAIT_AT_END, self._settings.refresh_timeout)
         return Wait(plan.beside, within(seconds, remaining))
+
+    def _flush_at_end(self, *, evaluated: bool) -> Flush | None:
+        """Begin a flush, unless nothing has been counted since the last one."""
+        flusher = self.flusher
+        if not (evaluated or self._evaluated_outside or flusher.counts.waiting):
+            return None
+        self._evaluated_outside = False
+        return flusher.begin()
 
 
 def within(seconds: float, remaining: Remaining) -> float:

@@ -33,7 +33,7 @@ class Flight:
         self.began = began
         self.bucket: Bucket = {}
         self.given_up: int | None = None
-        """Evaluations booked as unknown before there was an answer, if it was given up."""
+        """Evaluations booked as unknown, where it was given up before its answer."""
         self.landed = threading.Event()
         self._booked = threading.Lock()
 

@@ -47,9 +47,11 @@ class Plugins:
         """The hook whose answer was the last one to be checked and found right."""
         self._read = by_position(self._hooks["read_invocation"], "args", "kwargs")
         self._begin = by_position(self._hooks["begin_invocation"], "invocation")
-        self.begins = bool(self._begin)
-        """Whether anybody wants to be told that an invocation begins."""
         self._end = by_position(self._hooks["end_invocation"], "invocation")
+        self.reads, self.begins = bool(self._read), bool(self._begin)
+        """Whether anybody describes an invocation, and is told that one begins."""
+        self.ends = bool(self._end)
+        """Whether anybody is told that an invocation ends."""
 
     def prepare_function(self, func: object, wrapper: Callable[..., Any]) -> None:
         """Let the platform see what is wrapped; its TypeError is for the user."""

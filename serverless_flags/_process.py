@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
     from collections.abc import Callable
+    from typing import Protocol
 
+    class Renewable(Protocol):
+        """What belongs to one process."""
 
-class Renewable(Protocol):
-    """What belongs to one process."""
-
-    def renew(self) -> None:
-        """Begin anew in a copy of the process."""
+        def renew(self) -> None:
+            """Begin anew in a copy of the process."""
 
 
 _LAST = -100

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from serverless_flags._client import NO_FLAGS, Fetched
 from serverless_flags._flag_request import Refresh
-from serverless_flags._freshness import OVERRUN, Due, Freshness, Instant
+from serverless_flags._freshness import NOTHING, OVERRUN, Due, Freshness, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,10 @@ class Refresher:
         count: Callable[[str], int | None] | None = None,
     ) -> None:
         self.freshness = freshness
+        self.due: Callable[[Instant], Due] = (
+            _never if upstream is None else freshness.due
+        )
+        """Decides for an invocation that starts at a moment."""
         self.source = "none"
         """Where the flags are from: ``server``, ``snapshot`` or ``none``."""
         self.last_error: str | None = None
@@ -93,10 +97,6 @@ class Refresher:
         if self._counted is None or self._counted[0] is not body:
             self._counted = body, self._count(body)
         return self._counted[1]
-
-    def due(self, moment: Instant) -> Due:
-        """Decide for an invocation that starts at ``moment``."""
-        return Due.NOTHING if self._upstream is None else self.freshness.due(moment)
 
     def begin(
         self, moment: Instant, run: Callable[[Refresh], Errand]
@@ -278,6 +278,10 @@ class Refresher:
         self._reporter.warn(
             TROUBLE, "flags could not be refreshed, %s served: %s", served, error
         )
+
+
+def _never(_moment: Instant) -> Due:
+    return NOTHING
 
 
 def _hand_over(client: StateClient, body: str) -> str | None:

@@ -98,9 +98,11 @@ class Scope:
             base = self._build_base()
         if not context:
             return base
-        if type(context) is not dict or "properties" in context:
-            reporter = self._reporter
-            context = checked(context, "the context of an evaluation", reporter)
+        if type(context) is not dict or (
+            "properties" in context and type(context["properties"]) is not dict
+        ):
+            what = "the context of an evaluation"
+            context = checked(context, what, self._reporter)
         return layered(base, context)
 
     def _build_base(self) -> dict[str, Any]:
@@ -135,12 +137,12 @@ class Scope:
         try:
             instance = self._open()
             if instance is not None:
-                if instance.duties is None and instance.may_start:
-                    self._start(instance)
-                first = self._begin(instance)
-                if first is not None:
-                    first.what.wait(first.seconds)
-                    first.then()
+                self._start(instance)
+                self._begin(instance)
+            first = self._plan.first
+            if first is not None:
+                first.what.wait(first.seconds)
+                first.then()
             return self  # noqa: TRY300  reason: an exception at this line gives back too
         except BaseException:
             self._leave()
@@ -165,17 +167,17 @@ class Scope:
         try:
             instance = self._open()
             if instance is not None:
-                if instance.duties is None and instance.may_start:
-                    await instance.start_async(
-                        self._session,
-                        self._known_plugins,
-                        self._start_timeout(instance),
-                        within(STUCK, self._remaining),
-                    )
-                first = self._begin(instance)
-                if first is not None:
-                    await first.what.wait_async(first.seconds)
-                    first.then()
+                await instance.start_async(
+                    self._session,
+                    self._known_plugins,
+                    self._start_timeout(instance),
+                    within(STUCK, self._remaining),
+                )
+                self._begin(instance)
+            first = self._plan.first
+            if first is not None:
+                await first.what.wait_async(first.seconds)
+                first.then()
             return self  # noqa: TRY300  reason: an exception at this line gives back too
         except BaseException:
             self._leave()
@@ -198,7 +200,12 @@ class Scope:
 
     # -- what both share -----------------------------------------------------------
     def _open(self) -> Instance | None:
-        """Enter the context variable; None when an outer invocation does the work."""
+        """
+        Enter the context variable and begin what is due.
+
+        Returns:
+            The instance where that has to wait for a start.
+        """
         session = self._session
         variable = session._scope  # noqa: SLF001  reason: the facade and its scope are one thing in two files
         outer = variable.get()
@@ -216,10 +223,18 @@ class Scope:
         plugins = session._plugins or session.usable_plugins  # noqa: SLF001  reason: likewise
         self._plugins = plugins
         self._instance = instance
-        self.invocation = plugins.read_invocation(self._args, self._kwargs)
+        if plugins.reads:
+            self.invocation = plugins.read_invocation(self._args, self._kwargs)
         if not instance.invoked:
             instance.invoke_first(session, plugins)
-        return instance
+        duties = instance.duties
+        if duties is not None:  # `_begin` inlined
+            self._plan = duties.begin(self._remaining)
+        elif instance.may_start:
+            return instance
+        if plugins.begins:
+            plugins.begin_invocation(self.invocation)
+        return None
 
     def living(self) -> Scope | None:
         """Return the innermost invocation around this one that has not ended."""
@@ -248,14 +263,12 @@ class Scope:
         assert self._plugins is not None  # noqa: S101  reason: narrows the type
         return self._plugins
 
-    def _begin(self, instance: Instance) -> Wait | None:
-        """Begin what is due; say what the user's function waits for."""
+    def _begin(self, instance: Instance) -> None:
+        """Begin what is due after a start."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
-        plugins = self._plugins
-        if plugins is not None and plugins.begins:
-            plugins.begin_invocation(self.invocation)
-        return self._plan.first
+        if self._known_plugins.begins:
+            self._known_plugins.begin_invocation(self.invocation)
 
     def _finish(self, kind: type[BaseException] | None) -> Wait | None:
         """Do what is due; say what to wait for, nothing when the process is leaving."""
@@ -265,9 +278,17 @@ class Scope:
         connection = instance.connection
         if connection.ask() is not connection.heard:
             instance.repair_connection()
-        if instance.duties is None:
+        duties = instance.duties
+        if duties is None:
             return None
-        wait = instance.duties.finish(
+        if (  # the usual end, in which `finish` would do nothing
+            self._plan is NOTHING_DUE
+            and not instance.terminating
+            and not duties.requests
+            and duties.flusher.interval
+        ):
+            return None
+        wait = duties.finish(
             self._plan,
             self._remaining,
             evaluated=self._base is not None,
@@ -297,7 +318,8 @@ class Scope:
             variable.set(None if outer is None else outer.living())
         plugins = self._plugins
         if plugins is not None:
-            plugins.end_invocation(self.invocation)
+            if plugins.ends:
+                plugins.end_invocation(self.invocation)
             self._plugins = None
 
     def _start_timeout(self, instance: Instance) -> float:

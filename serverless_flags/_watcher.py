@@ -27,7 +27,8 @@ class Watcher:
         sender.settimeout(0)  # non-blocking: a wakeup fd must not wait
         self.sockets = receiver, sender
         self._receive = receive
-        self._ended = threading.Event()
+        self.runs = True
+        """Whether signals are received; others may have closed the sockets."""
         self._main_thread = threading.get_ident()
         thread = threading.Thread(
             target=self._run, name="serverless-flags-sigterm", daemon=True
@@ -37,11 +38,6 @@ class Watcher:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def runs(self) -> bool:
-        """Whether signals are received; others may have closed the sockets."""
-        return not self._ended.is_set()
 
     def notify(self) -> None:
         """Wake the thread, for the wakeup fd may be another's."""
@@ -66,7 +62,7 @@ class Watcher:
     def _run(self) -> None:
         while _receive_sigterm(self.sockets[0]):
             self._receive()
-        self._ended.set()
+        self.runs = False
         for end in self.sockets:
             end.detach()  # closed by others, and the numbers may be theirs by now
 

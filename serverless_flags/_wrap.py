@@ -40,9 +40,9 @@ def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
     if isinstance(func, staticmethod):
         func = func.__func__
     kind = kind_of(func)
-    if kind is Kind.PLAIN:
+    if kind == Kind.PLAIN:
         made = _sync(session, func, _carry if awaits else _run_or_carry)
-    elif kind is not Kind.COROUTINE:
+    elif kind != Kind.COROUTINE:
         made = _in_steps(kind, func, _opening(session))
     elif awaits:
         made = _async(session, func)
@@ -140,7 +140,7 @@ def _opening(session: FlagSession) -> Opening:
     return opening
 
 
-def _in_steps(kind: Kind, func: Function, opening: Opening) -> Function:
+def _in_steps(kind: str, func: Function, opening: Opening) -> Function:
     """Return a function of the same kind, each step of which runs inside."""
     from serverless_flags import _steps  # only for coroutines and generators
 
@@ -180,6 +180,6 @@ def bound(variable: ContextVar[Scope | None], func: Function) -> Function:
         steps = Steps(variable, carrier)
         return carried(steps.step(func, *args, **kwargs), lambda _body: steps)
 
-    made = call if kind is Kind.PLAIN else _in_steps(kind, func, opening)
+    made = call if kind == Kind.PLAIN else _in_steps(kind, func, opening)
     resemble(made, func)
     return made

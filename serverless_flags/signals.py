@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._handler import SIGTERM, current_handler
-from serverless_flags._hub import CHILD_GRACE, Hub, Terminable
+from serverless_flags._hub import CHILD_GRACE, Hub
+
+if TYPE_CHECKING:
+    from serverless_flags._hub import Terminable
 
 _hub = Hub()
 _hooked = False
@@ -96,11 +99,13 @@ def repair() -> bool:
         False when SIGTERM no longer reaches us. True also where it never did.
     """
     handler = _hub.handler
-    if handler is None or (
-        current_handler(SIGTERM) is handler and _hub.watcher is None
-    ):
+    if handler is None:
         return True
-    return _hub.repair()
+    if current_handler(SIGTERM) is not handler:
+        return _hub.repair()
+    if _hub.watcher is not None:
+        _hub.watcher.rearm()
+    return True
 
 
 def is_connected() -> bool:

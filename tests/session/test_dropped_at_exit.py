@@ -1,4 +1,6 @@
-"""Failing: a session dropped just before the process ends loses its counts silently."""
+"""A session that is dropped just before the process ends."""
+
+from __future__ import annotations
 
 import os
 import re
@@ -31,5 +33,6 @@ def test_the_end_of_the_process_waits_for_them(server, client) -> None:
         check=False,
     )
     named = sum(int(a) + int(b) for a, b in LOSSES.findall(done.stderr))
+
     assert 0 == done.returncode
     assert 1 == server.counted() + named

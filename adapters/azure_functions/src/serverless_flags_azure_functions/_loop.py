@@ -36,6 +36,8 @@ def wake_loop_at_signals() -> None:
 
 def wake_loop_again() -> None:
     """Set the wakeup fd where a function has reset it, as asyncio does."""
+    if not _writers:
+        return
     writer = _writers.get(os.getpid())
     if writer is None or threading.current_thread() is not threading.main_thread():
         return

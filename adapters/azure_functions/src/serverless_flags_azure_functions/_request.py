@@ -52,7 +52,10 @@ def find_invocation_id(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str 
     The worker gives the context the name ``context``; a decorator may give it another,
     or hand it on by its place.
     """
-    for argument in (kwargs.get("context"), *kwargs.values(), *args)[:MOST_ARGUMENTS]:
+    arguments: Iterable[Any] = kwargs.values()
+    if args or "context" in kwargs or len(kwargs) > MOST_ARGUMENTS:
+        arguments = (kwargs.get("context"), *arguments, *args)[:MOST_ARGUMENTS]
+    for argument in arguments:
         identifier = getattr(argument, "invocation_id", None)
         if isinstance(identifier, str):
             return identifier
