@@ -40,7 +40,6 @@ def _close(instance: Instance) -> None:
         return
     instance.collected = True
     closing = _Closing(instance)
-    _closings.append(closing)
     if not Errand(closing.run).start_thread():  # the interpreter exits
         instance.close(0.0)
         closing.end()
@@ -53,6 +52,7 @@ class _Closing:
         self._instance = instance
         self._pid = os.getpid()
         self._done = threading.Event()
+        _closings.append(self)
 
     def run(self) -> None:
         """Close the instance on this thread."""

@@ -1,4 +1,4 @@
-"""One request for flags, from its beginning to its answer."""
+"""One request for flags, and the flags that a copy of the process begins with."""
 
 from __future__ import annotations
 
@@ -44,3 +44,15 @@ class Refresh(Waitable):
         if self._freezes and moment.since(self._awake) > OVERRUN:
             self.cut_off = True
         self._awake = moment
+
+
+class Heritage:
+    """What a copy of a process begins with: the flags, as old as they are."""
+
+    __slots__ = ("body", "confirmed", "etag", "source")
+
+    def __init__(
+        self, body: str, etag: str | None, source: str, confirmed: Instant | None
+    ) -> None:
+        self.body, self.etag = body, etag
+        self.source, self.confirmed = source, confirmed

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from serverless_flags._client import FlagClient
     from serverless_flags._config import Settings
     from serverless_flags._duties import Duties
+    from serverless_flags._flag_request import Heritage
     from serverless_flags._freshness import Instant
     from serverless_flags._plugins import Plugins
-    from serverless_flags._refresh import Heritage
     from serverless_flags._session import FlagSession
     from serverless_flags._startup import Parts
 
@@ -205,8 +205,8 @@ class Instance:
 
     def _start_failed(self, error: BaseException) -> None:
         parts, self.parts = self.parts, None
-        if parts is not None and parts.backend.upstream is not None:
-            parts.backend.upstream.close()
+        if parts is not None:
+            parts.disconnect()
         known = isinstance(error, ImportError) and str(error)
         why = str(error) if known else f"{type(error).__name__}: {error}"
         self._starts.fail(why)
@@ -257,8 +257,7 @@ class Instance:
         """Let go of what was copied; the flags are all that a copy may go on with."""
         if self.parts is None:
             return self._heritage
-        if self.parts.backend.upstream is not None:
-            self.parts.backend.upstream.close()
+        self.parts.disconnect()
         return self.parts.refresher.heritage
 
     def close(self, timeout: float) -> bool:
@@ -290,10 +289,7 @@ class Instance:
         if self.client is not None:
             self.client = ClosedClient(self.client, self._note_lost)
         if self.parts is not None:
-            if self.parts.backend.upstream is not None:
-                self.parts.backend.upstream.close()
-            self.parts.refresher.close()
-            self.parts.flusher.give_up()
+            self.parts.end()
         counts = None if self.parts is None else self.parts.flusher.counts
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
         self.reporter.warn_of_losses(uncounted, counts)

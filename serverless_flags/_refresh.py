@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from serverless_flags._client import NO_FLAGS, Fetched
-from serverless_flags._flag_request import Refresh
+from serverless_flags._flag_request import Heritage, Refresh
 from serverless_flags._freshness import NOTHING, OVERRUN, Due, Freshness, Instant
 
 if TYPE_CHECKING:
@@ -24,18 +24,6 @@ MOST_IN_ALL = 5
 IN_VAIN = 2
 """Invocations that waited in vain, one after the other, after which a server is left
 alone: where a freeze cuts each request off, none of them fails in its own time."""
-
-
-class Heritage:
-    """What a copy of a process begins with: the flags, as old as they are."""
-
-    __slots__ = ("body", "confirmed", "etag", "source")
-
-    def __init__(
-        self, body: str, etag: str | None, source: str, confirmed: Instant | None
-    ) -> None:
-        self.body, self.etag = body, etag
-        self.source, self.confirmed = source, confirmed
 
 
 class Refresher:
@@ -125,6 +113,8 @@ class Refresher:
             task = run(refresh)
             self._flight = refresh
             self.under_way[refresh] = task
+            if refresh.ended:  # its thread was faster
+                self.under_way.pop(refresh, None)
             return refresh, task
 
     def _may_join(self, flight: Refresh, moment: Instant) -> bool:

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from serverless_flags._client import Backend, FlagClient
     from serverless_flags._config import Settings
-    from serverless_flags._flag_request import Refresh
+    from serverless_flags._flag_request import Heritage, Refresh
     from serverless_flags._freshness import Instant
     from serverless_flags._plugins import Plugins
-    from serverless_flags._refresh import Heritage
     from serverless_flags._report import Reporter
     from serverless_flags._session import FlagSession
 
@@ -55,6 +54,17 @@ class Parts:
         self, backend: Backend, refresher: Refresher, flusher: Flusher
     ) -> None:
         self.backend, self.refresher, self.flusher = backend, refresher, flusher
+
+    def disconnect(self) -> None:
+        """Close the connections; requests under way go on."""
+        if self.backend.upstream is not None:
+            self.backend.upstream.close()
+
+    def end(self) -> None:
+        """Take no answer any more, and book what will not be sent."""
+        self.disconnect()
+        self.refresher.close()
+        self.flusher.give_up()
 
 
 def app_name_of(settings: Settings, plugins: Plugins) -> str:

@@ -9,7 +9,7 @@ from threading import get_ident
 import pytest
 
 from serverless_flags._attempts import Attempts
-from serverless_flags._errand import Errand, run_bounded, start_bare
+from serverless_flags._errand import Errand, run_bounded
 from serverless_flags._freshness import Backoff
 
 WAIT = 20.0
@@ -236,30 +236,29 @@ class TestBounded:
 
     def test_an_interruption_leaves_it_running(self, slow, monkeypatch) -> None:
         """The only copy of counts is not on the thread that is interrupted."""
-        ended = []
+        done = threading.Event()
 
-        class Lock:
-            def acquire(self, timeout: float) -> bool:
-                slow.began.wait(WAIT)
-                raise KeyboardInterrupt
+        def work(_exiting: bool) -> None:
+            slow()
+            done.set()
 
-        def bare(work):
-            ended.append(start_bare(work))
-            return Lock()
+        def wait(_errand: Errand, _timeout: float) -> bool:
+            slow.began.wait(WAIT)
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr("serverless_flags._errand.start_bare", bare)
-        with pytest.raises(KeyboardInterrupt):
-            run_bounded(lambda _: slow(), WAIT)
+        with monkeypatch.context() as patched:
+            patched.setattr(Errand, "wait", wait)
+            with pytest.raises(KeyboardInterrupt):
+                run_bounded(work, WAIT)
         slow.free.set()
 
-        assert ended[0].acquire(timeout=WAIT)
+        assert done.wait(WAIT)
         assert 1 == slow.times
 
     def test_work_that_fails_has_ended_too(self, caplog) -> None:
         """The failure is in the log, and nobody waits for the rest of the time."""
-        ended = start_bare(lambda: 1 / 0)
+        run_bounded(lambda _: 1 / 0, WAIT)
 
-        assert ended.acquire(timeout=WAIT)
         assert "ZeroDivisionError" in caplog.text
 
     def test_without_threads_it_runs_on_the_caller(self, monkeypatch) -> None:
@@ -273,4 +272,3 @@ class TestBounded:
         run_bounded(lambda exiting: threads.append((get_ident(), exiting)), WAIT)
 
         assert [(get_ident(), True)] == threads
-        assert start_bare(list) is None

@@ -150,14 +150,17 @@ def test_the_server_is_asked_anew(make, server, clock, monkeypatch, until):
     def open_backend(settings, name):
         backend = real(settings, name)
 
+        real_load = backend.load
+
         def load():
             if failing.pop():
                 flights = sessions[0]._instance.parts.refresher.under_way
                 assert until(lambda: server.asked("GET") and not flights)
                 raise RuntimeError("no engine here")
-            return backend.load()
+            return real_load()
 
-        return backend._replace(load=load)
+        backend.load = load
+        return backend
 
     monkeypatch.setattr(_startup, "open_backend", open_backend)
     flags = make()
