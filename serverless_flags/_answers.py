@@ -142,7 +142,8 @@ class Answers:
         return instance.client
 
     def _warn_outside(self) -> None:
-        if not self.usable_plugins.platform.runs_between_invocations:
+        plugins = self._plugins or self.usable_plugins
+        if not plugins.platform.runs_between_invocations:
             self._instance.reporter.warn("outside", OUTSIDE)
 
     def _why_not_start(self, instance: Instance, plugins: Plugins) -> str | None:

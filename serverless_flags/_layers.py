@@ -65,14 +65,18 @@ def layered(base: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, An
     below, above = base.get("properties"), context.get("properties")
     if not below and not above:
         return merged
-    below, above = below or _NONE, above or _NONE
-    properties = {**below, **above}
-    for name in context:
-        if name not in FIELDS and name not in above:
-            properties.pop(name, None)  # the top level's is newer
-    for name in above:
-        if name in base and name not in FIELDS and name not in context:
-            del merged[name]  # older than the property
+    above = above or _NONE
+    if not below:
+        properties = {**above}
+    else:
+        properties = {**below, **above}
+        for name in context:
+            if name not in FIELDS and name not in above:
+                properties.pop(name, None)  # the top level's is newer
+    if not base.keys().isdisjoint(above):
+        for name in above:
+            if name in base and name not in FIELDS and name not in context:
+                del merged[name]  # older than the property
     merged["properties"] = properties
     return merged
 

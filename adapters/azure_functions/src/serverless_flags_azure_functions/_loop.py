@@ -6,9 +6,12 @@ import asyncio
 import os
 import signal
 import threading
+from threading import get_ident
 
 _writers: dict[int, int] = {}
 """By process: the wakeup fd that wakes the event loop."""
+_thread = 0
+"""The thread that runs the event loop: the main one, which alone sets wakeup fds."""
 
 
 def wake_loop_at_signals() -> None:
@@ -20,6 +23,7 @@ def wake_loop_at_signals() -> None:
     heard at the loop's next event, and an idle worker may have none. asyncio does the
     same for handlers of its own (asyncio/unix_events.py, ``add_signal_handler``).
     """
+    global _thread  # noqa: PLW0603  reason: a fact of the process
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -31,16 +35,17 @@ def wake_loop_at_signals() -> None:
         os.set_blocking(writer, False)
         loop.add_reader(reader, os.read, reader, 64)
         _writers[os.getpid()] = writer
+    _thread = get_ident()
     wake_loop_again()
 
 
 def wake_loop_again() -> None:
     """Set the wakeup fd where a function has reset it, as asyncio does."""
-    if not _writers:
+    if get_ident() != _thread:
         return
     writer = _writers.get(os.getpid())
-    if writer is None or threading.current_thread() is not threading.main_thread():
+    if writer is None:
         return
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    if previous not in {-1, writer}:  # asyncio's, which wakes the loop, too
+    if previous not in (-1, writer):  # asyncio's, which wakes the loop, too
         signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
