@@ -156,16 +156,7 @@ def _elect(
 def _ask(candidate: _Candidate, environ: Mapping[str, str]) -> Iterator[Platform]:
     """Yield the platforms that a plugin recognises: one, if it is an adapter."""
     for hook in candidate.detectors:
-        try:
-            answer = hook(environ=environ)
-            if isinstance(answer, Platform):
-                mend_facts(answer, candidate.name)
-        except Exception as error:
-            if passes(error):
-                raise
-            message = "plugin %r failed in detect_platform"
-            logger.warning(message, candidate.name, exc_info=True)
-            continue
+        answer = _detect(hook, environ, candidate.name)
         if isinstance(answer, Platform):
             if answer is not candidate.plugin:  # it has been looked at
                 warn_about_unmarked(answer.name, answer, hook_names())
@@ -177,6 +168,32 @@ def _ask(candidate: _Candidate, environ: Mapping[str, str]) -> Iterator[Platform
                 candidate.name,
                 kind(answer),
             )
+
+
+def _detect(hook: Bound, environ: Mapping[str, str], plugin: str) -> Any:
+    """
+    Ask a plugin for its platform, and once more when it fails.
+
+    An exception of others may have arrived meanwhile, which the platform names only
+    once it is known; without its adapter the session would go on for good.
+    """
+    for last in (False, True):
+        try:
+            return _detect_once(hook, environ, plugin)
+        except Exception as error:
+            if passes(error):
+                raise
+            if last:
+                message = "plugin %r failed in detect_platform"
+                logger.warning(message, plugin, exc_info=True)
+    return None
+
+
+def _detect_once(hook: Bound, environ: Mapping[str, str], plugin: str) -> Any:
+    answer = hook(environ=environ)
+    if isinstance(answer, Platform):
+        mend_facts(answer, plugin)
+    return answer
 
 
 def _warn_of_several(answers: Sequence[tuple[Platform, Any]]) -> None:

@@ -93,9 +93,8 @@ class Errand(Waitable):
 
     def __init__(self, work: Callable[[], object]) -> None:
         super().__init__()
-        self._work = work
-        self._claim = _thread.allocate_lock()
-        """Held from the moment at which a thread has begun."""
+        self._works = [work]
+        """Empty from the moment at which a thread has begun."""
         self._asked = time.monotonic()
 
     @property
@@ -107,7 +106,7 @@ class Errand(Waitable):
 
     @property
     def _began(self) -> bool:
-        return self._claim.locked()
+        return not self._works
 
     def start(self) -> Errand:
         """Run the function in the background."""
@@ -149,7 +148,9 @@ class Errand(Waitable):
             self.start_thread()
 
     def _run(self, *, is_borrowed: bool = False) -> None:
-        if not self._claim.acquire(blocking=False):
+        try:
+            work = self._works.pop()
+        except IndexError:  # another thread was first
             return
         thread = _thread.get_ident()
         try:
@@ -157,7 +158,7 @@ class Errand(Waitable):
             trace = None if is_borrowed else threading.gettrace()
             if trace is not None:  # debuggers and coverage, as `threading.Thread` does
                 sys.settrace(trace)
-            self._do()
+            self._do(work)
         except Exception as error:
             if is_borrowed and passes(error):
                 raise
@@ -166,8 +167,8 @@ class Errand(Waitable):
             _at_work.remove(thread)
             self.end()
 
-    def _do(self) -> None:
-        work, self._work = self._work, _nothing  # what it refers to may be collected
+    def _do(self, work: Callable[[], object]) -> None:
+        """Run the work in a frame that a trace sees."""
         work()
 
 
@@ -182,10 +183,6 @@ def is_at_work(thread: int) -> bool:
 
 
 _at_work: list[int] = []
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
