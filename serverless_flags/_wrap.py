@@ -37,8 +37,6 @@ def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
     """
     refuse_class(func, "wrap")
     refuse_what_is_none(func, "wrap")
-    if isinstance(func, staticmethod):
-        func = func.__func__
     kind = kind_of(func)
     if kind == Kind.PLAIN:
         made = _sync(session, func, _carry if awaits else _run_or_carry)

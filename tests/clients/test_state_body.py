@@ -195,3 +195,11 @@ class TestSnapshot:
             f"the snapshot {path} is larger than {size - 1} bytes"
             == read_snapshot(str(path)).error
         )
+
+
+@pytest.mark.parametrize(
+    "odd", ["{", "[" * 100_000, '{"features": ' + "9" * 5000 + "}"]
+)
+def test_flags_of_a_state_that_python_cannot_read_are_not_counted(odd) -> None:
+    """The engine reads more than Python's json does; the status must not raise."""
+    assert _state_body.count_flags(odd) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,8 @@ from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 
 from serverless_flags._client import DISABLED
+from serverless_flags._report import Reporter
+from serverless_flags.clients.unleash import _Asked
 
 
 def raw_client(state, strategies, directory) -> UnleashClient:
@@ -91,3 +94,18 @@ class TestAnswers:
         assert DISABLED == client.get_variant("on")
         counted = {"yes": 1, "no": 2, "variants": {"disabled": 1}}
         assert counted == client.take_counts()["toggles"]["on"]
+
+
+def test_what_is_no_fault_of_the_context_is_raised() -> None:
+    """An exception of others may arrive while a context is enriched."""
+
+    class OvertimeError(Exception):
+        """What a runtime raises into a running function."""
+
+    def interrupted(_context):
+        raise OvertimeError
+
+    evaluator = SimpleNamespace(enabled=None, variant=None)
+    asked = _Asked(evaluator, None, interrupted, {"appName": "checkout"}, Reporter())
+    with pytest.raises(OvertimeError):
+        asked.is_enabled("simpleFlag", {"userId": "7"}, None)

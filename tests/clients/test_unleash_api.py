@@ -236,3 +236,13 @@ class TestRegister:
             told["yggdrasilVersion"],
         )
         assert (status, error) == (sent.status, sent.error)
+
+
+def test_what_is_opened_after_the_end_keeps_no_connection(api_of, server) -> None:
+    """A request that begins as the session closes leaves nothing open."""
+    server.answer(503)
+    api = api_of()
+    api.close()
+    api.fetch(None, timeout=20)
+
+    assert not api._opened[0]._kept

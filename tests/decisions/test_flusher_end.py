@@ -187,3 +187,12 @@ class TestGivingUp:
         it.flusher.give_up()
 
         assert 0 == it.flusher.counts.uncounted
+
+    def test_what_is_booked_already_is_not_booked_again(self, flushing, bucket) -> None:
+        """Its answer has come; it is about to be forgotten."""
+        it = flushing(counts=[bucket(a=2)])
+        (flight,) = it.flusher.collect()
+        assert flight.book()
+        it.flusher.give_up()
+
+        assert 0 == it.flusher.counts.unknown

@@ -262,3 +262,20 @@ class TestForeign:
         assert passes(KeyError())
         assert passes(ZeroDivisionError())
         assert not passes(ValueError())
+
+
+class OvertimeError(Exception):
+    """What a runtime raises into a running function."""
+
+
+def test_an_exception_of_others_passes_a_mapping(monkeypatch) -> None:
+    """It arrived while the mapping was read, and is no fault of it."""
+    name = f"{__name__}.OvertimeError"
+    monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+
+    class Slow:
+        def keys(self):
+            raise OvertimeError
+
+    with pytest.raises(OvertimeError):
+        mapping_of(Slow())

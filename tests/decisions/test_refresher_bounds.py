@@ -218,3 +218,18 @@ def test_a_server_that_is_not_there_is_never_asked(clock) -> None:
 
     assert Due.NOTHING is refresher.due(clock())
     assert refresher.heritage is None
+
+
+def test_a_request_that_ends_before_it_is_noted_is_not_under_way(
+    refreshing, clock
+) -> None:
+    """Its thread may be faster than the one that began it."""
+    it = refreshing()
+
+    def run(refresh):
+        refresh.end()
+        return refresh
+
+    it.refresher.begin(clock(), run)
+
+    assert {} == it.refresher.under_way

@@ -261,3 +261,21 @@ class TestOnALoop:
             thread.join(PATIENCE)
 
         assert [True, True] == ended
+
+
+def test_an_exception_of_others_passes_where_the_caller_does_the_work(
+    no_threads, monkeypatch
+) -> None:
+    """It was raised into the caller's thread."""
+    name = f"{__name__}.OvertimeError"
+    monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+
+    def work():
+        raise OvertimeError
+
+    with pytest.raises(OvertimeError):
+        Errand(work).start()
+
+
+class OvertimeError(Exception):
+    """What a runtime raises into a running function."""

@@ -69,3 +69,9 @@ def test_class_and_static_methods_above_work(flags):
 
     assert "Handlers" == Handlers.of_class("alice") == Handlers().of_class("alice")
     assert "alice" == Handlers.static("alice") == Handlers().static("alice")
+
+
+def test_parentheses_are_refused_with_the_cure(flags):
+    """`wrap` has no options."""
+    with pytest.raises(TypeError, match=r"write @flags\.wrap, without parentheses"):
+        flags.wrap()

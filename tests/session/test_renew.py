@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
-from serverless_flags import FlagSession, State
+from serverless_flags import FlagSession, State, _process
 from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 10.0
@@ -153,3 +154,13 @@ def test_a_client_that_looks_after_itself_has_no_connection(cloud):
 
         assert State.NEW is flags.status.state
         assert flags.is_enabled("simpleFlag") is True
+
+
+def test_a_fork_without_multiprocessing_is_renewed(make, monkeypatch):
+    """Nothing of it is imported for that."""
+    flags = make()
+    flags.start()
+    monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
+    _process.renew_all()
+
+    assert State.NEW is flags.status.state
