@@ -263,6 +263,14 @@ class TestOnALoop:
         assert [True, True] == ended
 
 
+def test_a_failure_stays_where_the_caller_does_the_work(no_threads, caplog) -> None:
+    """It is the task's, and the log has it."""
+    errand = Errand(lambda: 1 / 0).start()
+
+    assert errand.ended
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_an_exception_of_others_passes_where_the_caller_does_the_work(
     no_threads, monkeypatch
 ) -> None:
