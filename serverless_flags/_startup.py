@@ -75,20 +75,6 @@ def app_name_of(settings: Settings, plugins: Plugins) -> str:
 def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
     """Make what asks the server, without asking it yet."""
     plugins, settings = shop.plugins, shop.settings
-    weak = weakref.ref(
-        shop.session
-    )  # what is collected with its engines cannot be closed
-
-    def observe(
-        tell: Callable[[FlagSession, str, float], None],
-    ) -> Callable[[str, float], None]:
-        def observed(outcome: str, seconds: float) -> None:
-            session = weak()
-            if session is not None:
-                tell(session, outcome, seconds)
-
-        return observed
-
     backend = open_backend(settings, app_name_of(settings, plugins))
     upstream = backend.upstream
     refresher = Refresher(
@@ -102,7 +88,7 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         freezes=not plugins.platform.runs_between_invocations,
         clock=shop.clock,
         reporter=shop.reporter,
-        observe=observe(plugins.after_refresh),
+        observe=_observer(shop.session, plugins.after_refresh),
         count=backend.count_flags,
     )
     flusher = Flusher(
@@ -111,11 +97,25 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         request_timeout=settings.request_timeout,
         clock=shop.clock,
         reporter=shop.reporter,
-        observe=observe(plugins.after_flush),
+        observe=_observer(shop.session, plugins.after_flush),
     )
     if heritage is not None:
         refresher.inherit(heritage)
     return Parts(backend, refresher, flusher)
+
+
+def _observer(
+    session: FlagSession, tell: Callable[[FlagSession, str, float], None]
+) -> Callable[[str, float], None]:
+    """Return what tells the observers of a request, while the session is there."""
+    weak = weakref.ref(session)  # what is collected with its engines cannot be closed
+
+    def observed(outcome: str, seconds: float) -> None:
+        there = weak()
+        if there is not None:
+            tell(there, outcome, seconds)
+
+    return observed
 
 
 def bring_flags(

@@ -256,7 +256,7 @@ def test_what_is_not_awaitable_is_the_functions_own_mistake(lambda_like):
 
     odd = Odd()
     handler = lambda_like.wrap(odd)
-    Odd.__call__ = lambda self, user: 7  # type: ignore[method-assign]  # the point
+    Odd.__call__ = lambda self, user: 7  # type: ignore[method-assign]  # reason: the point
 
     with pytest.raises(TypeError, match="awaitable"):
         handler("alice")

@@ -170,6 +170,21 @@ class Cloud(Platform):
         self.events.append(("disconnect", reason))
 
 
+@pytest.fixture(name="within_time")
+def _within_time():
+    """Return what calls something on a thread of its own, which must not hang."""
+
+    def within_time(call):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
+        thread.start()
+        thread.join(20.0)
+        assert answers, "it waits for itself"
+        return answers[0]
+
+    return within_time
+
+
 @pytest.fixture(name="clock")
 def _clock():
     return Clock()

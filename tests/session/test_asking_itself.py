@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from serverless_flags import FlagSession, hookimpl
 
 WAIT = 20.0
 """Seconds; a bound against hanging only."""
-
-
-@pytest.fixture(name="within_time")
-def _within_time():
-    """Return what calls something that must not wait for itself."""
-
-    def within_time(call):
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
-        thread.start()
-        thread.join(WAIT)
-        assert answers, "it waits for itself"
-        return answers[0]
-
-    return within_time
 
 
 def test_an_observer_of_the_first_refresh_gets_the_default(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,21 +13,6 @@ from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 20.0
 """Seconds; a bound against hanging only."""
-
-
-@pytest.fixture(name="within_time")
-def _within_time():
-    """Return what runs a function on a thread of its own, which may hang."""
-
-    def within_time(call):
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
-        thread.start()
-        thread.join(WAIT)
-        assert answers, "it waits for itself"
-        return answers[0]
-
-    return within_time
 
 
 class TestInASignalHandler:
