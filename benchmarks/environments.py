@@ -51,10 +51,10 @@ def environment(
 
 
 def _distribution(package: str) -> str:
-    folder = package.split("[", 1)[0]
-    if folder == CORE:
+    folder = Path(package.split("[", 1)[0])
+    if folder.parent.name != "adapters":
         return "serverless-flags"
-    return "serverless-flags-" + Path(folder).name.replace("_", "-")
+    return "serverless-flags-" + folder.name.replace("_", "-")
 
 
 def _uv(*arguments: str) -> None:

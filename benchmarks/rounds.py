@@ -152,6 +152,10 @@ class Results:
             benchmark.get_name(): benchmark for benchmark in suite.get_benchmarks()
         }
 
+    def titles(self) -> list[str]:
+        """Return the names of all benchmarks: `title_of` group, contender, quantity."""
+        return list(self._by_title)
+
     def groups(self) -> list[str]:
         """Return the groups, as they were measured."""
         return list(dict.fromkeys(title.split(" | ")[0] for title in self._by_title))

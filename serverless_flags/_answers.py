@@ -121,7 +121,7 @@ class Answers:
             return scope if in_task() else around
         instance = self._instance
         duties = instance.duties
-        if duties is not None:
+        if duties is not None and duties.note_outside():
             if duties.begin_outside():
                 instance.repair_connection()  # as at the end of each invocation
             self._warn_outside()

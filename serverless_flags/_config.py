@@ -1,9 +1,10 @@
 """Settings: keyword arguments first, then the environment, then the default."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._checks import (
     CLIENTS,
@@ -26,6 +27,8 @@ from serverless_flags._server_checks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from serverless_flags._freshness import Instant
     from serverless_flags.platform import Invocation
 
@@ -58,8 +61,12 @@ ADAPTERS = ("SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE",)
 """Variables that the adapters of this project read themselves."""
 
 
-class Settings(NamedTuple):
-    """Validated settings of one session; every duration in seconds."""
+class Settings:
+    """
+    Validated settings of one session; every duration in seconds.
+
+    A plain class: to define a named tuple of so many fields takes 0.5 ms.
+    """
 
     url: str | None = None
     api_token: str | Callable[[], str] | None = None
@@ -84,11 +91,22 @@ class Settings(NamedTuple):
     on_impression: Callable[[Any], object] | None = None
     register: bool = False
     custom_headers: Mapping[str, str] = MappingProxyType({})
-    context: Callable[["Invocation"], Mapping[str, Any]] | None = None
-    clock: Callable[[], "Instant"] | None = None
+    context: Callable[[Invocation], Mapping[str, Any]] | None = None
+    clock: Callable[[], Instant] | None = None
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+    def values(self) -> dict[str, Any]:
+        """Return all of them by name."""
+        return {name: getattr(self, name) for name in type(self).__annotations__}
+
+    def replace(self, **given: Any) -> Settings:
+        """Return a copy with some of them changed."""
+        return Settings(**{**vars(self), **given})
 
     def __repr__(self) -> str:
-        shown = self._replace(api_token=None, custom_headers={})._asdict()
+        shown = self.replace(api_token=None, custom_headers={}).values()
         return f"Settings({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 

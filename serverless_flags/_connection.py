@@ -40,8 +40,8 @@ class Connection:
     def __init__(self) -> None:
         self.moments: set[str] = set()
         """When the platform was asked: ``wrap``, ``first_invocation``."""
-        self.connecting_thread: int | None = None
-        """The thread on which signals are being connected now, by its identifier."""
+        self._connecting: tuple[int, threading.Lock] | None = None
+        """The thread that connects, by its identifier, as long as the lock is held."""
         self._why_not = _NO_SIGNAL
         self._reaches_us: Callable[[], bool] = _never
         """Whether SIGTERM still reaches us; `_never` while no end is heard."""
@@ -58,17 +58,23 @@ class Connection:
         Asked again on the connecting thread, by a plugin or in a signal handler, it
         does nothing: what asks must not wait for itself.
         """
-        if at in self.moments or self.connecting_thread == threading.get_ident():
+        thread = threading.get_ident()
+        if at in self.moments or self.is_connecting(thread):
             return
-        with self._lock:
+        held = threading.Lock()
+        with self._lock, held:
             if at in self.moments:
                 return
-            self.connecting_thread = threading.get_ident()
-            try:
-                self._connect(session, plugins, at)
-                self.moments.add(at)
-            finally:
-                self.connecting_thread = None
+            self._connecting = (thread, held)
+            self._connect(session, plugins, at)
+            self.moments.add(at)
+
+    def is_connecting(self, thread: int) -> bool:
+        """Whether a thread is connecting signals now."""
+        if self._connecting is None:
+            return False
+        connecting, held = self._connecting
+        return connecting == thread and held.locked()
 
     def _connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
         from serverless_flags import signals  # sockets: not at import

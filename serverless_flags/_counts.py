@@ -85,11 +85,11 @@ class Counts:
         else:
             self._kept.append(bucket)
 
-    def settle(self, bucket: Bucket, outcome: Outcome, status: int | None) -> str:
+    def settle(self, bucket: Bucket, outcome: str, status: int | None) -> str:
         """Book what became of a bucket; return the word that ``after_flush`` gets."""
-        if outcome is Outcome.TAKEN:
+        if outcome == Outcome.TAKEN:
             return "taken"
-        if outcome is Outcome.UNKNOWN:
+        if outcome == Outcome.UNKNOWN:
             self._unknown.add(evaluations(bucket))
             return "unknown"
         if status in REFUSED_FOR_GOOD:

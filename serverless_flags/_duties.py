@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serverless_flags._errand import Errand, Waitable
-from serverless_flags._freshness import NOTHING, Due, Instant
+from serverless_flags._freshness import Due, Instant, ticking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 WAIT_AT_END = 0.25
 """Seconds an invocation waits at its end for what it began in parallel."""
+
+OUTSIDE_LOOKS = 0.05
+"""Seconds from one look for what is due to the next, outside invocations: a loop there
+may ask thousands of flags a second."""
 
 MARGIN = 0.05
 """Seconds of an invocation's remaining time that are never waited away."""
@@ -89,6 +93,9 @@ class Duties:
         self._expires = refresher.freshness.expires
         self._evaluated_outside = False
         """Whether flags were evaluated outside invocations since the last flush."""
+        self._tick = ticking(clock)
+        self._look_at = -1.0
+        """When to look again for what is due, outside invocations."""
 
     def begin(self, remaining: Remaining) -> Plan:
         """Begin what is due for an invocation that starts now."""
@@ -97,7 +104,7 @@ class Duties:
         if self.requests:
             refresher.note_awake(moment)
         due, flush = refresher.due(moment), flusher.due(moment)
-        if due is NOTHING:
+        if due is Due.NOTHING:
             if self._expires:
                 refresher.forget_expired(moment)
             return Plan(beside=flusher.begin()) if flush else NOTHING_DUE
@@ -110,6 +117,15 @@ class Duties:
         )
         return Plan(wait, beside)
 
+    def note_outside(self) -> bool:
+        """Note an evaluation outside invocations; return whether to `begin_outside`."""
+        self._evaluated_outside = True
+        tick = self._tick()
+        if tick < self._look_at:
+            return False
+        self._look_at = tick + OUTSIDE_LOOKS
+        return True
+
     def begin_outside(self) -> bool:
         """
         Begin what is due though no invocation begins: nothing waits for it.
@@ -117,10 +133,9 @@ class Duties:
         Returns:
             Whether a flush was due.
         """
-        self._evaluated_outside = True
         moment = self._clock()
         flush = self.flusher.due_outside(moment)
-        if self._refresher.due(moment) is not NOTHING:
+        if self._refresher.due(moment) is not Due.NOTHING:
             self._refresh(moment, flush=flush)
         elif flush:
             self.flusher.begin()

@@ -19,6 +19,8 @@ AGAIN = 0.1
 """Seconds after which who waits for a thread that has not begun starts another one."""
 LOST = 1.0
 """Seconds after which a thread that was started and has not begun never will."""
+STACK = 20_000
+"""Slots that the first frame of a thread claims; CPython rounds up, here to 256 KB."""
 LONGER = 0.05
 """Seconds past its own limit for which bounded work is waited for."""
 
@@ -170,6 +172,13 @@ class Errand(Waitable):
     def _do(self, work: Callable[[], object]) -> None:
         """Run the work in a frame that a trace sees."""
         work()
+
+    if sys.version_info >= (3, 11):
+        # CPython has 16 KB for a thread's frames, maps more memory when they are full
+        # and unmaps it when they are left (_PyThreadState_PushFrame): calls across that
+        # boundary take ten times as long, and an import makes thousands of the same
+        # depth. This frame claims more than it needs, so the others are in one piece.
+        _do.__code__ = _do.__code__.replace(co_stacksize=STACK)
 
 
 def is_at_work(thread: int) -> bool:

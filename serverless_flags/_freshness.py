@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from enum import Enum
 from typing import NamedTuple
 
 BACKOFF_FIRST = 1.0
@@ -38,21 +37,25 @@ def now() -> Instant:
 _new = tuple.__new__
 
 
+def ticking(clock: Callable[[], Instant]) -> Callable[[], float]:
+    """Return the monotonic clock of ``clock`` alone, which costs half of both."""
+    return time.monotonic if clock is now else lambda: clock().monotonic
+
+
 def _uniform() -> float:
     """Return a number in [0, 1) from the kernel: copies of a process must differ."""
     return int.from_bytes(os.urandom(7), "big") / 2**56
 
 
-class Due(Enum):
-    """What an invocation that starts now does about the flags."""
+class Due:
+    """What an invocation that starts now does about the flags; constants."""
 
-    NOTHING = "nothing"  # fresh, or the server is left alone
-    BESIDE = "beside"  # stale: serve what we have, refresh in parallel
-    FIRST = "first"  # too old to serve: refresh before the handler
-
-
-NOTHING = Due.NOTHING
-"""For the hot path: Python 3.10 looks a member up in 0.2 us."""
+    NOTHING = "nothing"
+    """They are fresh, or the server is left alone."""
+    BESIDE = "beside"
+    """They are stale: serve what we have, refresh in parallel."""
+    FIRST = "first"
+    """They are too old to serve: refresh before the handler."""
 
 
 class Backoff:
@@ -134,15 +137,15 @@ class Freshness:
         """Return the seconds since the server confirmed the flags, if it ever did."""
         return None if self.confirmed is None else moment.since(self.confirmed)
 
-    def due(self, moment: Instant) -> Due:
-        """Decide for an invocation that starts at ``moment``."""
+    def due(self, moment: Instant) -> str:
+        """Decide for an invocation that starts at ``moment``; return one of `Due`."""
         until = self._fresh_until
         if (
             until is not None
             and moment.monotonic < until.monotonic
             and moment.wall < until.wall
         ):
-            return NOTHING
+            return Due.NOTHING
         age = self.age(moment)
         if age is not None and age <= self._fresh_for and self._max_age > 0:
             return Due.NOTHING

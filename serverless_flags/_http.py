@@ -50,7 +50,7 @@ _SAYS_NO = frozenset({500, 503})
 class Reply(NamedTuple):
     """What one request came to."""
 
-    outcome: Outcome
+    outcome: str
     status: int | None = None
     headers: Mapping[str, str] = {}
     body: bytes = b""
@@ -251,7 +251,7 @@ class Http:
         self._drop_kept(0)
 
     def _failed(
-        self, error: Exception, when: str, outcome: Outcome, status: int | None = None
+        self, error: Exception, when: str, outcome: str, status: int | None = None
     ) -> Reply:
         from serverless_flags._explain import explain  # failures only
 
@@ -277,7 +277,7 @@ class Http:
         return target, {**headers, **missing}
 
 
-def _outcome(status: int) -> Outcome:
+def _outcome(status: int) -> str:
     """Return what became of a request that was answered so."""
     if status in _TAKES:
         return Outcome.TAKEN

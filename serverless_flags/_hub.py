@@ -8,7 +8,6 @@ import os
 import signal
 import time
 import weakref
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._handler import SIG_DFL, SIGTERM, Handler, current_handler
@@ -79,15 +78,15 @@ class Hub:
         """
         return self._tell([(s.terminate, grace) for s, grace in self.sessions], 0.0)
 
-    def close(self, least: float = 0.0, most: float = inf) -> None:
+    def close(self, least: float = 0.0, most: float | None = None) -> None:
         """
         Call ``close`` of all sessions, side by side.
 
         Args:
             least: seconds that each is given at least, whatever its grace.
-            most: seconds that each is given at most.
+            most: seconds that each is given at most; default: no bound but its own.
         """
-        works = [(s.close, min(max(g, least), most)) for s, g in self.sessions]
+        works = [(s.close, _within(g, least, most)) for s, g in self.sessions]
         self._tell(works, FAREWELL)
 
     def _tell(self, works: Sequence[Work], more: float) -> float:
@@ -241,6 +240,11 @@ class Hub:
         if watcher is not None:
             watcher.close()
         self._uninstall()
+
+
+def _within(seconds: float, least: float, most: float | None) -> float:
+    longer = max(seconds, least)
+    return longer if most is None else min(longer, most)
 
 
 def _log(failures: list[BaseException]) -> None:

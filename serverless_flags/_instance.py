@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from serverless_flags import _freshness
 from serverless_flags._attempts import Attempts
-from serverless_flags._client import ClosedClient, StateClient
+from serverless_flags._client import ClosedClient, keeps_state
 from serverless_flags._connection import Connection
 from serverless_flags._counts import Tally
 from serverless_flags._errand import Errand, run_bounded
@@ -86,7 +86,7 @@ class Instance:
 
     @property
     def _knows_flags(self) -> bool:
-        if self.client is not None and not isinstance(self.client, StateClient):
+        if self.client is not None and not keeps_state(self.client):
             return True  # it looks after its flags itself
         return self.parts is not None and self.parts.refresher.source != "none"
 
@@ -164,8 +164,8 @@ class Instance:
 
     def must_not_wait(self, thread: int) -> bool:
         """Whether a thread starts the session, connects it or waits for it already."""
-        connecting = self.connection.connecting_thread
-        return thread == connecting or self._starts.must_not_wait(thread)
+        connects = self.connection.is_connecting(thread)
+        return connects or self._starts.must_not_wait(thread)
 
     @property
     def may_start(self) -> bool:

@@ -63,22 +63,28 @@ def layered(base: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, An
     """
     merged = {**base, **context}
     below, above = base.get("properties"), context.get("properties")
-    if not below and not above:
-        return merged
-    above = above or _NONE
     if not below:
-        properties = {**above}
+        if not above:
+            return merged
+    elif not above:
+        above, merged["properties"] = _NONE, _without_newer(below, context)
     else:
-        properties = {**below, **above}
-        for name in context:
-            if name not in FIELDS and name not in above:
-                properties.pop(name, None)  # the top level's is newer
-    if not base.keys().isdisjoint(above):
-        for name in above:
-            if name in base and name not in FIELDS and name not in context:
-                del merged[name]  # older than the property
-    merged["properties"] = properties
+        merged["properties"] = {**_without_newer(below, context), **above}
+    for name in above:
+        if name in base and name not in FIELDS and name not in context:
+            del merged[name]  # older than the property
     return merged
+
+
+def _without_newer(
+    properties: Mapping[str, Any], context: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return properties without those that stand at the top level of a newer layer."""
+    kept = {**properties}
+    for name in context:
+        if name not in FIELDS:
+            kept.pop(name, None)
+    return kept
 
 
 def read_context(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from serverless_flags._client import NO_FLAGS, Fetched
 from serverless_flags._flag_request import Heritage, Refresh
-from serverless_flags._freshness import NOTHING, OVERRUN, Due, Freshness, Instant
+from serverless_flags._freshness import OVERRUN, Due, Freshness, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class Refresher:
         count: Callable[[str], int | None] | None = None,
     ) -> None:
         self.freshness = freshness
-        self.due: Callable[[Instant], Due] = (
+        self.due: Callable[[Instant], str] = (
             _never if upstream is None else freshness.due
         )
         """Decides for an invocation that starts at a moment."""
@@ -270,8 +270,8 @@ class Refresher:
         )
 
 
-def _never(_moment: Instant) -> Due:
-    return NOTHING
+def _never(_moment: Instant) -> str:
+    return Due.NOTHING
 
 
 def _hand_over(client: StateClient, body: str) -> str | None:

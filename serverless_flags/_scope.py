@@ -103,7 +103,7 @@ class Scope:
         ):
             what = "the context of an evaluation"
             context = checked(context, what, self._reporter)
-        return layered(base, context)
+        return layered(base, context) if base else context
 
     def _build_base(self) -> dict[str, Any]:
         self._base = {}  # for a callback that asks a flag itself

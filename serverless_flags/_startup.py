@@ -6,7 +6,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from serverless_flags._client import StateClient
+from serverless_flags._client import keeps_state
 from serverless_flags._config import UNLEASH
 from serverless_flags._duties import Duties
 from serverless_flags._errand import Errand
@@ -134,7 +134,7 @@ def bring_flags(
     backend, refresher, flusher = parts.backend, parts.refresher, parts.flusher
     asked = None if settings.snapshot else ask(parts, moment)
     client = backend.load()
-    if isinstance(client, StateClient):
+    if keeps_state(client):
         refresher.adopt(client)
         flusher.adopt(client)
         if not _take_snapshot(settings, parts):

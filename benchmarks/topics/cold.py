@@ -115,7 +115,7 @@ def groups(
                 environ = {**environs[net], "FOLDER": str(folder)}
                 if not bytecode:
                     environ["PYTHONDONTWRITEBYTECODE"] = "1"
-                contenders = [_contender(name, pythons, environ) for name in chosen]
+                contenders = [contender(name, pythons, environ) for name in chosen]
                 group = group_of(count, net, bytecode=bytecode)
                 benchmarks += interleave(
                     contenders, rounds, group=group, warmups=warmups
@@ -171,9 +171,10 @@ def _pythons(ships: set[str], *, bytecode: bool) -> dict[str, Path]:
     }
 
 
-def _contender(
+def contender(
     name: str, pythons: Mapping[str, Path], environ: Mapping[str, str]
 ) -> Contender:
+    """Return a contender; ``pythons`` by what is shipped with it."""
     kind = KINDS[name]
     extra = {}
     if kind.client:

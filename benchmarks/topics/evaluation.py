@@ -105,22 +105,24 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
         environ["BLOCKS"] = str(BLOCKS // 10 if quick else BLOCKS)
         if quick:
             environ |= {"TIMING_VALUES": "1", "TIMING_SHORTEST": "0.001"}
-        contenders = [_contender(name, pythons, environ) for name in chosen]
+        contenders = [contender(name, pythons, environ) for name in chosen]
         script = str(SCRIPTS / "paired.py")
         command = [str(pythons["serverless-flags"]), script]
         contenders.append(Contender(PAIRED, command, environ))
-        return interleave(contenders, rounds, measure=_timed, warmups=0, group=ALONE)
+        return interleave(contenders, rounds, measure=timed, warmups=0, group=ALONE)
 
 
-def _contender(
+def contender(
     name: str, pythons: Mapping[str, Path], environ: Mapping[str, str]
 ) -> Contender:
+    """Return a contender; ``pythons`` by what is shipped with it."""
     kind = KINDS[name]
     command = [str(pythons[kind.ships]), str(SCRIPTS / f"{kind.script}.py")]
     return Contender(name, command, {**environ, **kind.environ})
 
 
-def _timed(contender: Contender) -> Values:
+def timed(contender: Contender) -> Values:
+    """Run a contender's process; return what it has measured itself."""
     values = run_process(contender)
     return {name: value for name, value in values.items() if name != FIRST_FLAG}
 

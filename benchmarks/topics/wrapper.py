@@ -102,7 +102,7 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
     """Measure ours on each Python, and the peers on one."""
     versions = (USUAL,) if quick else PYTHONS
     packages = [*WE_SHIP, "pyperf"]
-    ours = {
+    pythons = {
         version: environment(f"wrapper-{version}", packages, python=version)
         for version in versions
     }
@@ -110,19 +110,19 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
         ship: environment(f"wrapper-{ship}", [*packages, "pyperf"])
         for ship, packages in ({} if quick else SHIPS).items()
     }
-    with _surroundings(quick=quick) as (environ, platforms):
+    with surroundings(quick=quick) as (environ, platforms):
         contenders = [
             contender
-            for version, python in ours.items()
-            for contender in _ours(version, python, environ, platforms)
+            for version, python in pythons.items()
+            for contender in ours(version, python, environ, platforms)
         ]
         if not quick:
             contenders += _peers(theirs, environ)
-        return interleave(contenders, rounds, measure=_timed, warmups=0, group="all")
+        return interleave(contenders, rounds, measure=timed, warmups=0, group="all")
 
 
 @contextlib.contextmanager
-def _surroundings(
+def surroundings(
     *, quick: bool
 ) -> Iterator[tuple[dict[str, str], dict[str, dict[str, str]]]]:
     """Serve flags; yield what all are told, and what elects each platform."""
@@ -144,12 +144,13 @@ def _surroundings(
         )
 
 
-def _ours(
+def ours(
     version: str,
     python: Path,
     environ: Mapping[str, str],
     platforms: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Contender]:
+    """Yield ours on one Python, on each platform."""
     command = [str(python), str(SCRIPTS / "serverless_flags_function.py")]
     runs = [(name, platform, "lean") for name, platform in OURS.items()]
     if version == USUAL:
@@ -176,7 +177,8 @@ def _on(name: str, version: str) -> str:
     return f"{name}, Python {version}"
 
 
-def _timed(contender: Contender) -> Values:
+def timed(contender: Contender) -> Values:
+    """Run a contender's process; return what it has measured itself."""
     values = run_process(contender)
     return {name: value for name, value in values.items() if name != FIRST_FLAG}
 

@@ -128,20 +128,30 @@ class ContextText:
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = known
         self._start = f'{_as_json(known)[:-1]}, "currentTime": "'
+        self._begin = (-1, "")
+        """The second that was last, and how contexts of it begin."""
         self._reporter = Reporter()
 
     def __call__(self, context: Any) -> tuple[bytes, dict[str, Any] | None]:
         """Return a context as JSON; and as a dict, where that had to be made."""
-        if not (type(context) is dict or context is None):
-            return self._slowly(context)
-        if not context:
-            text = f'{self._start}{_now()}", "properties": {{}}}}'
-            return text.encode(), None
-        try:
-            fields, properties = _quickly(context)
-        except _TooOddError:
-            return self._slowly(context)
-        text = f'{self._start}{_now()}"{fields}, "properties": {{{properties[2:]}}}}}'
+        fields = properties = ""
+        if context is not None:
+            if type(context) is not dict:
+                return self._slowly(context)
+            if context:
+                try:
+                    fields, properties = _quickly(context)
+                except _TooOddError:
+                    return self._slowly(context)
+        seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
+        known, begin = self._begin  # in one step: other threads change it
+        if seconds != known:
+            begin = f"{self._start}{_clock_text(seconds)}."
+            self._begin = seconds, begin
+        text = (
+            f'{begin}{nanoseconds // 1000:06}+00:00"{fields},'
+            f' "properties": {{{properties[2:]}}}}}'
+        )
         return text.encode(), None
 
     def _slowly(self, context: Any) -> tuple[bytes, dict[str, Any]]:
@@ -210,22 +220,16 @@ def _text(value: Any) -> str:
         raise _UnreadableError from error
 
 
-class _Now:
-    """The moment as ``datetime`` writes it, in UTC, without the cost of loading it."""
-
-    def __init__(self) -> None:
-        self._known = (-1, "")
-
-    def __call__(self) -> str:
-        seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
-        known, text = self._known
-        if seconds != known:
-            text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))
-            self._known = seconds, text
-        return f"{text}.{nanoseconds // 1000:06}+00:00"
+def _now() -> str:
+    """Return the moment as ``datetime`` writes it, in UTC, without loading that."""
+    seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
+    return f"{_clock_text(seconds)}.{nanoseconds // 1000:06}+00:00"
 
 
-_now = _Now()
+def _clock_text(seconds: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))
+
+
 _as_json = json.JSONEncoder(check_circular=False).encode
 """For what holds nothing but texts."""
 _PLAIN_FIELDS = {

@@ -122,7 +122,7 @@ class UnleashApi:
         body = self._identity.metrics_payload(bucket, self.engine_version)
         extra = {"unleash-interval": self._flush_ms}
         sent = self._post("/client/metrics", extra, body, deadline, exiting=exiting)
-        if self._to_register is not None and sent.outcome is Outcome.TAKEN:
+        if self._to_register is not None and sent.outcome == Outcome.TAKEN:
             left = deadline - time.monotonic()
             if left > 0:
                 strategies, self._to_register = self._to_register, None
@@ -194,7 +194,7 @@ class UnleashApi:
         exiting: bool,
     ) -> Sent:
         reply = self._ask("POST", path, extra, body, deadline, exiting=exiting)
-        error = None if reply.outcome is Outcome.TAKEN else self._complaint(reply)
+        error = None if reply.outcome == Outcome.TAKEN else self._complaint(reply)
         return Sent(reply.outcome, reply.status, error, _retry_after(reply))
 
     def _ask(

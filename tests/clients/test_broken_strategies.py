@@ -22,7 +22,7 @@ def _new(request):
     """Return what makes a client that asks Unleash's engine."""
 
     def new(**given):
-        chosen = load_settings({"client": request.param}, {})._replace(**given)
+        chosen = load_settings({"client": request.param}, {}).replace(**given)
         return open_backend(chosen, "checkout").load()
 
     return new

@@ -35,7 +35,7 @@ contexts = st.builds(
 @pytest.fixture(name="at_one_moment", autouse=True, scope="module")
 def _at_one_moment():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_context, "_now", lambda: NOW)
+        patch.setattr(_context, "time_ns", lambda: 1_577_836_800_000_000_000)
         yield
 
 

@@ -8,7 +8,7 @@ import logging
 import pytest
 import yggdrasil_engine
 
-from serverless_flags._client import DISABLED, StateClient
+from serverless_flags._client import DISABLED, keeps_state
 from serverless_flags._config import load_settings
 from serverless_flags._report import logger
 from serverless_flags.clients import open_backend
@@ -32,7 +32,7 @@ class TestBackend:
         client = backend.load()
 
         assert isinstance(client, LeanClient)
-        assert isinstance(client, StateClient)
+        assert keeps_state(client)
         assert yggdrasil_engine.__yggdrasil_core_version__ == (
             backend.upstream.engine_version
         )

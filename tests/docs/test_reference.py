@@ -57,7 +57,7 @@ def stated(value: object) -> str:
 def defaults() -> dict[str, str]:
     """Return each keyword's default as it is to be written."""
     found = {}
-    for name, default in Settings()._asdict().items():
+    for name, default in Settings().values().items():
         found[name] = stated(default)
     return found | {
         "app_name": "the platform's function name",

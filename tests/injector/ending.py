@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -83,7 +84,10 @@ class Ending:
         return server.counts().total() + status.uncounted + status.unknown_counts
 
     def _new_threads(self) -> set[str]:
-        return {thread.name for thread in set(threading.enumerate()) - self._threads}
+        """Return the names of new threads that run; `threading` lists others too."""
+        new = set(threading.enumerate()) - self._threads
+        running = sys._current_frames()
+        return {thread.name for thread in new if thread.ident in running}
 
     def _until_usual(self, find: Callable[[], set[str]]) -> set[str]:
         """Ask until nothing unusual is found, for some time; return what is."""

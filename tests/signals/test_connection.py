@@ -153,16 +153,16 @@ class TestReentrancy:
         threads = []
 
         def connects():
-            threads.append(connection.connecting_thread)
+            threads.append(connection.is_connecting(threading.get_ident()))
             connection.connect(session, plugins, "wrap")
             return True, ""
 
         plugins = Plugins(Cloud(), connects)
         connection.connect(session, plugins, "wrap")
 
-        assert [threading.get_ident()] == threads
+        assert [True] == threads
         assert ["wrap"] == plugins.moments
-        assert connection.connecting_thread is None
+        assert not connection.is_connecting(threading.get_ident())
 
     def test_a_second_thread_waits_for_the_first(self, connection, session) -> None:
         """It finds the moment connected."""
@@ -203,7 +203,7 @@ class TestReentrancy:
         plugins = Plugins(Cloud(), connects)
         with pytest.raises(error):
             connection.connect(session, plugins, "wrap")
-        assert connection.connecting_thread is None
+        assert not connection.is_connecting(threading.get_ident())
         thread = threading.Thread(
             target=connection.connect, args=(session, plugins, "wrap")
         )

@@ -15,16 +15,16 @@ from serverless_flags_azure_functions import _loop
 @pytest.fixture(autouse=True)
 def _process(monkeypatch):
     """Give each test the state of a process of its own."""
-    writers: dict[int, int] = {}
-    monkeypatch.setattr(_loop, "_writers", writers)
+    wakers: dict[int, _loop._Waker] = {}
+    monkeypatch.setattr(_loop, "_wakers", wakers)
     yield
     signal.set_wakeup_fd(-1)
-    for writer in writers.values():
-        os.close(writer)
+    for waker in wakers.values():
+        os.close(waker.writer)
 
 
 def test_a_function_that_handled_a_signal():
-    """asyncio resets the wakeup fd; the invocation's end sets it again."""
+    """asyncio resets the wakeup fd; it is set again, from whichever thread."""
 
     async def work() -> tuple[int, int]:
         _loop.wake_loop_at_signals()
@@ -32,13 +32,14 @@ def test_a_function_that_handled_a_signal():
         loop.add_signal_handler(signal.SIGUSR1, print)
         loop.remove_signal_handler(signal.SIGUSR1)
         before = signal.set_wakeup_fd(-1)
-        _loop.wake_loop_again()
+        await asyncio.to_thread(_loop.wake_loop_again)
+        await asyncio.sleep(0)
         return before, signal.set_wakeup_fd(-1)
 
     before, after = asyncio.run(work())
 
     assert before == -1
-    assert after == _loop._writers[os.getpid()]
+    assert after == _loop._wakers[os.getpid()].writer
 
 
 def test_a_loop_that_handles_signals_keeps_its_own():
@@ -51,11 +52,21 @@ def test_a_loop_that_handles_signals_keeps_its_own():
         signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
         _loop.wake_loop_at_signals()
         _loop.wake_loop_again()
+        await asyncio.sleep(0)
         return theirs, signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
 
     theirs, after = asyncio.run(work())
 
     assert theirs == after
+
+
+def test_a_loop_that_is_closed_is_left_alone():
+    """A refresh may end after it; nothing is raised."""
+    asyncio.run(_wake())
+    signal.set_wakeup_fd(-1)
+    _loop.wake_loop_again()
+
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_without_a_loop_or_off_the_main_thread_nothing_is_set():
@@ -68,7 +79,7 @@ def test_without_a_loop_or_off_the_main_thread_nothing_is_set():
     thread.join(20)
     _loop.wake_loop_again()
 
-    assert _loop._writers == {}
+    assert _loop._wakers == {}
     assert signal.set_wakeup_fd(-1) == -1
 
 

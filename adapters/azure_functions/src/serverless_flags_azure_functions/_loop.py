@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
-from threading import get_ident
+from typing import NamedTuple
 
-_writers: dict[int, int] = {}
-"""By process: the wakeup fd that wakes the event loop."""
-_thread = 0
-"""The thread that runs the event loop: the main one, which alone sets wakeup fds."""
+
+class _Waker(NamedTuple):
+    """The event loop of one process, and the wakeup fd that wakes it."""
+
+    loop: asyncio.AbstractEventLoop
+    writer: int
+
+    def arm(self) -> None:
+        """Set the wakeup fd unless another wakes the loop; on the main thread only."""
+        previous = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
+        if previous not in (-1, self.writer):  # asyncio's, which wakes the loop, too
+            signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
+
+
+_wakers: dict[int, _Waker] = {}
+"""By process."""
 
 
 def wake_loop_at_signals() -> None:
@@ -23,29 +36,27 @@ def wake_loop_at_signals() -> None:
     heard at the loop's next event, and an idle worker may have none. asyncio does the
     same for handlers of its own (asyncio/unix_events.py, ``add_signal_handler``).
     """
-    global _thread  # noqa: PLW0603  reason: a fact of the process
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return
     if threading.current_thread() is not threading.main_thread():
         return
-    if os.getpid() not in _writers:
+    if os.getpid() not in _wakers:
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         loop.add_reader(reader, os.read, reader, 64)
-        _writers[os.getpid()] = writer
-    _thread = get_ident()
-    wake_loop_again()
+        _wakers[os.getpid()] = _Waker(loop, writer)
+    _wakers[os.getpid()].arm()
 
 
 def wake_loop_again() -> None:
-    """Set the wakeup fd where a function has reset it, as asyncio does."""
-    if get_ident() != _thread:
-        return
-    writer = _writers.get(os.getpid())
-    if writer is None:
-        return
-    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    if previous not in (-1, writer):  # asyncio's, which wakes the loop, too
-        signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
+    """
+    Set the wakeup fd where a function has reset it, as asyncio does; from any thread.
+
+    The loop does it, soon, on the only thread that can.
+    """
+    waker = _wakers.get(os.getpid())
+    if waker is not None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            waker.loop.call_soon_threadsafe(waker.arm)
