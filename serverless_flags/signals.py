@@ -98,13 +98,15 @@ def repair() -> bool:
     Returns:
         False when SIGTERM no longer reaches us. True also where it never did.
     """
-    handler = _hub.handler
+    hub = _hub
+    handler = hub.handler
     if handler is None:
         return True
     if current_handler(SIGTERM) is not handler:
-        return _hub.repair()
-    if _hub.watcher is not None:
-        _hub.watcher.rearm()
+        return hub.repair()
+    watcher = hub.watcher
+    if watcher is not None:
+        watcher.rearm()
     return True
 
 

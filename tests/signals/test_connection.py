@@ -188,6 +188,21 @@ class TestReentrancy:
         assert ["wrap"] == plugins.moments
         assert connection.hears_end
 
+    def test_an_interruption_at_the_end_leaves_nobody_connecting(
+        self, connection, session
+    ) -> None:
+        """However late it comes: the thread would never wait for a start again."""
+
+        class Moments(set):
+            def add(self, at):
+                raise Interruption
+
+        connection.moments = Moments()
+        with pytest.raises(Interruption):
+            connection.connect(session, Plugins(), "wrap")
+
+        assert not connection.is_connecting(threading.get_ident())
+
     @pytest.mark.parametrize("error", [ValueError, Interruption])
     def test_an_interrupted_connect_is_done_again(
         self, connection, session, error

@@ -57,7 +57,7 @@ def find_invocation_id(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str 
         arguments = (kwargs.get("context"), *arguments, *args)[:MOST_ARGUMENTS]
     for argument in arguments:
         identifier = getattr(argument, "invocation_id", None)
-        if isinstance(identifier, str):
+        if identifier is not None and isinstance(identifier, str):
             return identifier
     return None
 
