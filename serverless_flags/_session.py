@@ -10,14 +10,14 @@ from contextvars import ContextVar
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from serverless_flags import _wrap
-from serverless_flags._answers import Answers
-from serverless_flags._checks import capped
-from serverless_flags._collected import when_collected
-from serverless_flags._config import load_settings
-from serverless_flags._instance import Instance
-from serverless_flags._process import renew_after_fork
-from serverless_flags._scope import Scope
+from serverless_flags._core import Answers
+from serverless_flags._invocation import wrap
+from serverless_flags._invocation.scope import Scope
+from serverless_flags._process.collected import when_collected
+from serverless_flags._process.fork import renew_after_fork
+from serverless_flags._process.state import Instance
+from serverless_flags._settings import load_settings
+from serverless_flags._settings.checks import capped
 from serverless_flags._status import State, Status, status_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from serverless_flags._client import FlagClient
-    from serverless_flags._freshness import Instant
-    from serverless_flags._plugins import Plugins
+    from serverless_flags._clock import Instant
+    from serverless_flags._plugins.dispatch import Plugins
+    from serverless_flags._protocols import FlagClient
     from serverless_flags.clients.impression import Impression
     from serverless_flags.platform import Invocation
 
@@ -229,7 +229,7 @@ class FlagSession(Answers):
         if isinstance(func, staticmethod):
             return cast("Callable[P, R]", staticmethod(self.wrap(func.__func__)))
         plugins = self.plugins
-        wrapper = _wrap.wrapper(self, func, awaits=plugins.platform.awaits_handlers)
+        wrapper = wrap.wrapper(self, func, awaits=plugins.platform.awaits_handlers)
         plugins.prepare_function(func, wrapper)
         self._wrapped.add(wrapper)
         self._current().connect(self, plugins, "wrap")
@@ -252,7 +252,7 @@ class FlagSession(Answers):
 
     def bind(self, func: Callable[P, R]) -> Callable[P, R]:
         """Return ``func`` carrying this invocation's evaluation context to a thread."""
-        return _wrap.bound(self._scope, func)
+        return wrap.bound(self._scope, func)
 
     # -- looking at it -------------------------------------------------------------
     @property

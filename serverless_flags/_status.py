@@ -4,7 +4,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from serverless_flags._instance import Instance
+    from serverless_flags._process.state import Instance
 
 
 class State(Enum):

@@ -10,11 +10,11 @@ import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._handler import SIGTERM, current_handler
-from serverless_flags._hub import CHILD_GRACE, Hub
+from serverless_flags._signals.handler import SIGTERM, current_handler
+from serverless_flags._signals.hub import CHILD_GRACE, Hub
 
 if TYPE_CHECKING:
-    from serverless_flags._hub import Terminable
+    from serverless_flags._signals.hub import Terminable
 
 _hub = Hub()
 _hooked = False

@@ -8,8 +8,8 @@ from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime, time_ns
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
+from serverless_flags._passing import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

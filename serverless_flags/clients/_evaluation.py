@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import DISABLED
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
-from serverless_flags.clients._engine import EngineError
+from serverless_flags._log import Reporter
+from serverless_flags._passing import passes
+from serverless_flags._protocols import DISABLED
+from serverless_flags.clients._library import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library, State
+    from serverless_flags.clients._library import Library, State
     from serverless_flags.clients._unknown import UnknownFlags
     from serverless_flags.clients.impression import Impression, Impressions
 

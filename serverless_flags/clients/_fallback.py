@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
+from serverless_flags._passing import passes
 from serverless_flags.clients._context import complain, enriched
 
 if TYPE_CHECKING:

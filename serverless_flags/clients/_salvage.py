@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serverless_flags.clients._engine import PARTLY, EngineError, quoted
+from serverless_flags.clients._library import PARTLY, EngineError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library
+    from serverless_flags.clients._library import Library
 
 CHUNK = 50
 """Parts that are tried at once: most chunks hold nothing that cannot be read."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._report import logger
-from serverless_flags.clients._engine import EngineError
+from serverless_flags._log import logger
+from serverless_flags.clients._library import EngineError
 
 if TYPE_CHECKING:
-    from serverless_flags.clients._engine import Library, State
+    from serverless_flags.clients._library import Library, State
 
 MOST = 100
 """Names that are kept: a program may ask for flags that it invents."""

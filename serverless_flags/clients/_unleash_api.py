@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import Fetched, Outcome, Sent
+from serverless_flags._protocols import Fetched, Outcome, Sent
 from serverless_flags.clients._identity import (
     CLIENT_SPEC,
     SDK,
@@ -22,8 +22,8 @@ from serverless_flags.clients._state_body import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from serverless_flags._config import Settings
-    from serverless_flags._http import Http, Reply
+    from serverless_flags._settings import Settings
+    from serverless_flags._transport.http import Http, Reply
     from serverless_flags.clients._token import CalledToken
 
 __all__ = [
@@ -169,12 +169,14 @@ class UnleashApi:
             self._opening.release()
 
     def _new_http(self, timeout: float, *, exiting: bool) -> Http:
-        from serverless_flags._dial import Dial  # sockets: not at import
-        from serverless_flags._route import Route  # likewise
+        from serverless_flags._transport.connector import Route  # likewise
+        from serverless_flags._transport.preconnect import (
+            Dial,  # sockets: not at import
+        )
 
         route = Route(self._url)
         dial = None if exiting else Dial(route, timeout)
-        from serverless_flags._http import Http  # see `prepare`
+        from serverless_flags._transport.http import Http  # see `prepare`
 
         return Http(route, dial)
 
@@ -267,7 +269,7 @@ def _deadline(timeout: float) -> float:
 
 
 def _refused(why: str) -> Reply:
-    from serverless_flags._http import Reply  # with the first request
+    from serverless_flags._transport.http import Reply  # with the first request
 
     return Reply(Outcome.REFUSED, error=why)
 

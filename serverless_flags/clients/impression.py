@@ -7,14 +7,14 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
-from serverless_flags.clients._engine import EngineError
+from serverless_flags._log import Reporter
+from serverless_flags._passing import passes
+from serverless_flags.clients._library import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library, State
+    from serverless_flags.clients._library import Library, State
 
 
 @dataclass(frozen=True, slots=True)

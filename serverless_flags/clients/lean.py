@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import ContextText
-from serverless_flags.clients._engine import Library, Loader, Spent, State
+from serverless_flags.clients._engine import engine_class
 from serverless_flags.clients._evaluation import Evaluator
-from serverless_flags.clients._ffi import engine_class
+from serverless_flags.clients._library import Library, Loader, Spent, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from serverless_flags._client import Backend
-    from serverless_flags._config import Settings
+    from serverless_flags._protocols import Backend
+    from serverless_flags._settings import Settings
     from serverless_flags.clients.impression import Impression
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import DISABLED
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
+from serverless_flags._protocols import DISABLED
 from serverless_flags.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
+from serverless_flags._passing import passes
 from serverless_flags._version import __version__
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import complain, enriched, written
-from serverless_flags.clients._engine import Library, Loader, Spent, State
 from serverless_flags.clients._evaluation import Evaluator
+from serverless_flags.clients._library import Library, Loader, Spent, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags._client import Backend
-    from serverless_flags._config import Settings
+    from serverless_flags._protocols import Backend
+    from serverless_flags._settings import Settings
     from serverless_flags.clients._unleash_api import Identity
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 from serverless_flags.clients.lean import LeanClient
 from serverless_flags.clients.unleash import UnleashFlagClient

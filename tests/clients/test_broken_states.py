@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _salvage, open_backend
 
 FLAG = {"name": "whole", "enabled": True, "strategies": []}

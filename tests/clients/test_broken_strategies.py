@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 
 FLAG = {"name": "whole", "enabled": True, "strategies": []}

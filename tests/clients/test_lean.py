@@ -8,9 +8,9 @@ import logging
 import pytest
 import yggdrasil_engine
 
-from serverless_flags._client import DISABLED, keeps_state
-from serverless_flags._config import load_settings
-from serverless_flags._report import logger
+from serverless_flags._log import logger
+from serverless_flags._protocols import DISABLED, keeps_state
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 from serverless_flags.clients.lean import LeanClient
 

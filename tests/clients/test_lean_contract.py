@@ -1,6 +1,6 @@
 """All that the lean client relies on of yggdrasil-engine beyond its documentation.
 
-When a new version breaks one of these, `clients/_engine.py` has to follow.
+When a new version breaks one of these, `clients/library_module.py` has to follow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from yggdrasil_engine import custom_strategy
 from yggdrasil_engine.engine import UnleashEngine
 
 from serverless_flags.clients import _context as ours
-from serverless_flags.clients import _engine, _ffi, _strategies
-from serverless_flags.clients._engine import Library
+from serverless_flags.clients import _engine as engine_module
+from serverless_flags.clients import _library as library_module
+from serverless_flags.clients import _strategies
+from serverless_flags.clients._library import Library
 from serverless_flags.clients.lean import LeanClient
 
 TEXT, POINTER, ANSWER = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_char)
@@ -117,19 +119,19 @@ class TestLibrary:
 class TestEngine:
     def test_this_version_is_known(self) -> None:
         """Else the client is right and slower: look at the arguments, then add it."""
-        assert yggdrasil_engine.__yggdrasil_core_version__ in _ffi.KNOWN
-        assert _ffi.Engine is _ffi.engine_class()
+        assert yggdrasil_engine.__yggdrasil_core_version__ in engine_module.KNOWN
+        assert engine_module.Engine is engine_module.engine_class()
 
-    @pytest.mark.parametrize("name", _ffi.ARGUMENTS)
+    @pytest.mark.parametrize("name", engine_module.ARGUMENTS)
     def test_the_arguments_are_those_of_unleashengine(self, engine, name) -> None:
         """One by one: a wrong one would end the process."""
-        declared = [getattr(ctypes, word) for word in _ffi.ARGUMENTS[name]]
+        declared = [getattr(ctypes, word) for word in engine_module.ARGUMENTS[name]]
 
         assert declared == list(getattr(engine.lib, name).argtypes or ())
 
     def test_one_that_was_never_made_frees_nothing(self) -> None:
         """As when the library cannot be loaded."""
-        engine = _ffi.Engine.__new__(_ffi.Engine)
+        engine = engine_module.Engine.__new__(engine_module.Engine)
 
         assert not hasattr(engine, "state")
         engine.__del__()
@@ -141,7 +143,7 @@ class TestEngine:
         client = LeanClient(app_name="checkout")
         client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
 
-        assert UnleashEngine is _ffi.engine_class()
+        assert UnleashEngine is engine_module.engine_class()
         assert client.is_enabled("flag")
         assert 1 == client.take_counts()["toggles"]["flag"]["yes"]
 
@@ -154,8 +156,8 @@ class TestAnswers:
         answer("take_state", off.encode())
         seen.append(answer("check_enabled", b"flag", b"{}", b"{}"))
 
-        assert list(_engine._BY_HEART) == [seen[0], seen[2], seen[1]]
-        for text, value in _engine._BY_HEART.items():
+        assert list(library_module._BY_HEART) == [seen[0], seen[2], seen[1]]
+        for text, value in library_module._BY_HEART.items():
             assert value is json.loads(text)["value"]
 
     def test_an_error_says_why(self, answer) -> None:
@@ -172,7 +174,7 @@ class TestAnswers:
         body = json.dumps({"version": 2, "features": [flag]})
         fields = json.loads(answer("take_state", body.encode()))
 
-        assert fields["error_message"].startswith(_engine.PARTLY)
+        assert fields["error_message"].startswith(library_module.PARTLY)
 
     def test_known_flags_have_a_name(self, answer) -> None:
         """Among which the one that was meant is sought."""

@@ -14,7 +14,7 @@ from UnleashClient.clients import UnleashClient
 from UnleashClient.constants import FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
-from serverless_flags import _foreign
+from serverless_flags import _passing as passing_module
 from serverless_flags.clients.lean import LeanClient
 
 HUGE = 10**5000
@@ -282,7 +282,7 @@ class TestBlamed:
                 raise OvertimeError
 
         name = f"{OvertimeError.__module__}.{OvertimeError.__qualname__}"
-        monkeypatch.setattr(_foreign, "_names", frozenset({name}))
+        monkeypatch.setattr(passing_module, "_names", frozenset({name}))
         context = {
             "context": Slow(),
             "value": {"userId": Slow()},

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 import serverless_flags
-from serverless_flags import _foreign
-from serverless_flags._config import load_settings
+from serverless_flags import _passing as passing_module
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 
 PACKAGE = serverless_flags.__path__[0]
@@ -54,7 +54,7 @@ def _new(request):
 def _passing(monkeypatch):
     """Let `OvertimeError` pass, as an adapter does that names its platform's own."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr(_foreign, "_names", frozenset({name}))
+    monkeypatch.setattr(passing_module, "_names", frozenset({name}))
 
 
 def _raised_at(line, ask):

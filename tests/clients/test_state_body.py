@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import Fetched
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _state_body, open_backend
 from serverless_flags.clients._unleash_api import (
     count_flags,

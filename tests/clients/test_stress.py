@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = r"""
 import json, sys, threading, time
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 
 SWAPS = int(sys.argv[2])

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from UnleashClient.clients import unleash_client
 from yggdrasil_engine import engine as yggdrasil
 
-from serverless_flags._config import load_settings
-from serverless_flags.clients import _ffi, open_backend
+from serverless_flags._settings import load_settings
+from serverless_flags.clients import _engine as engine_module
+from serverless_flags.clients import open_backend
 
 PATIENCE = 30.0
 """Seconds after which a test gives up."""
@@ -45,7 +46,7 @@ def _new(request):
 def _engines(request):
     """Return the class that the client's engines are of."""
     client = request.node.callspec.params["new"]
-    return yggdrasil.UnleashEngine if client == "unleash" else _ffi.Engine
+    return yggdrasil.UnleashEngine if client == "unleash" else engine_module.Engine
 
 
 def _beside(function, *arguments):
@@ -100,7 +101,7 @@ class TestParse:
 
         monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
         monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
-        monkeypatch.setattr(_ffi, "Engine", Engine)
+        monkeypatch.setattr(engine_module, "Engine", Engine)
         gate, answers = Gate(), []
         client = new(strategies={"gate": gate})
         client.take_state(_gated("old"))
@@ -134,7 +135,7 @@ class TestParse:
 
         monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
         monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
-        monkeypatch.setattr(_ffi, "Engine", Engine)
+        monkeypatch.setattr(engine_module, "Engine", Engine)
         gc.disable()
         try:
             client = new()

@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from serverless_flags._client import NO_FLAGS
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import NO_FLAGS
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _evaluation, _unknown, open_backend
 from serverless_flags.clients.memory import MOST_UNKNOWN, MemoryClient
 

@@ -12,8 +12,8 @@ from UnleashClient.cache import FileCache
 from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 
-from serverless_flags._client import DISABLED
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
+from serverless_flags._protocols import DISABLED
 from serverless_flags.clients.unleash import _Asked
 
 

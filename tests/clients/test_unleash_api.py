@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Fetched, Outcome
+from serverless_flags._protocols import Fetched, Outcome
 from serverless_flags.clients import _unleash_api
 from serverless_flags.testing import FlagServer
 

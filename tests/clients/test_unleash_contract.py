@@ -19,8 +19,8 @@ from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags._client import DISABLED, keeps_state
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import DISABLED, keeps_state
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _unleash_api
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 

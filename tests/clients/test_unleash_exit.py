@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
 from serverless_flags.clients import _unleash_api
 
 BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}

@@ -7,12 +7,13 @@ import math
 
 import pytest
 
-from serverless_flags._config import load_settings
-from serverless_flags._errand import Waitable
-from serverless_flags._freshness import Freshness, now
-from serverless_flags._refresh import Refresher
-from serverless_flags._report import Reporter
-from serverless_flags.clients._engine import PARTLY
+from serverless_flags._background import Waitable
+from serverless_flags._clock import now
+from serverless_flags._log import Reporter
+from serverless_flags._settings import load_settings
+from serverless_flags._work.freshness import Freshness
+from serverless_flags._work.refresh import Refresher
+from serverless_flags.clients._library import PARTLY
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 from serverless_flags.testing import FlagServer
 

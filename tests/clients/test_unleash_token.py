@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._config import load_settings
-from serverless_flags._http import Reply
+from serverless_flags._protocols import Outcome
+from serverless_flags._settings import load_settings
+from serverless_flags._transport.http import Reply
 from serverless_flags.clients import _unleash_api
 from serverless_flags.clients._unleash_api import Identity
 

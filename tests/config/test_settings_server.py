@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless_flags import ConfigurationError, FlagSession
-from serverless_flags._config import load_settings
-from serverless_flags._server_checks import check_token, is_plain_http
+from serverless_flags._settings import load_settings
+from serverless_flags._settings.server_checks import check_token, is_plain_http
 
 
 class TestUrl:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serverless_flags._errand import Waitable
-from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Backoff, Freshness, Instant
-from serverless_flags._refresh import Refresher
-from serverless_flags._report import Reporter
+from serverless_flags._background import Waitable
+from serverless_flags._clock import Instant
+from serverless_flags._log import Reporter
+from serverless_flags._work.backoff import Backoff
+from serverless_flags._work.flush import Flusher
+from serverless_flags._work.freshness import Freshness
+from serverless_flags._work.refresh import Refresher
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serverless_flags._freshness import (
-    BACKOFF_MOST,
-    JITTER,
-    Backoff,
-    Due,
-    Freshness,
-    Instant,
-    now,
-)
+from serverless_flags._clock import Instant, now
+from serverless_flags._work.backoff import BACKOFF_MOST, Backoff
+from serverless_flags._work.freshness import JITTER, Due, Freshness
 
 START = Instant(1000.0, 1_700_000_000.0)
 seconds = st.floats(0, 1e6, allow_nan=False)

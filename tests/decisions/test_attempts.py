@@ -8,9 +8,9 @@ from threading import get_ident
 
 import pytest
 
-from serverless_flags._attempts import Attempts
-from serverless_flags._errand import Errand, run_bounded
-from serverless_flags._freshness import Backoff
+from serverless_flags._background import Errand, run_bounded
+from serverless_flags._process.single_flight import Attempts
+from serverless_flags._work.backoff import Backoff
 
 WAIT = 20.0
 """Seconds; a bound against hanging only."""

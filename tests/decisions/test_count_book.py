@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from serverless_flags import _counts
-from serverless_flags._client import Outcome
-from serverless_flags._counts import REFUSED_FOR_GOOD, Counts, evaluations
+from serverless_flags._protocols import Outcome
+from serverless_flags._work import counts as counts_module
+from serverless_flags._work.counts import REFUSED_FOR_GOOD, Counts, evaluations
 
 counted = st.integers(0, 50)
 toggles = st.dictionaries(
@@ -30,7 +30,7 @@ class Book(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bound = mock.patch.object(_counts, "MOST_TOGGLES", 4)
+        self.bound = mock.patch.object(counts_module, "MOST_TOGGLES", 4)
         self.bound.start()
         self.counts = Counts()
         self.evaluated = self.taken = 0
@@ -187,7 +187,7 @@ def test_what_becomes_of_a_bucket(
 
 def test_invented_names_do_not_fill_the_memory(bucket, monkeypatch) -> None:
     """Beyond the bound evaluations are dropped, the newest names first, and booked."""
-    monkeypatch.setattr(_counts, "MOST_TOGGLES", 2)
+    monkeypatch.setattr(counts_module, "MOST_TOGGLES", 2)
     counts = Counts()
     counts.settle(bucket(a=1, b=2), Outcome.REFUSED, None)
     merged = counts.take(bucket(b=10, c=4, d=5))

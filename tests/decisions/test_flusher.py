@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from serverless_flags._client import Outcome, Sent
+from serverless_flags._protocols import Outcome, Sent
 
 TAKEN = Sent(Outcome.TAKEN, 202)
 DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503", 60.0)

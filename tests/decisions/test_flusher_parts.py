@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serverless_flags import _flush
-from serverless_flags._client import Outcome, Sent
-from serverless_flags._counts import parts_of
-from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Backoff, Instant
-from serverless_flags._report import Reporter
+from serverless_flags._clock import Instant
+from serverless_flags._log import Reporter
+from serverless_flags._protocols import Outcome, Sent
+from serverless_flags._work import flush as flush_module
+from serverless_flags._work.backoff import Backoff
+from serverless_flags._work.counts import parts_of
+from serverless_flags._work.flush import Flusher
 
 TAKEN = Sent(Outcome.TAKEN, 202)
 DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503")
@@ -27,7 +28,9 @@ SMALL = 100
 @pytest.fixture(name="in_parts")
 def _in_parts(monkeypatch):
     """Cut buckets into parts of two flags."""
-    monkeypatch.setattr(_flush, "parts_of", lambda bucket: parts_of(bucket, SMALL))
+    monkeypatch.setattr(
+        flush_module, "parts_of", lambda bucket: parts_of(bucket, SMALL)
+    )
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -80,7 +83,7 @@ class TestParts:
     def test_what_there_is_no_time_for_waits(self, flushing, six, monkeypatch) -> None:
         """The time is for all parts together."""
         now = [0.0]
-        monkeypatch.setattr(_flush.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(flush_module.time, "monotonic", lambda: now[0])
 
         def slow():
             now[0] += 1.0
@@ -185,13 +188,16 @@ def test_each_evaluation_is_in_one_place(answers, found, flushes) -> None:
         )
     )
     flusher[0].adopt(client)
-    cut, _flush.parts_of = _flush.parts_of, lambda bucket: parts_of(bucket, SMALL)
+    cut, flush_module.parts_of = (
+        flush_module.parts_of,
+        lambda bucket: parts_of(bucket, SMALL),
+    )
     try:
         for _ in range(flushes):
             flusher[0].flush(10.0)
         end()
     finally:
-        _flush.parts_of = cut
+        flush_module.parts_of = cut
     counts = flusher[0].counts
 
     assert client.counted == server.taken + counts.uncounted + counts.unknown

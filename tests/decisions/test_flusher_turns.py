@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from serverless_flags._client import Outcome, Sent
-from serverless_flags._flush import Flusher
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
+from serverless_flags._protocols import Outcome, Sent
+from serverless_flags._work.flush import Flusher
 
 TAKEN = Sent(Outcome.TAKEN, 202)
 DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503")

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._errand import Waitable
-from serverless_flags._freshness import Due, Freshness
-from serverless_flags._refresh import Refresher
-from serverless_flags._report import Reporter
+from serverless_flags._background import Waitable
+from serverless_flags._log import Reporter
+from serverless_flags._protocols import Fetched
+from serverless_flags._work.freshness import Due, Freshness
+from serverless_flags._work.refresh import Refresher
 
 ONE = Fetched(body="one", etag='"1"')
 SAME = Fetched(unchanged=True, etag='"1"')

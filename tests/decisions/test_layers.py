@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serverless_flags._foreign import let_pass, passes
-from serverless_flags._layers import FIELDS, checked, layered, mapping_of, read_context
-from serverless_flags._report import Reporter
+from serverless_flags._invocation.context import (
+    FIELDS,
+    checked,
+    layered,
+    mapping_of,
+    read_context,
+)
+from serverless_flags._log import Reporter
+from serverless_flags._passing import let_pass, passes
 from serverless_flags.clients._context import FIELDS as ENGINE_FIELDS
 from serverless_flags.clients.lean import LeanClient
 from serverless_flags.platform import Invocation
@@ -248,7 +254,7 @@ class TestRead:
 class TestForeign:
     @pytest.fixture(autouse=True)
     def _fresh(self, monkeypatch):
-        monkeypatch.setattr("serverless_flags._foreign._names", frozenset())
+        monkeypatch.setattr("serverless_flags._passing._names", frozenset())
 
     def test_without_names_nothing_passes(self) -> None:
         """Where no platform raises into functions, a fault is a fault."""
@@ -271,7 +277,7 @@ class OvertimeError(Exception):
 def test_an_exception_of_others_passes_a_mapping(monkeypatch) -> None:
     """It arrived while the mapping was read, and is no fault of it."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+    monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 
     class Slow:
         def keys(self):

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._freshness import Due
+from serverless_flags._protocols import Fetched
+from serverless_flags._work.freshness import Due
 
 ONE = Fetched(body="one", etag='"1"')
 TWO = Fetched(body="two", etag='"2"')

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._flag_request import Refresh
-from serverless_flags._freshness import OVERRUN, Instant
-from serverless_flags._refresh import IN_VAIN, MOST_AT_ONCE, MOST_IN_ALL, Refresher
-from serverless_flags._report import Reporter
+from serverless_flags._clock import Instant
+from serverless_flags._log import Reporter
+from serverless_flags._protocols import Fetched
+from serverless_flags._work.backoff import OVERRUN
+from serverless_flags._work.flag_request import Refresh
+from serverless_flags._work.refresh import IN_VAIN, MOST_AT_ONCE, MOST_IN_ALL, Refresher
 
 ONE = Fetched(body="one", etag='"1"')
 DOWN = Fetched(error="timed out")
@@ -201,7 +202,7 @@ class TestClocks:
 
 def test_a_server_that_is_not_there_is_never_asked(clock) -> None:
     """A snapshot alone makes no request."""
-    from serverless_flags._freshness import Due, Freshness
+    from serverless_flags._work.freshness import Due, Freshness
 
     freshness = Freshness(
         max_age=0.0, stale_while_revalidate=0.0, stale_if_error=float("inf")

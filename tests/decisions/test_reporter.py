@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from serverless_flags._report import Reporter
+from serverless_flags._log import Reporter
 
 
 @pytest.fixture(name="said")

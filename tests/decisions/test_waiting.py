@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from serverless_flags._errand import Errand, Waitable, run_bounded, wait_for_all
+from serverless_flags._background import Errand, Waitable, run_bounded, wait_for_all
 
 PATIENCE = 20
 
@@ -58,7 +58,7 @@ def test_a_thread_that_never_begins_has_ended(
 ) -> None:
     """An exception of others may end it before its first line."""
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
-    monkeypatch.setattr("serverless_flags._errand.LOST", 0.01)
+    monkeypatch.setattr("serverless_flags._background.LOST", 0.01)
     errand = Errand(lambda: None).start()
     assert not Waitable.wait(errand, 0.05)  # which starts no other one
 
@@ -124,7 +124,7 @@ class TestLostThreads:
             return start(lambda: begins.wait(PATIENCE) and run(*given), ())
 
         monkeypatch.setattr("_thread.start_new_thread", begin_late)
-        monkeypatch.setattr("serverless_flags._errand.AGAIN", PATIENCE)
+        monkeypatch.setattr("serverless_flags._background.AGAIN", PATIENCE)
         errand = Errand(lambda: free.wait(PATIENCE)).start()
         monkeypatch.setattr(Waitable, "wait", lambda *_: begins.set() or _begun(errand))
 
@@ -276,7 +276,7 @@ def test_an_exception_of_others_passes_where_the_caller_does_the_work(
 ) -> None:
     """It was raised into the caller's thread."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+    monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 
     def work():
         raise OvertimeError

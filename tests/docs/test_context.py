@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request as WsgiRequest
 import serverless_flags_aws_lambda as aws_lambda
 import serverless_flags_azure_functions as azure_functions
 import serverless_flags_gcp_cloud_functions as gcp_cloud_functions
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.dispatch import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import trustme
 
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags._transport.connector import Route
+from serverless_flags._transport.http import Http
 
 if TYPE_CHECKING:
     import ssl

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._dial import Dial
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.connector import Route
+from serverless_flags._transport.http import Http
+from serverless_flags._transport.preconnect import Dial
 
 
 @pytest.fixture(name="dialled")

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._stream import Stream
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.stream import Stream
 
 SHORT = 0.3
 """Seconds; a request that ends after far less than the tests' patience was bounded."""

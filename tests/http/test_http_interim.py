@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
 
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
 

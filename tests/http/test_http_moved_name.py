@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _http, _resolve, _stream
-from serverless_flags._client import Outcome
-from serverless_flags._resolve import FRESH_FOR
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import http as http_module
+from serverless_flags._transport import resolver as resolver_module
+from serverless_flags._transport import stream as stream_module
+from serverless_flags._transport.resolver import FRESH_FOR
 
 URL = "http://flags.example"
 
@@ -39,7 +41,7 @@ def _resolve_(monkeypatch):
 @pytest.fixture(name="clocks")
 def _clocks(monkeypatch):
     """Return what lets one of the two clocks of the addresses move on."""
-    return _move_clocks(monkeypatch, _resolve)
+    return _move_clocks(monkeypatch, resolver_module)
 
 
 def _move_clocks(monkeypatch, *modules):
@@ -263,7 +265,7 @@ def test_a_connection_is_opened_anew_after_some_minutes(
     peer, http, monkeypatch, clock
 ) -> None:
     """However busy it is: else a name that moved is never noticed."""
-    move = _move_clocks(monkeypatch, _http, _stream)
+    move = _move_clocks(monkeypatch, http_module, stream_module)
     server = peer()
     session = http(server.url)
     for step in range(8):

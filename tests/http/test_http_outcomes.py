@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._http import _outcome
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.http import _outcome
 from serverless_flags._version import __version__
 
 UNKNOWN = {501, 502, 504, 505, 506, 507, 508, 510, 511}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
 from serverless_flags._version import __version__
 
 TOKEN = {"Authorization": "default:development.secret"}

@@ -12,8 +12,8 @@ import pytest
 import trustme
 from cryptography import x509
 
-from serverless_flags import _tls
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import tls as tls_module
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -186,8 +186,10 @@ def test_a_connection_over_tls_is_kept(server, http, bundle) -> None:
 def test_certificates_are_read_once(server, http, bundle, monkeypatch) -> None:
     """A second connection does not read the bundle again."""
     read = []
-    real = _tls.new_context
-    monkeypatch.setattr(_tls, "new_context", lambda ca: (read.append(ca), real(ca))[1])
+    real = tls_module.new_context
+    monkeypatch.setattr(
+        tls_module, "new_context", lambda ca: (read.append(ca), real(ca))[1]
+    )
     session = http(server.url, {"REQUESTS_CA_BUNDLE": bundle})
     for _ in range(2):
         session.request("GET", "/", {}, timeout=20)

@@ -9,10 +9,10 @@ import ssl
 import pytest
 import trustme
 
-from serverless_flags._client import Outcome
-from serverless_flags._dial import Dial
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.connector import Route
+from serverless_flags._transport.http import Http
+from serverless_flags._transport.preconnect import Dial
 
 TOKEN = {"Authorization": "default:development.secret"}
 SECRET = base64.b64encode(b"me:s3cret").decode()

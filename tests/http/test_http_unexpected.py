@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from serverless_flags import _foreign
-from serverless_flags._client import Outcome
-from serverless_flags._dial import Dial
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags import _passing as passing_module
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.connector import Route
+from serverless_flags._transport.http import Http
+from serverless_flags._transport.preconnect import Dial
 
 
 class PassingError(Exception):
@@ -102,7 +102,9 @@ def test_an_error_in_the_body_keeps_the_status(peer, http, monkeypatch) -> None:
 @pytest.mark.parametrize("place", ["answer", "connect"])
 def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) -> None:
     """It is not ours to swallow; the connection is closed."""
-    monkeypatch.setattr(_foreign, "_names", frozenset({f"{__name__}.PassingError"}))
+    monkeypatch.setattr(
+        passing_module, "_names", frozenset({f"{__name__}.PassingError"})
+    )
     server = peer()
     session = http(server.url)
     session.request("GET", "/", {}, timeout=20)

@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from requests.utils import should_bypass_proxies
 
-from serverless_flags._route import Route
+from serverless_flags._transport.connector import Route
 
 PROXY = "http://proxy.example:3128"
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serverless_flags import Platform, hookimpl
-from serverless_flags._config import load_settings
-from serverless_flags._election import MARKERS, discover
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.discovery import MARKERS, discover
+from serverless_flags._plugins.dispatch import Plugins
+from serverless_flags._settings import load_settings
 from serverless_flags.hookspecs import HookSpecs
 
 if TYPE_CHECKING:

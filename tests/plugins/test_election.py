@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from serverless_flags import Platform, hookimpl
-from serverless_flags._config import load_settings
-from serverless_flags._election import discover
+from serverless_flags._plugins.discovery import discover
+from serverless_flags._settings import load_settings
 from serverless_flags.platform import Local
 
 CLOUD = {"CLOUD": "1"}

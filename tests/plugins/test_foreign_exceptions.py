@@ -16,7 +16,7 @@ class TestExceptionsOfOthers:
     @pytest.fixture(name="let")
     def _let(self, monkeypatch):
         """Let an exception of a runtime pass, for one test."""
-        monkeypatch.setattr("serverless_flags._foreign._names", frozenset())
+        monkeypatch.setattr("serverless_flags._passing._names", frozenset())
 
         class RequestTimeoutError(Exception): ...
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from serverless_flags._election import MARKERS
+from serverless_flags._plugins.discovery import MARKERS
 from serverless_flags.platform import Local
 
 CLOUD = {"CLOUD": "1"}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from serverless_flags import Invocation, Platform, hookimpl
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.dispatch import Plugins
 from serverless_flags.platform import Local
 
 SESSION = object()

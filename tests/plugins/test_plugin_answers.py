@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from serverless_flags import Invocation, Platform, hookimpl
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.dispatch import Plugins
 from serverless_flags.platform import Local
 
 CLOUD = {"CLOUD": "1"}

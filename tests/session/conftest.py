@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serverless_flags import FlagSession, Platform, hookimpl
-from serverless_flags._freshness import Instant
+from serverless_flags._clock import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -75,7 +75,7 @@ def test_old_flags_are_refreshed_before_the_function(make, server, clock):
 
 def test_a_wall_clock_that_ran_on_counts(make, server, clock, monkeypatch):
     """After a thaw that stopped the monotonic clock the flags are old all the same."""
-    from serverless_flags._freshness import Instant
+    from serverless_flags._clock import Instant
 
     drift = [0.0]
     flags = make(clock=lambda: Instant(1000.0, 2000.0 + drift[0]))

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from serverless_flags import State
-from serverless_flags._client import Fetched, Outcome, Sent
-from serverless_flags._freshness import Instant
-from serverless_flags._refresh import IN_VAIN, MOST_IN_ALL
+from serverless_flags._clock import Instant
+from serverless_flags._protocols import Fetched, Outcome, Sent
+from serverless_flags._work.refresh import IN_VAIN, MOST_IN_ALL
 from serverless_flags.clients._unleash_api import UnleashApi
 
 WAIT = 20.0

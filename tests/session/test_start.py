@@ -187,7 +187,7 @@ def test_a_client_that_cannot_be_built_means_defaults(make, monkeypatch, caplog)
     def broken(settings: object, app_name: str) -> None:
         raise RuntimeError("no engine here")
 
-    monkeypatch.setattr("serverless_flags._startup.open_backend", broken)
+    monkeypatch.setattr("serverless_flags._process.start.open_backend", broken)
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
 
@@ -372,12 +372,12 @@ def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
 
 def test_the_fork_hook_renews_every_session(make):
     """What the child runs after a fork: every session is new, nothing is inherited."""
-    from serverless_flags import _process
+    from serverless_flags._process import fork as fork_module
 
     flags = make()
     flags.start()
 
-    _process.renew_all()
+    fork_module.renew_all()
 
     assert State.NEW is flags.status.state
 
@@ -413,7 +413,7 @@ def test_a_session_that_cannot_use_its_plugins_lets_the_function_run(server, cap
 
 def test_plugins_are_found_once_by_many_threads(monkeypatch):
     """While one thread discovers, the others wait for what it finds."""
-    from serverless_flags import _answers
+    from serverless_flags import _core as core_module
 
     searching, go_on, found = threading.Event(), threading.Event(), []
 
@@ -423,7 +423,7 @@ def test_plugins_are_found_once_by_many_threads(monkeypatch):
         found.append(object())
         return found[0]
 
-    monkeypatch.setattr(_answers, "discover", discover)
+    monkeypatch.setattr(core_module, "discover", discover)
     flags = FlagSession(client="memory")
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(lambda: flags.plugins)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from serverless_flags import FlagSession, Platform, hookimpl, signals
-from serverless_flags._connection import Connection
+from serverless_flags._process.termination import Connection
 from serverless_flags.platform import Local
 
 
