@@ -25,7 +25,7 @@ LONGER = 0.05
 """Seconds past its own limit for which bounded work is waited for."""
 
 
-class Waitable:
+class Completion:
     """Something that ends once; threads and event loops may wait for it."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Waitable:
         return self._ended.is_set()
 
 
-def wait_for_all(parts: Sequence[Waitable], timeout: float) -> bool:
+def wait_for_all(parts: Sequence[Completion], timeout: float) -> bool:
     """Wait at most ``timeout`` seconds in all; return whether each has ended."""
     deadline = time.monotonic() + timeout
     for part in parts:
@@ -81,7 +81,7 @@ def wait_for_all(parts: Sequence[Waitable], timeout: float) -> bool:
     return all(part.ended for part in parts)
 
 
-class Errand(Waitable):
+class BackgroundTask(Completion):
     """
     A function that runs on a thread of its own, which the end of the process cuts off.
 
@@ -110,7 +110,7 @@ class Errand(Waitable):
     def _began(self) -> bool:
         return not self._works
 
-    def start(self) -> Errand:
+    def start(self) -> BackgroundTask:
         """Run the function in the background."""
         if not self.start_thread():
             self._run(is_borrowed=True)
@@ -207,7 +207,7 @@ def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
             thread because the interpreter is exiting and no thread can be started.
         timeout: seconds.
     """
-    errand = Errand(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
+    errand = BackgroundTask(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
     if errand.start_thread():
         errand.wait(max(0.0, timeout) + LONGER)
     else:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
 
-    from serverless_flags._invocation.scope import Scope
-    from serverless_flags._process.state import Instance
+    from serverless_flags._invocation.scope import InvocationScope
+    from serverless_flags._process.state import ProcessState
     from serverless_flags._protocols import FlagClient
     from serverless_flags._settings import Settings
 
@@ -37,12 +37,12 @@ class Answers:
     """The questions that a session answers, and what it needs for that."""
 
     _settings: Settings
-    _scope: ContextVar[Scope | None]
-    _instance: Instance
+    _scope: ContextVar[InvocationScope | None]
+    _instance: ProcessState
     _plugins: Plugins | None
     _discovering: threading.RLock
     _pid: int
-    _serves: bool
+    _has_served: bool
 
     @abstractmethod
     def renew(self) -> None:
@@ -108,7 +108,7 @@ class Answers:
             return client.get_variant(feature_name, context)
         return dict(DISABLED)
 
-    def _outside(self, scope: Scope | None) -> Scope | None:
+    def _outside(self, scope: InvocationScope | None) -> InvocationScope | None:
         """
         Look after flags and counts that no invocation looks after.
 
@@ -132,7 +132,7 @@ class Answers:
         instance, plugins = self._current(), self.usable_plugins
         why = self._why_not_start(instance, plugins)
         if why is not None:
-            instance.reporter.warn("late", "flags take their defaults: %s", why)
+            instance.problem_log.warn("late", "flags take their defaults: %s", why)
         elif instance.may_start:
             self.start()
             if self._scope.get() is None:
@@ -144,12 +144,12 @@ class Answers:
     def _warn_outside(self) -> None:
         plugins = self._plugins or self.usable_plugins
         if not plugins.platform.runs_between_invocations:
-            self._instance.reporter.warn("outside", OUTSIDE)
+            self._instance.problem_log.warn("outside", OUTSIDE)
 
-    def _why_not_start(self, instance: Instance, plugins: Plugins) -> str | None:
+    def _why_not_start(self, instance: ProcessState, plugins: Plugins) -> str | None:
         if instance.state is State.CLOSED:
             return "the session was closed before it was started"
-        if plugins.platform.will_fork and not (self._serves or instance.invoked):
+        if plugins.platform.will_fork and not (self._has_served or instance.invoked):
             return "this process is going to fork; ask inside an invocation"
         if instance.must_not_wait(get_ident()):
             return "this thread is starting the session; ask when it has started"
@@ -192,10 +192,10 @@ class Answers:
         try:
             return self.plugins
         except PluginError as error:
-            self._instance.reporter.warn("plugins", "%s; going on without it", error)
+            self._instance.problem_log.warn("plugins", "%s; going on without it", error)
             return Plugins(Local(), ())
 
-    def _current(self) -> Instance:
+    def _current(self) -> ProcessState:
         """Return this process's instance, a new one after a fork Python did not see."""
         if os.getpid() != self._pid:
             self.renew()

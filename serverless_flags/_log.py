@@ -1,4 +1,4 @@
-"""What a session says in the log: each trouble once, and when it is over."""
+"""What a session says in the log: each problem once, and when it is over."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from serverless_flags._work.counts import Counts
+    from serverless_flags._work.counts import PendingCounts
 
 logger = logging.getLogger("serverless_flags")
 
 
-class Reporter:
-    """One warning for each kind of trouble, until it has passed. Takes no lock."""
+class ProblemLog:
+    """One warning for each kind of problem, until it has passed. Takes no lock."""
 
     def __init__(self) -> None:
         self._open: dict[str, object] = {}
 
     def warn(
-        self, trouble: str, message: str, *args: object, exc_info: bool = False
+        self, problem: str, message: str, *args: object, exc_info: bool = False
     ) -> None:
-        """Log a warning unless this trouble has been reported and lasts."""
+        """Log a warning unless this problem has been reported and lasts."""
         mine = object()
-        known = self._open.setdefault(trouble, mine) is not mine
+        known = self._open.setdefault(problem, mine) is not mine
         level = logging.DEBUG if known else logging.WARNING
         logger.log(level, message, *args, exc_info=exc_info)
 
-    def passed(self, trouble: str, message: str, *args: object) -> None:
-        """Log that a reported trouble has passed."""
-        if self._open.pop(trouble, None) is not None:
+    def resolved(self, problem: str, message: str, *args: object) -> None:
+        """Log that a reported problem has passed."""
+        if self._open.pop(problem, None) is not None:
             logger.info(message, *args)
 
-    def warn_of_losses(self, uncounted: int, counts: Counts | None) -> None:
+    def warn_of_losses(self, uncounted: int, counts: PendingCounts | None) -> None:
         """Log what the server will never have, or may not: a session's last line."""
         uncounted += 0 if counts is None else counts.uncounted
         unknown = 0 if counts is None else counts.unknown

@@ -22,7 +22,7 @@ class Outcome:
 
     TAKEN = "taken"
     """The server answered 2xx."""
-    REFUSED = "refused"
+    NOT_DELIVERED = "not delivered"
     """It was not written whole, or the server did not take it."""
     UNKNOWN = "unknown"
     """It was written and perhaps taken: no answer, or a gateway's."""
@@ -76,10 +76,10 @@ if TYPE_CHECKING:  # to define three protocols takes 0.4 ms
     class StateClient(FlagClient, Protocol):
         """A client whose state the session brings and whose counts it takes."""
 
-        def take_state(self, body: str) -> None:
+        def load_state(self, body: str) -> None:
             """Evaluate from ``body`` from now on; a ValueError says why not."""
 
-        def take_counts(self) -> dict[str, Any] | None:
+        def drain_counts(self) -> dict[str, Any] | None:
             """Return what was counted since the last call, None when nothing was."""
 
     class Upstream(Protocol):
@@ -105,7 +105,7 @@ if TYPE_CHECKING:  # to define three protocols takes 0.4 ms
 
 def keeps_state(client: object) -> "TypeGuard[StateClient]":
     """Whether the session brings a client's state and takes its counts."""
-    return hasattr(client, "take_state") and hasattr(client, "take_counts")
+    return hasattr(client, "load_state") and hasattr(client, "drain_counts")
 
 
 class Backend:

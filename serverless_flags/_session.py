@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from serverless_flags._core import Answers
 from serverless_flags._invocation import wrap
-from serverless_flags._invocation.scope import Scope
+from serverless_flags._invocation.scope import InvocationScope
 from serverless_flags._process.collected import when_collected
 from serverless_flags._process.fork import renew_after_fork
-from serverless_flags._process.state import Instance
+from serverless_flags._process.state import ProcessState
 from serverless_flags._settings import load_settings
 from serverless_flags._settings.checks import capped
 from serverless_flags._status import State, Status, status_of
@@ -119,13 +119,13 @@ class FlagSession(Answers):
         self._settings = load_settings(given)
         self._plugins: Plugins | None = None
         self._discovering = threading.RLock()
-        self._scope: ContextVar[Scope | None] = ContextVar(
+        self._scope: ContextVar[InvocationScope | None] = ContextVar(
             "serverless_flags_scope", default=None
         )
         self._wrapped: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
         self._pid = os.getpid()
-        self._serves = False
-        self._instance = Instance(self._settings)
+        self._has_served = False
+        self._instance = ProcessState(self._settings)
         self._finalizer = when_collected(self, self._instance)
         renew_after_fork(self)
 
@@ -198,9 +198,9 @@ class FlagSession(Answers):
         """
         self._pid = os.getpid()
         self._discovering = threading.RLock()
-        self._serves = self._serves or self._instance.invoked
+        self._has_served = self._has_served or self._instance.invoked
         self._finalizer.detach()
-        self._instance = Instance(self._settings, self._instance.abandon())
+        self._instance = ProcessState(self._settings, self._instance.abandon())
         self._finalizer = when_collected(self, self._instance)
 
     def _grace(self, timeout: float | None) -> float:
@@ -239,7 +239,7 @@ class FlagSession(Answers):
 
     def invocation(
         self, *args: Any, context: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> Scope:
+    ) -> InvocationScope:
         """
         Return what `wrap` does as a context manager, for ``with`` and ``async with``.
 
@@ -248,7 +248,7 @@ class FlagSession(Answers):
             context: evaluation context; wins over the adapter's.
             kwargs: likewise.
         """
-        return Scope(self, args, kwargs, context)
+        return InvocationScope(self, args, kwargs, context)
 
     def bind(self, func: Callable[P, R]) -> Callable[P, R]:
         """Return ``func`` carrying this invocation's evaluation context to a thread."""

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from serverless_flags._process.state import Instance
+    from serverless_flags._process.state import ProcessState
 
 
 class State(Enum):
@@ -42,7 +42,7 @@ class Status(NamedTuple):
     """Names that were asked for and that the flag state does not have."""
 
 
-def status_of(instance: "Instance", platform: str) -> Status:
+def status_of(instance: "ProcessState", platform: str) -> Status:
     """Read the status of one session in this process."""
     parts = instance.parts
     if parts is not None and instance.state is State.CLOSED:

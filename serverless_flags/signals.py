@@ -11,12 +11,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._signals.handler import SIGTERM, current_handler
-from serverless_flags._signals.hub import CHILD_GRACE, Hub
+from serverless_flags._signals.hub import CHILD_GRACE, SignalHub
 
 if TYPE_CHECKING:
     from serverless_flags._signals.hub import Terminable
 
-_hub = Hub()
+_hub = SignalHub()
 _hooked = False
 
 
@@ -37,7 +37,7 @@ def _close_at_exit() -> None:
 
 def _after_fork() -> None:
     global _hub
-    inherited, _hub = _hub, Hub()
+    inherited, _hub = _hub, SignalHub()
     inherited.forget()
 
 

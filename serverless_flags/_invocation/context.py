@@ -9,7 +9,7 @@ from serverless_flags._passing import passes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from serverless_flags._log import Reporter
+    from serverless_flags._log import ProblemLog
     from serverless_flags.platform import Invocation
 
 FIELDS = frozenset(
@@ -91,7 +91,7 @@ def read_context(
     choose: Callable[[Invocation], Any] | None,
     invocation: Invocation,
     arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
-    reporter: Reporter,
+    problem_log: ProblemLog,
 ) -> dict[str, Any]:
     """
     Ask the user's callback, or the adapter; what cannot be used costs the context.
@@ -100,21 +100,21 @@ def read_context(
         choose: the setting ``context``.
         invocation: as the adapter describes it.
         arguments: what the function was called with, for the callback.
-        reporter: logs each kind of fault once.
+        problem_log: logs each kind of fault once.
     """
     if choose is not None:
         args, kwargs = arguments
         known = _answer_of(
-            reporter, choose, invocation._replace(args=args, kwargs=kwargs)
+            problem_log, choose, invocation._replace(args=args, kwargs=kwargs)
         )
-        return checked(known, "the answer of the context callback", reporter)
+        return checked(known, "the answer of the context callback", problem_log)
     known = invocation.context
     if callable(known):
-        known = _answer_of(reporter, known)
-    return checked(known, "the adapter's evaluation context", reporter)
+        known = _answer_of(problem_log, known)
+    return checked(known, "the adapter's evaluation context", problem_log)
 
 
-def _answer_of(reporter: Reporter, call: Callable[..., Any], *args: Any) -> Any:
+def _answer_of(problem_log: ProblemLog, call: Callable[..., Any], *args: Any) -> Any:
     """Call a callback or a plugin; a fault of theirs costs the context alone."""
     try:
         return call(*args)
@@ -122,18 +122,18 @@ def _answer_of(reporter: Reporter, call: Callable[..., Any], *args: Any) -> Any:
         if passes(error):
             raise
         what = "no evaluation context for an invocation"
-        reporter.warn(what, what, exc_info=True)
+        problem_log.warn(what, what, exc_info=True)
         return {}
 
 
-def checked(context: Any, what: str, reporter: Reporter) -> dict[str, Any]:
+def checked(context: Any, what: str, problem_log: ProblemLog) -> dict[str, Any]:
     """Return a context that others gave, or an empty one and one warning."""
     usable = mapping_of(context)
     if usable is not None:
         return usable
     if hasattr(context, "cr_await"):
         context.close()  # nothing will await it
-    reporter.warn(
+    problem_log.warn(
         what,
         "%s is no mapping but %s: evaluated without it; give a dict such as"
         " {'userId': ...}, or {} when there is none",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags._background import wait_for_all
 from serverless_flags._invocation.context import checked, layered, read_context
 from serverless_flags._passing import passes
-from serverless_flags._process.state import STUCK
+from serverless_flags._process.state import LONGEST_START
 from serverless_flags._work.due import NOTHING_DUE, within
 from serverless_flags.platform import NOTHING_KNOWN
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from serverless_flags._log import Reporter
+    from serverless_flags._log import ProblemLog
     from serverless_flags._plugins.dispatch import Plugins
-    from serverless_flags._process.state import Instance
+    from serverless_flags._process.state import ProcessState
     from serverless_flags._session import FlagSession
-    from serverless_flags._work.due import Plan, Wait
+    from serverless_flags._work.due import BoundedWait, Plan
     from serverless_flags.platform import Invocation
 
 
-class Scope:
+class InvocationScope:
     """
     One invocation of one session; a context manager for ``with`` and ``async with``.
 
@@ -64,12 +64,12 @@ class Scope:
         self._kwargs = kwargs
         self._given = context
         self._base: dict[str, Any] | None = None
-        self._home: Instance | None = None
-        self._instance: Instance | None = None
+        self._home: ProcessState | None = None
+        self._instance: ProcessState | None = None
         self._plan: Plan = NOTHING_DUE
         self._plugins: Plugins | None = None
-        self._joined: Scope | None = None
-        self._outer: Scope | None = None
+        self._joined: InvocationScope | None = None
+        self._outer: InvocationScope | None = None
         self.ended = False
         self.invocation: Invocation = NOTHING_KNOWN
 
@@ -102,7 +102,7 @@ class Scope:
             "properties" in context and type(context["properties"]) is not dict
         ):
             what = "the context of an evaluation"
-            context = checked(context, what, self._reporter)
+            context = checked(context, what, self._problem_log)
         return layered(base, context) if base else context
 
     def _build_base(self) -> dict[str, Any]:
@@ -123,13 +123,13 @@ class Scope:
                 self._session._settings.context,  # noqa: SLF001  reason: the facade and its scope are one thing in two files
                 self.invocation,
                 (self._args, self._kwargs),
-                self._reporter,
+                self._problem_log,
             )
         given = self._given
         if given is None:
             return dict(context)
         return layered(
-            context, checked(given, "invocation(context=...)", self._reporter)
+            context, checked(given, "invocation(context=...)", self._problem_log)
         )
 
     # -- with ----------------------------------------------------------------------
@@ -171,7 +171,7 @@ class Scope:
                     self._session,
                     self._known_plugins,
                     self._start_timeout(instance),
-                    within(STUCK, self._remaining),
+                    within(LONGEST_START, self._remaining),
                 )
                 self._begin(instance)
             first = self._plan.first
@@ -199,7 +199,7 @@ class Scope:
             raise
 
     # -- what both share -----------------------------------------------------------
-    def _open(self) -> Instance | None:
+    def _open(self) -> ProcessState | None:
         """
         Enter the context variable and begin what is due.
 
@@ -236,26 +236,26 @@ class Scope:
             plugins.begin_invocation(self.invocation)
         return None
 
-    def living(self) -> Scope | None:
+    def living(self) -> InvocationScope | None:
         """Return the innermost invocation around this one that has not ended."""
-        scope: Scope | None = self
+        scope: InvocationScope | None = self
         while scope is not None and scope.ended:
             scope = scope._outer  # noqa: SLF001  reason: another object of this class
         return scope
 
-    def carried(self) -> Scope:
+    def carried(self) -> InvocationScope:
         """Return an invocation with this one's context that outlives it, for `bind`."""
-        scope = Scope(self._session, self._args, self._kwargs)
+        scope = InvocationScope(self._session, self._args, self._kwargs)
         scope._joined, scope._home = self, self._home
         scope.invocation = self.invocation
         return scope
 
-    def _start(self, instance: Instance) -> None:
+    def _start(self, instance: ProcessState) -> None:
         instance.start(
             self._session,
             self._known_plugins,
             self._start_timeout(instance),
-            patience=within(STUCK, self._remaining),
+            patience=within(LONGEST_START, self._remaining),
         )
 
     @property
@@ -263,14 +263,14 @@ class Scope:
         assert self._plugins is not None  # noqa: S101  reason: narrows the type
         return self._plugins
 
-    def _begin(self, instance: Instance) -> None:
+    def _begin(self, instance: ProcessState) -> None:
         """Begin what is due after a start."""
         if instance.duties is not None:
             self._plan = instance.duties.begin(self._remaining)
         if self._known_plugins.begins:
             self._known_plugins.begin_invocation(self.invocation)
 
-    def _finish(self, kind: type[BaseException] | None) -> Wait | None:
+    def _finish(self, kind: type[BaseException] | None) -> BoundedWait | None:
         """Do what is due; say what to wait for, nothing when the process is leaving."""
         instance = self._instance
         if instance is None:
@@ -299,9 +299,9 @@ class Scope:
         leaving = kind is not None and not issubclass(kind, Exception)
         return None if leaving or self._hand_over(wait) else wait
 
-    def _hand_over(self, wait: Wait | None) -> bool:
+    def _hand_over(self, wait: BoundedWait | None) -> bool:
         """Whether the platform waits in our place, after the response."""
-        parts = (self._plan.beside, None if wait is None else wait.what)
+        parts = (self._plan.background, None if wait is None else wait.what)
         under_way = [part for part in parts if part is not None and not part.ended]
         if not under_way:
             return False
@@ -322,7 +322,7 @@ class Scope:
                 plugins.end_invocation(self.invocation)
             self._plugins = None
 
-    def _start_timeout(self, instance: Instance) -> float:
+    def _start_timeout(self, instance: ProcessState) -> float:
         """Return ``start_timeout``, or what the invocation has left of its time."""
         return within(instance.settings.start_timeout, self._remaining)
 
@@ -336,9 +336,9 @@ class Scope:
             if passes(error):
                 raise
             what = "the remaining time of an invocation is not known"
-            self._reporter.warn(what, what, exc_info=True)
+            self._problem_log.warn(what, what, exc_info=True)
             return None
 
     @property
-    def _reporter(self) -> Reporter:
-        return self._session._instance.reporter  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+    def _problem_log(self) -> ProblemLog:
+        return self._session._instance.problem_log  # noqa: SLF001  reason: the facade and its scope are one thing in two files

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from serverless_flags._invocation.scope import Scope
+    from serverless_flags._invocation.scope import InvocationScope
 
-    Variable = ContextVar[Scope | None]
+    Variable = ContextVar[InvocationScope | None]
     Opening = Callable[[tuple[Any, ...], dict[str, Any]], "Steps"]
 
 
@@ -30,10 +30,10 @@ class Steps:
 
     __slots__ = ("_left", "_scope", "_variable")
 
-    def __init__(self, variable: Variable, scope: Scope) -> None:
+    def __init__(self, variable: Variable, scope: InvocationScope) -> None:
         self._variable = variable
         self._scope = scope
-        self._left: Scope | None = scope
+        self._left: InvocationScope | None = scope
 
     def step(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call ``func`` inside the invocation."""
@@ -50,7 +50,7 @@ class Steps:
             variable.set(previous)
             raise
 
-    def _leave(self, left: Scope | None) -> None:
+    def _leave(self, left: InvocationScope | None) -> None:
         """Remember where the next step goes on: never in what has ended meanwhile."""
         self._left = self._scope if left is None or left.ended else left
 
@@ -87,7 +87,7 @@ class OpenedSteps(Steps):
 
     __slots__ = ()
 
-    def __init__(self, variable: Variable, scope: Scope) -> None:
+    def __init__(self, variable: Variable, scope: InvocationScope) -> None:
         super().__init__(variable, scope)
         self._left = variable.get()  # what the invocation is opened in
 
@@ -126,7 +126,7 @@ class KeptSteps(OpenedSteps):
 
     __slots__ = ("_body", "_instance", "_plugins")
 
-    def __init__(self, variable: Variable, scope: Scope, body: Any) -> None:
+    def __init__(self, variable: Variable, scope: InvocationScope, body: Any) -> None:
         super().__init__(variable, scope)
         self._left = scope
         self._body: Any = body

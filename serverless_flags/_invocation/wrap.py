@@ -13,7 +13,7 @@ from serverless_flags._invocation.callables import (
     refuse_what_is_none,
     resemble,
 )
-from serverless_flags._invocation.scope import Scope
+from serverless_flags._invocation.scope import InvocationScope
 from serverless_flags._process.fork import on_running_loop
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from serverless_flags._session import FlagSession
 
     Function = Callable[..., Any]
-    Settle = Callable[[FlagSession, Scope, Any], Any]
+    Settle = Callable[[FlagSession, InvocationScope, Any], Any]
 
 
 def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
@@ -52,7 +52,7 @@ def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
 
 def _sync(session: FlagSession, func: Function, settle: Settle) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with Scope(session, args, kwargs) as scope:
+        with InvocationScope(session, args, kwargs) as scope:
             result = func(*args, **kwargs)
             if type(result) in _complete:
                 return result
@@ -80,7 +80,7 @@ def _is_complete(result: Any) -> bool:
 
 def _async(session: FlagSession, func: Function) -> Function:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        async with Scope(session, args, kwargs):
+        async with InvocationScope(session, args, kwargs):
             return await func(*args, **kwargs)
 
     return call
@@ -93,14 +93,14 @@ def _on_kept_loop(session: FlagSession, func: Function, awaited: Function) -> Fu
         loops = _loops()
         if loops.runs_here():
             return awaited(*args, **kwargs)  # what runs that loop will await it
-        with Scope(session, args, kwargs):
+        with InvocationScope(session, args, kwargs):
             return loops.run(func, *args, **kwargs)
 
     return call
 
 
 # -- results that run later ------------------------------------------------------------
-def _run_or_carry(session: FlagSession, scope: Scope, result: Any) -> Any:
+def _run_or_carry(session: FlagSession, scope: InvocationScope, result: Any) -> Any:
     """Run an awaitable here, for the runtime would not await it."""
     if _is_complete(result):
         return result
@@ -118,7 +118,7 @@ def _loops() -> ModuleType:
     return event_loops
 
 
-def _carry(session: FlagSession, scope: Scope, result: Any) -> Any:
+def _carry(session: FlagSession, scope: InvocationScope, result: Any) -> Any:
     """Keep the invocation open until the coroutine or generator has ended."""
     if _is_complete(result):
         return result
@@ -136,7 +136,7 @@ def _opening(session: FlagSession) -> Opening:
     from serverless_flags._invocation.steps import OpenedSteps  # only for generators
 
     def opening(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
-        return OpenedSteps(session._scope, Scope(session, args, kwargs))  # noqa: SLF001  reason: as above
+        return OpenedSteps(session._scope, InvocationScope(session, args, kwargs))  # noqa: SLF001  reason: as above
 
     return opening
 
@@ -155,7 +155,7 @@ def _in_steps(kind: str, func: Function, opening: Opening) -> Function:
 
 
 # -- bind ------------------------------------------------------------------------------
-def bound(variable: ContextVar[Scope | None], func: Function) -> Function:
+def bound(variable: ContextVar[InvocationScope | None], func: Function) -> Function:
     """
     Return ``func`` that runs inside the invocation which is current now.
 

@@ -66,7 +66,7 @@ def _is_unmarked(found: object) -> bool:
     return callable(found) and getattr(found, _MARK, None) is None
 
 
-def mend_facts(platform: Platform, plugin: str) -> None:
+def correct_facts(platform: Platform, plugin: str) -> None:
     """Replace each fact of a wrong type by its default, and warn of it."""
     for fact, (fits, expected) in _FACTS.items():
         value = getattr(platform, fact)
@@ -84,7 +84,7 @@ def mend_facts(platform: Platform, plugin: str) -> None:
         setattr(platform, fact, default)
 
 
-def misfit(invocation: Invocation) -> str | None:
+def mismatch(invocation: Invocation) -> str | None:
     """Return which field of an invocation has a wrong type, and what is expected."""
     remaining, context = invocation.remaining_time, invocation.context
     if not (remaining is None or callable(remaining)):

@@ -14,7 +14,7 @@ from serverless_flags._plugins.binding import (
     new_manager,
     register,
 )
-from serverless_flags._plugins.checks import kind, mend_facts, warn_about_unmarked
+from serverless_flags._plugins.checks import correct_facts, kind, warn_about_unmarked
 from serverless_flags._plugins.dispatch import Plugins
 from serverless_flags.exceptions import PluginError
 from serverless_flags.hookspecs import PROJECT
@@ -58,12 +58,12 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
     environ = os.environ if environ is None else environ
     given = [_candidate(*_given(plugin)) for plugin in settings.plugins]
     wanted = settings.platform
-    platform = _elect(given, environ, wanted)
+    platform = _select_platform(given, environ, wanted)
     observers = _observers(given)
     if platform is not None or wanted == Local.name:
         return _plugins_of(platform or Local(), observers)
     found = _usable(_marked(environ, wanted)) or _usable(_entry_points())
-    platform = _elect(found, environ, wanted)
+    platform = _select_platform(found, environ, wanted)
     observers += _observers(found)
     if platform is None and wanted is not None:
         _warn_unrecognised(wanted, [candidate.name for candidate in given + found])
@@ -137,7 +137,7 @@ def _warn_broken(name: str) -> None:
     logger.warning("plugin %r cannot be loaded", name, exc_info=True)
 
 
-def _elect(
+def _select_platform(
     plugins: Sequence[_Candidate], environ: Mapping[str, str], wanted: str | None
 ) -> Platform | None:
     """Ask each plugin whether this process is its own; the most specific one wins."""
@@ -192,7 +192,7 @@ def _detect(hook: Bound, environ: Mapping[str, str], plugin: str) -> Any:
 def _detect_once(hook: Bound, environ: Mapping[str, str], plugin: str) -> Any:
     answer = hook(environ=environ)
     if isinstance(answer, Platform):
-        mend_facts(answer, plugin)
+        correct_facts(answer, plugin)
     return answer
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from serverless_flags._log import Reporter
+from serverless_flags._log import ProblemLog
 from serverless_flags._passing import passes
 from serverless_flags._plugins.binding import (
     by_position,
@@ -16,7 +16,7 @@ from serverless_flags._plugins.binding import (
     new_manager,
     register,
 )
-from serverless_flags._plugins.checks import kind, misfit
+from serverless_flags._plugins.checks import kind, mismatch
 from serverless_flags.platform import NOTHING_KNOWN, Invocation
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Plugins:
         self, platform: Platform, observers: Iterable[tuple[str, Any]]
     ) -> None:
         self.platform = platform
-        self._reporter = Reporter()
+        self._problem_log = ProblemLog()
         manager = new_manager()
         for name, plugin in observers:
             if not manager.is_registered(plugin):  # given, and found again
@@ -121,7 +121,7 @@ class Plugins:
         """Check a hook's first answer with its fields, which cost every call time."""
         what: str | None = kind(invocation)
         if isinstance(invocation, Invocation):
-            what = misfit(invocation)
+            what = mismatch(invocation)
         if what is None:
             self._read_well = hook
             return True
@@ -195,14 +195,14 @@ class Plugins:
         """Log an answer of a wrong type, the first time as a warning; return it."""
         message = "plugin %r returned %s from %s, expected %s"
         words = (hook.plugin, what, name, expected)
-        self._reporter.warn(f"{hook.plugin}.{name} answers", message, *words)
+        self._problem_log.warn(f"{hook.plugin}.{name} answers", message, *words)
         return message % words
 
     def _fault(self, hook: Bound, name: str) -> None:
         """Log a plugin's fault, the first time with its traceback."""
         trouble = f"{hook.plugin}.{name}"
         message = "plugin %r failed in %s; going on without it"
-        self._reporter.warn(trouble, message, hook.plugin, name, exc_info=True)
+        self._problem_log.warn(trouble, message, hook.plugin, name, exc_info=True)
 
 
 _CONNECTED = "True once its signals are connected, or a text that says why not"

@@ -8,17 +8,17 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand
+from serverless_flags._background import BackgroundTask
 from serverless_flags._status import State
 
 if TYPE_CHECKING:
-    from serverless_flags._process.state import Instance
+    from serverless_flags._process.state import ProcessState
     from serverless_flags._session import FlagSession
 
 
 def when_collected(
-    session: FlagSession, instance: Instance
-) -> weakref.finalize[[Instance], FlagSession]:
+    session: FlagSession, instance: ProcessState
+) -> weakref.finalize[[ProcessState], FlagSession]:
     """
     Close the session's instance in this process when the session is collected.
 
@@ -30,7 +30,7 @@ def when_collected(
     return finalizer
 
 
-def _close(instance: Instance) -> None:
+def _close(instance: ProcessState) -> None:
     """
     Send the counts of a collected session in the background, or say what is lost.
 
@@ -40,7 +40,7 @@ def _close(instance: Instance) -> None:
         return
     instance.collected = True
     closing = _Closing(instance)
-    if not Errand(closing.run).start_thread():  # the interpreter exits
+    if not BackgroundTask(closing.run).start_thread():  # the interpreter exits
         instance.close(0.0)
         closing.end()
 
@@ -48,7 +48,7 @@ def _close(instance: Instance) -> None:
 class _Closing:
     """The last flush of a collected session, which the end of the process waits for."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: ProcessState) -> None:
         self._instance = instance
         self._pid = os.getpid()
         self._done = threading.Event()

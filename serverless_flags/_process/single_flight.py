@@ -6,7 +6,7 @@ import threading
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand, is_at_work
+from serverless_flags._background import BackgroundTask, is_at_work
 from serverless_flags._work.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from serverless_flags._clock import Instant
 
 
-class Attempts:
+class SingleFlight:
     """
     One attempt at a time; threads wait for it, but never one that it waits for.
 
@@ -32,10 +32,10 @@ class Attempts:
         self._clock = clock
         self._gate = threading.RLock()  # a signal handler may come here too
         self._one = threading.Lock()
-        self._attempt: Errand | None = None
+        self._attempt: BackgroundTask | None = None
         self._thread: int | None = None
         self._backoff = Backoff()
-        self._waiting: dict[int, Errand] = {}
+        self._waiting: dict[int, BackgroundTask] = {}
 
     @property
     def under_way(self) -> bool:
@@ -49,7 +49,7 @@ class Attempts:
         """Whether there is an attempt to wait for, or to make."""
         return self.under_way or not self._backoff.holds(self._clock())
 
-    def begin(self, work: Callable[[], object]) -> Errand | None:
+    def begin(self, work: Callable[[], object]) -> BackgroundTask | None:
         """Begin an attempt unless one is under way; None while it is backed off."""
         with self._gate:
             attempt = self._attempt
@@ -57,7 +57,7 @@ class Attempts:
                 return attempt
             if self._backoff.holds(self._clock()):
                 return None
-            self._attempt = Errand(lambda: self._run(work)).start()
+            self._attempt = BackgroundTask(lambda: self._run(work)).start()
             return self._attempt
 
     def _run(self, work: Callable[[], object]) -> None:
@@ -73,7 +73,7 @@ class Attempts:
         self.error = error
         self._backoff.fail(self._clock())
 
-    def wait(self, attempt: Errand, timeout: float) -> None:
+    def wait(self, attempt: BackgroundTask, timeout: float) -> None:
         """Wait for an attempt, on a thread that it does not wait for."""
         thread = get_ident()
         if self.must_not_wait(thread):

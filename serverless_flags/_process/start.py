@@ -6,11 +6,11 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand
+from serverless_flags._background import BackgroundTask
 from serverless_flags._protocols import keeps_state
 from serverless_flags._settings import UNLEASH
 from serverless_flags._settings.server_checks import is_plain_http
-from serverless_flags._work.due import Duties
+from serverless_flags._work.due import DueWork
 from serverless_flags._work.flush import Flusher
 from serverless_flags._work.freshness import Freshness
 from serverless_flags._work.refresh import Refresher
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serverless_flags._clock import Instant
-    from serverless_flags._log import Reporter
+    from serverless_flags._log import ProblemLog
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._protocols import Backend, FlagClient
     from serverless_flags._session import FlagSession
     from serverless_flags._settings import Settings
-    from serverless_flags._work.flag_request import Heritage, Refresh
+    from serverless_flags._work.flag_request import InheritedFlags, Refresh
 
 
-class Workshop:
+class StartInputs:
     """What a start works with; it belongs to one session in one process."""
 
-    __slots__ = ("clock", "plugins", "reporter", "session", "settings")
+    __slots__ = ("clock", "plugins", "problem_log", "session", "settings")
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class Workshop:
         plugins: Plugins,
         settings: Settings,
         clock: Callable[[], Instant],
-        reporter: Reporter,
+        problem_log: ProblemLog,
     ) -> None:
         self.session, self.plugins, self.settings = session, plugins, settings
-        self.clock, self.reporter = clock, reporter
+        self.clock, self.problem_log = clock, problem_log
 
 
 class Parts:
@@ -72,7 +72,7 @@ def app_name_of(settings: Settings, plugins: Plugins) -> str:
     return settings.app_name or plugins.platform.function_name or "serverless-flags"
 
 
-def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
+def make_parts(shop: StartInputs, inherited_flags: InheritedFlags | None) -> Parts:
     """Make what asks the server, without asking it yet."""
     plugins, settings = shop.plugins, shop.settings
     backend = open_backend(settings, app_name_of(settings, plugins))
@@ -87,7 +87,7 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         request_timeout=settings.request_timeout,
         freezes=not plugins.platform.runs_between_invocations,
         clock=shop.clock,
-        reporter=shop.reporter,
+        problem_log=shop.problem_log,
         observe=_observer(shop.session, plugins.after_refresh),
         count=backend.count_flags,
     )
@@ -96,11 +96,11 @@ def make_parts(shop: Workshop, heritage: Heritage | None) -> Parts:
         flush_timeout=settings.flush_timeout,
         request_timeout=settings.request_timeout,
         clock=shop.clock,
-        reporter=shop.reporter,
+        problem_log=shop.problem_log,
         observe=_observer(shop.session, plugins.after_flush),
     )
-    if heritage is not None:
-        refresher.inherit(heritage)
+    if inherited_flags is not None:
+        refresher.inherit(inherited_flags)
     return Parts(backend, refresher, flusher)
 
 
@@ -119,8 +119,8 @@ def _observer(
 
 
 def bring_flags(
-    shop: Workshop, parts: Parts, moment: Instant, timeout: float | None
-) -> tuple[FlagClient, Duties]:
+    shop: StartInputs, parts: Parts, moment: Instant, timeout: float | None
+) -> tuple[FlagClient, DueWork]:
     """
     Load the client while the network works, then give it flags.
 
@@ -142,12 +142,12 @@ def bring_flags(
             limit = settings.start_timeout if timeout is None else timeout
             if asked is not None:
                 _await_flags(shop, refresher, asked, limit)
-    duties = Duties(
+    duties = DueWork(
         refresher,
         flusher,
         settings,
         shop.clock,
-        goes_on=shop.plugins.platform.runs_between_invocations,
+        runs_between_invocations=shop.plugins.platform.runs_between_invocations,
     )
     return client, duties
 
@@ -158,8 +158,8 @@ def ask(parts: Parts, moment: Instant) -> Refresh | None:
         return None
     refresher = parts.refresher
 
-    def run(refresh: Refresh) -> Errand:
-        return Errand(lambda: refresher.run(refresh)).start()
+    def run(refresh: Refresh) -> BackgroundTask:
+        return BackgroundTask(lambda: refresher.run(refresh)).start()
 
     return refresher.begin(moment, run)[0]
 
@@ -175,7 +175,7 @@ def _take_snapshot(settings: Settings, parts: Parts) -> bool:
 
 
 def _await_flags(
-    shop: Workshop, refresher: Refresher, asked: Refresh, limit: float
+    shop: StartInputs, refresher: Refresher, asked: Refresh, limit: float
 ) -> None:
     waited = max(0.0, shop.clock().since(asked.sent))
     if asked.wait(limit - waited):
@@ -185,7 +185,7 @@ def _await_flags(
     message = "no flags within start_timeout (%s s): %s until they come"
     if refresher.source == "none":
         refresher.last_error = refresher.last_error or message % (limit, served)
-    shop.reporter.warn("refresh", message, limit, served)
+    shop.problem_log.warn("refresh", message, limit, served)
 
 
 # -- what cannot be meant ----------------------------------------------------------
@@ -193,11 +193,11 @@ _started: dict[tuple[object, ...], int] = {}
 _started_in = 0
 
 
-def warn_about_settings(shop: Workshop) -> str | None:
+def warn_about_settings(shop: StartInputs) -> str | None:
     """Warn about settings that cost flags or secrets; return why there are none."""
-    plugins, settings, reporter = shop.plugins, shop.settings, shop.reporter
+    plugins, settings, problem_log = shop.plugins, shop.settings, shop.problem_log
     if settings.client == "memory" and plugins.platform.name != "local":
-        reporter.warn(
+        problem_log.warn(
             "memory",
             "client='memory' on %s: flags are answered from memory and no server is"
             " asked; unset SERVERLESS_FLAGS_CLIENT, or pass client='unleash'",
@@ -209,17 +209,17 @@ def warn_about_settings(shop: Workshop) -> str | None:
         if settings.snapshot is not None:
             return None
         why = "no url: set UNLEASH_URL; until then flags take their defaults"
-        reporter.warn("url", "%s", why)
+        problem_log.warn("url", "%s", why)
         return why
     if is_plain_http(settings.url):
-        reporter.warn(
+        problem_log.warn(
             "http",
             "the url is plain http: the token can be read on the way; use https",
         )
     return None
 
 
-def count_start(settings: Settings, reporter: Reporter) -> None:
+def count_start(settings: Settings, problem_log: ProblemLog) -> None:
     """Warn once of several sessions with the same settings that are not closed."""
     global _started_in  # noqa: PLW0603  reason: a fork begins to count anew
     if _started_in != os.getpid():
@@ -228,7 +228,7 @@ def count_start(settings: Settings, reporter: Reporter) -> None:
     key = _key(settings)
     _started[key] = _started.get(key, 0) + 1
     if _started[key] == 2:  # noqa: PLR2004  reason: the first that is one too many
-        reporter.warn(
+        problem_log.warn(
             "sessions",
             "a second FlagSession with the same settings was started: each asks for all"
             " flags anew; make one at module level, outside of the function, and let"

@@ -6,12 +6,12 @@ import threading
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand, run_bounded
+from serverless_flags._background import BackgroundTask, run_bounded
 from serverless_flags._clock import now
-from serverless_flags._log import Reporter
-from serverless_flags._process.single_flight import Attempts
+from serverless_flags._log import ProblemLog
+from serverless_flags._process.single_flight import SingleFlight
 from serverless_flags._process.start import (
-    Workshop,
+    StartInputs,
     ask,
     bring_flags,
     count_close,
@@ -19,10 +19,10 @@ from serverless_flags._process.start import (
     make_parts,
     warn_about_settings,
 )
-from serverless_flags._process.termination import Connection
+from serverless_flags._process.termination import TerminationSignals
 from serverless_flags._protocols import ClosedClient, keeps_state
 from serverless_flags._status import State
-from serverless_flags._work.counts import Tally
+from serverless_flags._work.counts import AtomicCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,41 +33,43 @@ if TYPE_CHECKING:
     from serverless_flags._protocols import FlagClient
     from serverless_flags._session import FlagSession
     from serverless_flags._settings import Settings
-    from serverless_flags._work.due import Duties
-    from serverless_flags._work.flag_request import Heritage
+    from serverless_flags._work.due import DueWork
+    from serverless_flags._work.flag_request import InheritedFlags
 
 FLUSH_INTERVAL = 60.0
-STUCK = 60.0
+LONGEST_START = 60.0
 """Seconds to wait for a start, imports included."""
 
 
-class Instance:
+class ProcessState:
     """
     One session in one process.
 
     Nothing here raises for a bad server.
     """
 
-    def __init__(self, settings: Settings, heritage: Heritage | None = None) -> None:
+    def __init__(
+        self, settings: Settings, inherited_flags: InheritedFlags | None = None
+    ) -> None:
         self.settings = settings
-        self._heritage = heritage
+        self._inherited_flags = inherited_flags
         self.clock: Callable[[], Instant] = settings.clock or now
         self.client: FlagClient | None = None
         """What evaluates; None until the start is over."""
-        self.reporter = Reporter()
+        self.problem_log = ProblemLog()
         self.parts: Parts | None = None
         """What asks the server; None before the start."""
-        self.duties: Duties | None = None
+        self.duties: DueWork | None = None
         """What invocations do; None before the start and after the end."""
-        self.connection = Connection()
-        self.uncounted = Tally()
+        self.connection = TerminationSignals()
+        self.uncounted = AtomicCounter()
         """Evaluations without a client, or after the end."""
         self.invoked = False
         """Whether an invocation has begun in this process."""
         self.terminating = False
         """Whether the platform has announced the end."""
         self._phase = State.NEW
-        self._starts = Attempts(self.clock)
+        self._starts = SingleFlight(self.clock)
         self.collected = False
         """Whether the session was garbage-collected while it was open."""
         self._closed = False
@@ -115,7 +117,7 @@ class Instance:
         """Seconds between flushes; 0 means at the end of every invocation."""
         if self.settings.flush_interval is not None:
             return self.settings.flush_interval
-        return FLUSH_INTERVAL if self.connection.hears_end else 0.0
+        return FLUSH_INTERVAL if self.connection.will_be_notified else 0.0
 
     # -- the start -----------------------------------------------------------------
     def start(
@@ -124,7 +126,7 @@ class Instance:
         plugins: Plugins,
         timeout: float | None = None,
         *,
-        patience: float = STUCK,
+        patience: float = LONGEST_START,
     ) -> None:
         """
         Start in the background, once, and wait for it; whichever thread comes first.
@@ -152,14 +154,16 @@ class Instance:
 
     def begin_start(
         self, session: FlagSession, plugins: Plugins, timeout: float | None
-    ) -> Errand | None:
+    ) -> BackgroundTask | None:
         """Begin the start unless there was one; return what there is to wait for."""
         if self._phase is not State.NEW:
             return None
         moment = self.clock()
         if not self.connection.moments and not self.must_not_wait(get_ident()):
             self.connect(session, plugins, "wrap")
-        shop = Workshop(session, plugins, self.settings, self.clock, self.reporter)
+        shop = StartInputs(
+            session, plugins, self.settings, self.clock, self.problem_log
+        )
         return self._starts.begin(lambda: self._start(shop, moment, timeout))
 
     def must_not_wait(self, thread: int) -> bool:
@@ -177,7 +181,7 @@ class Instance:
         """Why the start failed, or why there can be no flags."""
         return self._starts.error
 
-    def _start(self, shop: Workshop, moment: Instant, timeout: float | None) -> None:
+    def _start(self, shop: StartInputs, moment: Instant, timeout: float | None) -> None:
         """Start, on a thread of ours, unless another attempt has."""
         if self._phase is not State.NEW:
             return
@@ -187,10 +191,10 @@ class Instance:
             self._start_failed(error)
 
     def _bring_flags(
-        self, shop: Workshop, moment: Instant, timeout: float | None
+        self, shop: StartInputs, moment: Instant, timeout: float | None
     ) -> None:
         why = warn_about_settings(shop)
-        parts = make_parts(shop, self._heritage)
+        parts = make_parts(shop, self._inherited_flags)
         parts.flusher.interval = self.flush_interval
         self.parts = parts
         client, duties = bring_flags(shop, parts, moment, timeout)
@@ -201,7 +205,7 @@ class Instance:
             self._phase = State.CLOSED
             self._shut()
         else:
-            count_start(self.settings, self.reporter)
+            count_start(self.settings, self.problem_log)
 
     def _start_failed(self, error: BaseException) -> None:
         parts, self.parts = self.parts, None
@@ -210,7 +214,7 @@ class Instance:
         known = isinstance(error, ImportError) and str(error)
         why = str(error) if known else f"{type(error).__name__}: {error}"
         self._starts.fail(why)
-        self.reporter.warn(
+        self.problem_log.warn(
             "start",
             "the session could not start, defaults are served and it is tried again:"
             " %s",
@@ -234,7 +238,7 @@ class Instance:
         flusher = self.parts.flusher
         answers: list[bool] = []
         limit = self.settings.request_timeout
-        task = Errand(lambda: answers.append(flusher.finish(limit))).start()
+        task = BackgroundTask(lambda: answers.append(flusher.finish(limit))).start()
         wait = self.settings.flush_timeout if timeout is None else timeout
         return task.wait(wait) and answers == [True]
 
@@ -253,12 +257,12 @@ class Instance:
                 lambda exiting: flusher.finish(timeout, exiting=exiting), timeout
             )
 
-    def abandon(self) -> Heritage | None:
+    def abandon(self) -> InheritedFlags | None:
         """Let go of what was copied; the flags are all that a copy may go on with."""
         if self.parts is None:
-            return self._heritage
+            return self._inherited_flags
         self.parts.disconnect()
-        return self.parts.refresher.heritage
+        return self.parts.refresher.inherited_flags
 
     def close(self, timeout: float) -> bool:
         """Flush for the last time; True when nothing was lost."""
@@ -292,11 +296,11 @@ class Instance:
             self.parts.end()
         counts = None if self.parts is None else self.parts.flusher.counts
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
-        self.reporter.warn_of_losses(uncounted, counts)
+        self.problem_log.warn_of_losses(uncounted, counts)
 
     def _note_lost(self, *, counted: bool) -> None:
         if not counted:
             self.uncounted.add(1)
-        self.reporter.warn(
+        self.problem_log.warn(
             "closed", "the session is closed: flags are answered but no longer counted"
         )

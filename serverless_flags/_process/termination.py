@@ -30,7 +30,7 @@ def _never() -> bool:
     return False
 
 
-class Connection:
+class TerminationSignals:
     """
     The ends of one process, connected once per moment.
 
@@ -95,7 +95,7 @@ class Connection:
         self._why_not = why or self._why_not
 
     @property
-    def hears_end(self) -> bool:
+    def will_be_notified(self) -> bool:
         """Whether each way to end of which the platform tells will be heard."""
         return self._reaches_us()
 
@@ -106,7 +106,7 @@ class Connection:
         Where each call counts, ``ask() is not heard`` says whether there is a need.
 
         Returns:
-            True when `hears_end` is no longer what it was at the last call.
+            True when `will_be_notified` is no longer what it was at the last call.
         """
         if self.ask() is self.heard:
             return False

@@ -31,14 +31,14 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
             """Flush within ``timeout`` seconds for the last time."""
 
 
-FAREWELL = 0.05
+CLOSE_ALLOWANCE = 0.05
 """Seconds that closing, and logging, may take beside the flush."""
 CHILD_GRACE = 2.0
 """Seconds that a process which a function has forked may take at least to close at its
 exit: the platform's grace is that of a signal, and none has come."""
 
 
-class Hub:
+class SignalHub:
     """
     The sessions of one process, and its SIGTERM handler.
 
@@ -87,15 +87,15 @@ class Hub:
             most: seconds that each is given at most; default: no bound but its own.
         """
         works = [(s.close, _within(g, least, most)) for s, g in self.sessions]
-        self._tell(works, FAREWELL)
+        self._tell(works, CLOSE_ALLOWANCE)
 
     def _tell(self, works: Sequence[Work], more: float) -> float:
         longest = max((seconds for _, seconds in works), default=0.0)
         deadline = time.monotonic() + longest + more
         failures = run_side_by_side(works, deadline)
         if failures:  # logged on a thread: the interrupted one may hold the log's lock
-            log = [(lambda _: _log(failures), FAREWELL)]
-            run_side_by_side(log, time.monotonic() + FAREWELL)
+            log = [(lambda _: _log(failures), CLOSE_ALLOWANCE)]
+            run_side_by_side(log, time.monotonic() + CLOSE_ALLOWANCE)
         return max(0.0, deadline - time.monotonic())
 
     # -- the ends ------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serverless_flags._transport.resolver import Address
 
 
-class Route:
+class Connector:
     """The way to one URL's server: directly, or through a proxy of the environment."""
 
     def __init__(self, url: str, environ: Mapping[str, str] | None = None) -> None:

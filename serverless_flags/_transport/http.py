@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from serverless_flags._transport.connector import Route
-    from serverless_flags._transport.preconnect import Dial
+    from serverless_flags._transport.connector import Connector
+    from serverless_flags._transport.preconnect import Preconnect
 
 USER_AGENT = f"serverless-flags/{__version__}"
 """Firewalls of web applications refuse requests without one."""
@@ -43,8 +43,8 @@ KEPT_FOR = 300.0
 
 _NOT_MODIFIED = 304
 _PROXY_AUTHENTICATION_REQUIRED = 407
-_TAKES = range(200, 300)
-_SAYS_NO = frozenset({500, 503})
+_SUCCESS = range(200, 300)
+_NOT_PROCESSED = frozenset({500, 503})
 
 
 class Reply(NamedTuple):
@@ -57,7 +57,7 @@ class Reply(NamedTuple):
     error: str | None = None
 
 
-class _Kept(NamedTuple):
+class _IdleConnection(NamedTuple):
     connection: http.client.HTTPConnection
     stream: Stream
     since: tuple[float, float]
@@ -68,7 +68,7 @@ class _Kept(NamedTuple):
         return _age(self.stream.opened) <= KEPT_FOR and self.stream.quiet()
 
 
-class Http:
+class HttpClient:
     """
     Requests to one server, over one kept connection while it lasts.
 
@@ -80,10 +80,10 @@ class Http:
         dial: a connection that was begun already, for the first request.
     """
 
-    def __init__(self, route: Route, dial: Dial | None = None) -> None:
+    def __init__(self, route: Connector, dial: Preconnect | None = None) -> None:
         self._route = route
         self._dial = dial
-        self._kept: deque[_Kept] = deque()
+        self._kept: deque[_IdleConnection] = deque()
         self._closed = False
 
     def request(
@@ -108,7 +108,7 @@ class Http:
             headers: for the server; the route's own are added.
             body: of a ``POST``.
             timeout: seconds for the whole exchange, connecting included.
-            exiting: the interpreter exits: see `Route.connect`.
+            exiting: the interpreter exits: see `Connector.connect`.
         """
         deadline = time.monotonic() + timeout
         kept = self._take(method)
@@ -123,7 +123,7 @@ class Http:
         except Exception as error:
             if passes(error):
                 raise
-            return self._failed(error, "while connecting", Outcome.REFUSED)
+            return self._failed(error, "while connecting", Outcome.NOT_DELIVERED)
         return self._exchange(connection, stream, method, path, headers, body)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Http:
             while len(self._kept) > most:
                 self._kept.popleft().stream.end()
 
-    def _take(self, method: str) -> _Kept | None:
+    def _take(self, method: str) -> _IdleConnection | None:
         try:
             kept = self._kept.pop()
         except IndexError:
@@ -195,7 +195,7 @@ class Http:
         stream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         response = Response(stream, method="CONNECT")  # type: ignore[arg-type]  # reason: it uses makefile alone
         response.begin()
-        if response.status not in _TAKES:
+        if response.status not in _SUCCESS:
             message = f"the proxy answered {response.status}"
             if response.status == _PROXY_AUTHENTICATION_REQUIRED:
                 message += f" (put its user and password into {proxy.variable})"
@@ -222,7 +222,7 @@ class Http:
             stream.socket.most = MOST_BYTES + MOST_HEAD
             content = read_body(response, MOST_BYTES)
             known = {name.lower(): value for name, value in response.getheaders()}
-            self._keep(_Kept(connection, stream, _now()), response)
+            self._keep(_IdleConnection(connection, stream, _now()), response)
         except BaseException as error:
             stream.end()
             if not isinstance(error, Exception) or passes(error):
@@ -231,12 +231,12 @@ class Http:
                 return self._failed(error, "in the body", _outcome(status), status)
             if stream.written:
                 return self._failed(error, "after the request", Outcome.UNKNOWN)
-            return self._failed(error, "before the request", Outcome.REFUSED)
+            return self._failed(error, "before the request", Outcome.NOT_DELIVERED)
         return Reply(_outcome(status), status, known, content)
 
-    def _keep(self, kept: _Kept, response: http.client.HTTPResponse) -> None:
+    def _keep(self, kept: _IdleConnection, response: http.client.HTTPResponse) -> None:
         """Keep a connection that did well and on which nothing is to come any more."""
-        if response.status not in _TAKES and response.status != _NOT_MODIFIED:
+        if response.status not in _SUCCESS and response.status != _NOT_MODIFIED:
             kept.stream.end()
             self._forget()
         elif response.will_close or not kept.stream.quiet():
@@ -279,11 +279,11 @@ class Http:
 
 def _outcome(status: int) -> str:
     """Return what became of a request that was answered so."""
-    if status in _TAKES:
+    if status in _SUCCESS:
         return Outcome.TAKEN
-    if status >= 500 and status not in _SAYS_NO:  # noqa: PLR2004  reason: HTTP's own number
+    if status >= 500 and status not in _NOT_PROCESSED:  # noqa: PLR2004  reason: HTTP's own number
         return Outcome.UNKNOWN
-    return Outcome.REFUSED
+    return Outcome.NOT_DELIVERED
 
 
 def _now() -> tuple[float, float]:

@@ -7,15 +7,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand
+from serverless_flags._background import BackgroundTask
 
 if TYPE_CHECKING:
     import socket
 
-    from serverless_flags._transport.connector import Route
+    from serverless_flags._transport.connector import Connector
 
 
-class Dial:
+class Preconnect:
     """
     One TCP connection on its way: a round trip that imports need not wait for.
 
@@ -24,12 +24,12 @@ class Dial:
         timeout: seconds that connecting may take.
     """
 
-    def __init__(self, route: Route, timeout: float) -> None:
+    def __init__(self, route: Connector, timeout: float) -> None:
         self.route = route
         self._timeout = timeout
         self._sockets: deque[socket.socket] = deque()
         self._unwanted = False
-        self._errand = Errand(self._connect).start()
+        self._errand = BackgroundTask(self._connect).start()
 
     def _connect(self) -> None:
         if self.route.resolve_here():

@@ -6,14 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand, Waitable
+from serverless_flags._background import BackgroundTask, Completion
 from serverless_flags._passing import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Call(Waitable):
+class Call(Completion):
     """One call of the function, and what it raised."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class SharedCall:
             return None
         if mine:
             caller = threading.get_ident()
-            Errand(lambda: self._run(call, caller)).start()
+            BackgroundTask(lambda: self._run(call, caller)).start()
         return call if call.wait(deadline - time.monotonic()) else None
 
     def run_here(self) -> None:

@@ -31,7 +31,7 @@ class Backoff:
         self._seconds = 0.0
 
     def fail(self, moment: Instant, retry_after: float | None = None) -> None:
-        """Wait longer than last time; at least ``retry_after`` seconds, if given."""
+        """BoundedWait longer than last time; at least ``retry_after`` seconds, if given."""
         most = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(self._failures, 30))
         asked = min(retry_after or 0.0, BACKOFF_MOST)
         self._failures += 1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Bucket = dict[str, Any]
-"""Counts of one period: ``start``, ``stop``, and ``toggles`` (yes, no, variants)."""
+"""PendingCounts of one period: ``start``, ``stop``, and ``toggles`` (yes, no, variants)."""
 
 MOST_TOGGLES = 10_000
 """Flags in a kept bucket: a program that invents names must not fill the memory."""
@@ -29,7 +29,7 @@ REFUSED_FOR_GOOD = frozenset({400, 413, 422})
 """Statuses after which the same bucket would never be taken."""
 
 
-class Tally:
+class AtomicCounter:
     """A number that threads add to."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Tally:
             self.value += number
 
 
-class Counts:
+class PendingCounts:
     """
     The buckets between the flag client and the server.
 
@@ -52,8 +52,8 @@ class Counts:
 
     def __init__(self) -> None:
         self._kept: deque[Bucket] = deque()
-        self._unknown = Tally()
-        self._uncounted = Tally()
+        self._unknown = AtomicCounter()
+        self._uncounted = AtomicCounter()
         self.given_up = False
         """Whether there will be no further flush."""
         """Whether there will be no further flush."""

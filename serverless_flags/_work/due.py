@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand, Waitable
+from serverless_flags._background import BackgroundTask, Completion
 from serverless_flags._clock import Instant, ticking
 from serverless_flags._work.freshness import Due
 
@@ -34,7 +34,7 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-class Wait:
+class BoundedWait:
     """
     Something to wait for.
 
@@ -47,7 +47,7 @@ class Wait:
     __slots__ = ("seconds", "then", "what")
 
     def __init__(
-        self, what: Waitable, seconds: float, then: Callable[[], None] = _nothing
+        self, what: Completion, seconds: float, then: Callable[[], None] = _nothing
     ) -> None:
         self.what, self.seconds, self.then = what, seconds, then
 
@@ -58,21 +58,21 @@ class Plan:
 
     Args:
         first: what the user's function waits for.
-        beside: what runs in parallel with it.
+        background: what runs in parallel with it.
     """
 
-    __slots__ = ("beside", "first")
+    __slots__ = ("background", "first")
 
     def __init__(
-        self, first: Wait | None = None, beside: Waitable | None = None
+        self, first: BoundedWait | None = None, background: Completion | None = None
     ) -> None:
-        self.first, self.beside = first, beside
+        self.first, self.background = first, background
 
 
 NOTHING_DUE = Plan()
 
 
-class Duties:
+class DueWork:
     """What invocations of one process do for its flags and counts."""
 
     def __init__(
@@ -82,14 +82,14 @@ class Duties:
         settings: Settings,
         clock: Callable[[], Instant],
         *,
-        goes_on: bool,
+        runs_between_invocations: bool,
     ) -> None:
         self._refresher, self.flusher = refresher, flusher
         self.requests = refresher.under_way
         """Requests for flags that wait for their answer; empty most of the time."""
         self._settings = settings
         self._clock = clock
-        self._goes_on = goes_on
+        self._runs_between_invocations = runs_between_invocations
         """Whether the process runs between invocations too: nothing cuts work off."""
         self._expires = refresher.freshness.expires
         self._evaluated_outside = False
@@ -108,15 +108,15 @@ class Duties:
         if due is Due.NOTHING:
             if self._expires:
                 refresher.forget_expired(moment)
-            return Plan(beside=flusher.begin()) if flush else NOTHING_DUE
-        refresh, beside = self._refresh(moment, flush=flush)
-        if due is Due.BESIDE:
-            return Plan(beside=beside)
+            return Plan(background=flusher.begin()) if flush else NOTHING_DUE
+        refresh, background = self._refresh(moment, flush=flush)
+        if due is Due.BACKGROUND:
+            return Plan(background=background)
         seconds = self._settings.refresh_timeout - moment.since(refresh.began)
-        wait = Wait(
+        wait = BoundedWait(
             refresh, within(seconds, remaining), lambda: self._look_again(refresh)
         )
-        return Plan(wait, beside)
+        return Plan(wait, background)
 
     def note_outside(self) -> bool:
         """Note an evaluation outside invocations; return whether to `begin_outside`."""
@@ -146,21 +146,21 @@ class Duties:
 
     def _look_again(self, refresh: Refresh) -> None:
         """After waiting in vain the flags may be too old even for an error."""
-        self._refresher.waited_in_vain(refresh)
+        self._refresher.note_timed_out_wait(refresh)
         self._refresher.forget_expired(self._clock())
 
     def _refresh(
         self, moment: Instant, *, flush: bool
-    ) -> tuple[Refresh, Waitable | None]:
+    ) -> tuple[Refresh, Completion | None]:
         """Refresh and flush one after the other, over one connection."""
 
-        def run(refresh: Refresh) -> Errand:
+        def run(refresh: Refresh) -> BackgroundTask:
             def work() -> None:
                 self._refresher.run(refresh)
                 if flush:
                     self.flusher.flush_in_turn()
 
-            return Errand(work).start()
+            return BackgroundTask(work).start()
 
         refresh, task = self._refresher.begin(moment, run)
         if task is None and flush:
@@ -169,7 +169,7 @@ class Duties:
 
     def finish(
         self, plan: Plan, remaining: Remaining, *, evaluated: bool, terminating: bool
-    ) -> Wait | None:
+    ) -> BoundedWait | None:
         """
         Say what an invocation has to wait for at its end.
 
@@ -185,13 +185,19 @@ class Duties:
         if terminating or (flusher.interval == 0 and flusher.due_at_end()):
             flush = self._flush_at_end(evaluated=evaluated)
             if flush is not None:
-                return Wait(flush, within(self._settings.flush_timeout, remaining))
-        if self._goes_on or plan.beside is None or plan.beside.ended:
+                return BoundedWait(
+                    flush, within(self._settings.flush_timeout, remaining)
+                )
+        if (
+            self._runs_between_invocations
+            or plan.background is None
+            or plan.background.ended
+        ):
             return None
         if plan.first is not None and not plan.first.what.ended:
             return None  # the function has waited for it already
         seconds = min(WAIT_AT_END, self._settings.refresh_timeout)
-        return Wait(plan.beside, within(seconds, remaining))
+        return BoundedWait(plan.background, within(seconds, remaining))
 
     def _flush_at_end(self, *, evaluated: bool) -> Flush | None:
         """Begin a flush, unless nothing has been counted since the last one."""

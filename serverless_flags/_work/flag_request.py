@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Waitable
+from serverless_flags._background import Completion
 from serverless_flags._work.backoff import OVERRUN
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from serverless_flags._protocols import Fetched
 
 
-class Refresh(Waitable):
+class Refresh(Completion):
     """
     One request for flags; it ends when its answer is in or will not come.
 
@@ -46,7 +46,7 @@ class Refresh(Waitable):
         self._awake = moment
 
 
-class Heritage:
+class InheritedFlags:
     """What a copy of a process begins with: the flags, as old as they are."""
 
     __slots__ = ("body", "confirmed", "etag", "source")

@@ -1,6 +1,6 @@
 """Bring the counts to the server: in time, once, and whatever is left at the end.
 
-Counts are drained on the thread that sends them, never on one that runs the user's
+PendingCounts are drained on the thread that sends them, never on one that runs the user's
 function: an exception of others may arrive there between any two lines.
 """
 
@@ -10,24 +10,24 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import Errand
+from serverless_flags._background import BackgroundTask
 from serverless_flags._protocols import Outcome, Sent
 from serverless_flags._work.backoff import OVERRUN, Backoff
-from serverless_flags._work.counts import Bucket, Counts, evaluations, parts_of
+from serverless_flags._work.counts import Bucket, PendingCounts, evaluations, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serverless_flags._clock import Instant
-    from serverless_flags._log import Reporter
+    from serverless_flags._log import ProblemLog
     from serverless_flags._protocols import StateClient, Upstream
 
-TROUBLE = "flush"
+PROBLEM = "flush"
 OUTSIDE = 1.0
 """Seconds between flushes outside invocations where every invocation would flush."""
 
 
-class Flight:
+class Delivery:
     """One bucket on its way."""
 
     def __init__(self, began: Instant) -> None:
@@ -35,7 +35,7 @@ class Flight:
         self.bucket: Bucket = {}
         self.given_up: int | None = None
         """Evaluations booked as unknown, where it was given up before its answer."""
-        self.landed = threading.Event()
+        self.answered = threading.Event()
         self._booked = threading.Lock()
 
     def book(self) -> bool:
@@ -43,7 +43,7 @@ class Flight:
         return self._booked.acquire(blocking=False)
 
 
-class Flush(Errand):
+class Flush(BackgroundTask):
     """One flush in the background; it drains when its turn has come."""
 
     drained = False
@@ -60,11 +60,11 @@ class Flusher:
         flush_timeout: float,
         request_timeout: float,
         clock: Callable[[], Instant],
-        reporter: Reporter,
+        problem_log: ProblemLog,
         observe: Callable[[str, float], None],
         backoff: Backoff | None = None,
     ) -> None:
-        self.counts = Counts()
+        self.counts = PendingCounts()
         self.interval = 0.0
         """Seconds between flushes; 0: at the end of every invocation."""
         self.last_error: str | None = None
@@ -73,11 +73,11 @@ class Flusher:
         self._patience = flush_timeout
         self._request_timeout = request_timeout
         self._clock = clock
-        self._reporter = reporter
+        self._problem_log = problem_log
         self._observe = observe
         self._client: StateClient | None = None
         self._last = clock()
-        self._in_flight: set[Flight] = set()
+        self._in_flight: set[Delivery] = set()
         self._gate = threading.RLock()
         self._turn = threading.Lock()
         self._next: Flush | None = None
@@ -118,7 +118,7 @@ class Flusher:
 
     def _stuck(self, moment: Instant) -> bool:
         """Whether an invocation has waited for the server in vain just now."""
-        ages = [moment.since(flight.began) for flight in list(self._in_flight)]
+        ages = [moment.since(delivery.began) for delivery in list(self._in_flight)]
         return any(self._patience < age <= self._request_timeout for age in ages)
 
     # -- in the background ---------------------------------------------------------
@@ -159,25 +159,25 @@ class Flusher:
         """Send what there is, on this thread; True when nothing is left to send."""
         deadline = time.monotonic() + timeout
         left, flushed = timeout, True
-        for flight in self.collect():
+        for delivery in self.collect():
             if flushed and left > 0:
-                flushed = self.send(flight, left, exiting=exiting)
+                flushed = self.send(delivery, left, exiting=exiting)
                 left = deadline - time.monotonic()
             else:
                 flushed = False
-                self._keep(flight)
+                self._keep(delivery)
         return flushed
 
-    def collect(self) -> list[Flight]:
+    def collect(self) -> list[Delivery]:
         """Take what is to be sent now, in parts that a server takes."""
         if self._client is None or self._upstream is None:
             return []
         self._last = self._clock()
-        whole = Flight(self._last)
+        whole = Delivery(self._last)
         self._in_flight.add(whole)  # first: no count may be neither here nor there
-        flights: list[Flight] = []
+        flights: list[Delivery] = []
         try:
-            bucket = self.counts.take(self._client.take_counts())
+            bucket = self.counts.take(self._client.drain_counts())
             if bucket is not None:
                 whole.bucket = bucket
                 flights = self._parted(whole)
@@ -186,42 +186,46 @@ class Flusher:
                 self._land(whole)
         return flights
 
-    def _parted(self, whole: Flight) -> list[Flight]:
+    def _parted(self, whole: Delivery) -> list[Delivery]:
         first, *others = parts_of(whole.bucket)
         flights = [whole]
         for part in others:
-            flight = Flight(whole.began)
-            flight.bucket = part
-            self._in_flight.add(flight)
-            flights.append(flight)
+            delivery = Delivery(whole.began)
+            delivery.bucket = part
+            self._in_flight.add(delivery)
+            flights.append(delivery)
         whole.bucket = first
         return flights
 
-    def _land(self, flight: Flight) -> None:
-        self._in_flight.discard(flight)
-        flight.landed.set()
+    def _land(self, delivery: Delivery) -> None:
+        self._in_flight.discard(delivery)
+        delivery.answered.set()
 
-    def _keep(self, flight: Flight) -> None:
+    def _keep(self, delivery: Delivery) -> None:
         """Let a part wait that was not sent, for the part before it was refused."""
-        if not flight.book():  # it was given up
-            self.counts.doubt(-(flight.given_up or 0))
-        self.counts.keep(flight.bucket)
-        self._land(flight)
+        if not delivery.book():  # it was given up
+            self.counts.doubt(-(delivery.given_up or 0))
+        self.counts.keep(delivery.bucket)
+        self._land(delivery)
 
-    def send(self, flight: Flight, timeout: float, *, exiting: bool = False) -> bool:
+    def send(
+        self, delivery: Delivery, timeout: float, *, exiting: bool = False
+    ) -> bool:
         """Send one bucket, on this thread; return whether the server took it."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
         sent = Sent(Outcome.UNKNOWN, error="the flush was interrupted")
         try:
-            sent = self._upstream.send(flight.bucket, timeout=timeout, exiting=exiting)
+            sent = self._upstream.send(
+                delivery.bucket, timeout=timeout, exiting=exiting
+            )
         except Exception as error:  # noqa: BLE001  reason: a flag source's fault; what it wrote is not known
             sent = Sent(Outcome.UNKNOWN, error=f"{type(error).__name__} in the request")
         finally:
-            if not flight.book():  # it was given up
-                self.counts.doubt(-(flight.given_up or 0))
-            word = self.counts.settle(flight.bucket, sent.outcome, sent.status)
-            self._land(flight)
-        seconds = self._clock().since(flight.began)
+            if not delivery.book():  # it was given up
+                self.counts.doubt(-(delivery.given_up or 0))
+            word = self.counts.settle(delivery.bucket, sent.outcome, sent.status)
+            self._land(delivery)
+        seconds = self._clock().since(delivery.began)
         self._note(sent, word, seconds)
         self._observe(word, seconds)
         return word == "taken"
@@ -230,15 +234,17 @@ class Flusher:
         """
         Send all there is before the instance ends, on this thread.
 
-        Waits for flushes in flight too: what the server refuses them goes with ours.
+        Waits for flushes in delivery too: what the server refuses them goes with ours.
         """
         deadline = time.monotonic() + timeout
         others = list(self._in_flight)
         flushed = self.flush(timeout, exiting=exiting)
-        others += [flight for flight in list(self._in_flight) if flight not in others]
+        others += [
+            delivery for delivery in list(self._in_flight) if delivery not in others
+        ]
         for other in others:
-            landed = other.landed.wait(max(0.0, deadline - time.monotonic()))
-            flushed = flushed and landed
+            answered = other.answered.wait(max(0.0, deadline - time.monotonic()))
+            flushed = flushed and answered
         left = deadline - time.monotonic()
         if others and self.counts.waiting and left > 0:
             flushed = self.flush(left, exiting=exiting)
@@ -246,24 +252,26 @@ class Flusher:
 
     def give_up(self) -> None:
         """Book what nobody will send any more, or wait for: the session has ended."""
-        fresh = None if self._client is None else self._client.take_counts()
+        fresh = None if self._client is None else self._client.drain_counts()
         self.counts.give_up(fresh)
-        for flight in list(self._in_flight):
-            if flight.given_up is None:
-                flight.given_up = evaluations(flight.bucket)
-                if flight.book():
-                    self.counts.doubt(flight.given_up)
+        for delivery in list(self._in_flight):
+            if delivery.given_up is None:
+                delivery.given_up = evaluations(delivery.bucket)
+                if delivery.book():
+                    self.counts.doubt(delivery.given_up)
 
     def _note(self, sent: Sent, word: str, seconds: float) -> None:
         """Back off or forget the trouble; the log comes after the answer."""
         if word == "taken":
             self.last_error = None
             self.backoff.succeed()
-            self._reporter.passed(TROUBLE, "counts are taken again")
+            self._problem_log.resolved(PROBLEM, "counts are taken again")
             return
         self.last_error = sent.error
         if self.counts.given_up:
             return  # the session has ended, and has said what it lost
         if seconds <= self._request_timeout + OVERRUN:  # else a freeze cut it off
             self.backoff.fail(self._clock(), sent.retry_after)
-        self._reporter.warn(TROUBLE, "counts were not taken (%s): %s", word, sent.error)
+        self._problem_log.warn(
+            PROBLEM, "counts were not taken (%s): %s", word, sent.error
+        )

@@ -20,9 +20,9 @@ class Due:
 
     NOTHING = "nothing"
     """They are fresh, or the server is left alone."""
-    BESIDE = "beside"
+    BACKGROUND = "beside"
     """They are stale: serve what we have, refresh in parallel."""
-    FIRST = "first"
+    BEFORE_HANDLER = "before_handler"
     """They are too old to serve: refresh before the handler."""
 
 
@@ -93,8 +93,8 @@ class Freshness:
         if self.backoff.holds(moment):
             return Due.NOTHING
         if self.from_snapshot or (age is not None and age <= self.served_for):
-            return Due.BESIDE
-        return Due.FIRST
+            return Due.BACKGROUND
+        return Due.BEFORE_HANDLER
 
     def expired(self, moment: Instant) -> bool:
         """Whether ``stale_if_error`` forbids serving the flags any longer."""

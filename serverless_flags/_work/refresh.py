@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from serverless_flags._clock import Instant
 from serverless_flags._protocols import NO_FLAGS, Fetched
 from serverless_flags._work.backoff import OVERRUN
-from serverless_flags._work.flag_request import Heritage, Refresh
+from serverless_flags._work.flag_request import InheritedFlags, Refresh
 from serverless_flags._work.freshness import Due, Freshness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags._background import Errand
-    from serverless_flags._log import Reporter
+    from serverless_flags._background import BackgroundTask
+    from serverless_flags._log import ProblemLog
     from serverless_flags._protocols import StateClient, Upstream
 
-TROUBLE = "refresh"
+PROBLEM = "refresh"
 MOST_AT_ONCE = 3
 """Requests for flags under way at most, without those a freeze may have cut off."""
 MOST_IN_ALL = 5
 """Requests for flags under way at most."""
-IN_VAIN = 2
+TIMED_OUT_WAITS = 2
 """Invocations that waited in vain, one after the other, after which a server is left
 alone: where a freeze cuts each request off, none of them fails in its own time."""
 
@@ -44,7 +44,7 @@ class Refresher:
         request_timeout: float,
         freezes: bool,
         clock: Callable[[], Instant],
-        reporter: Reporter,
+        problem_log: ProblemLog,
         observe: Callable[[str, float], None],
         count: Callable[[str], int | None] | None = None,
     ) -> None:
@@ -61,7 +61,7 @@ class Refresher:
         self._longest = request_timeout + OVERRUN
         self._freezes = freezes
         self._clock = clock
-        self._reporter = reporter
+        self._problem_log = problem_log
         self._observe = observe
         self._count = count
         self._counted: tuple[str, int | None] | None = None
@@ -69,11 +69,11 @@ class Refresher:
         self._body: str | None = None
         self._etag: str | None = None
         self._gate = threading.RLock()
-        self._flight: Refresh | None = None
-        self.under_way: dict[Refresh, Errand] = {}
+        self._current: Refresh | None = None
+        self.under_way: dict[Refresh, BackgroundTask] = {}
         """Requests that wait for their answer, with the tasks that make them."""
         self._generation = 0
-        self._in_vain = 0
+        self._timed_out_waits = 0
         self._closed = False
         self._applying = threading.Lock()
         self._applied = 0
@@ -89,8 +89,8 @@ class Refresher:
         return self._counted[1]
 
     def begin(
-        self, moment: Instant, run: Callable[[Refresh], Errand]
-    ) -> tuple[Refresh, Errand | None]:
+        self, moment: Instant, run: Callable[[Refresh], BackgroundTask]
+    ) -> tuple[Refresh, BackgroundTask | None]:
         """
         Return the refresh to wait for, and the background task that was begun for it.
 
@@ -103,28 +103,28 @@ class Refresher:
                 thread leaves it running, and nothing else behind.
         """
         with self._gate:
-            flight = self._flight
-            if flight is not None and not flight.ended:
+            current = self._current
+            if current is not None and not current.ended:
                 self.note_awake(moment)
-                if self._may_join(flight, moment):
-                    return flight, None
+                if self._may_join(current, moment):
+                    return current, None
             refresh = Refresh(
                 self._generation + 1, moment, self._etag, freezes=self._freezes
             )
             self._generation = refresh.generation
             task = run(refresh)
-            self._flight = refresh
+            self._current = refresh
             self.under_way[refresh] = task
             if refresh.ended:  # its thread was faster
                 self.under_way.pop(refresh, None)
             return refresh, task
 
-    def _may_join(self, flight: Refresh, moment: Instant) -> bool:
-        under_way = [refresh.cut_off for refresh in list(self.under_way)]
-        if under_way.count(False) >= MOST_AT_ONCE or len(under_way) >= MOST_IN_ALL:
+    def _may_join(self, current: Refresh, moment: Instant) -> bool:
+        cut_off = [refresh.cut_off for refresh in list(self.under_way)]
+        if cut_off.count(False) >= MOST_AT_ONCE or len(cut_off) >= MOST_IN_ALL:
             return True
         joinable = min(self.freshness.served_for, self._request_timeout)
-        return moment.since(flight.began) <= joinable
+        return moment.since(current.began) <= joinable
 
     def note_awake(self, moment: Instant) -> None:
         """Note that the process runs at this moment, while requests are under way."""
@@ -134,12 +134,12 @@ class Refresher:
             else:
                 refresh.note_awake(moment)
 
-    def waited_in_vain(self, refresh: Refresh) -> None:
+    def note_timed_out_wait(self, refresh: Refresh) -> None:
         """Leave the server alone after some invocations have waited in vain."""
         if refresh.ended:
             return
-        self._in_vain += 1
-        if self._in_vain >= IN_VAIN:
+        self._timed_out_waits += 1
+        if self._timed_out_waits >= TIMED_OUT_WAITS:
             self.freshness.backoff.fail(self._clock())
 
     def run(self, refresh: Refresh) -> None:
@@ -162,18 +162,18 @@ class Refresher:
             return Fetched(error=f"{type(error).__name__} in the flag client")
 
     @property
-    def heritage(self) -> Heritage | None:
+    def inherited_flags(self) -> InheritedFlags | None:
         """The flags as they are known now; read without a lock, after a fork."""
         body = self._body
         if body is None:
             return None
-        return Heritage(body, self._etag, self.source, self.freshness.confirmed)
+        return InheritedFlags(body, self._etag, self.source, self.freshness.confirmed)
 
-    def inherit(self, heritage: Heritage) -> None:
+    def inherit(self, inherited_flags: InheritedFlags) -> None:
         """Begin with these flags; the first request asks whether they have changed."""
-        self._body, self._etag = heritage.body, heritage.etag
-        self.source = heritage.source
-        self.freshness.inherit(heritage.confirmed)
+        self._body, self._etag = inherited_flags.body, inherited_flags.etag
+        self.source = inherited_flags.source
+        self.freshness.inherit(inherited_flags.confirmed)
 
     def adopt(self, client: StateClient) -> None:
         """Use ``client`` from now on; a refresh begun before may be waiting for it."""
@@ -187,7 +187,9 @@ class Refresher:
         if fetched is None:
             return
         with self._applying:
-            if refresh.generation <= self._applied or self._misses(refresh, fetched):
+            if refresh.generation <= self._applied or self._answers_older_etag(
+                refresh, fetched
+            ):
                 return
             self._applied = refresh.generation
             error = fetched.error or self._take(fetched)
@@ -200,7 +202,7 @@ class Refresher:
         outcome = "unchanged" if fetched.unchanged else "changed"
         self._observe("failed" if error else outcome, seconds)
 
-    def _misses(self, refresh: Refresh, fetched: Fetched) -> bool:
+    def _answers_older_etag(self, refresh: Refresh, fetched: Fetched) -> bool:
         """Whether the answer is that other flags than ours are unchanged."""
         return fetched.unchanged and refresh.etag != self._etag
 
@@ -214,7 +216,7 @@ class Refresher:
         if error is not None:
             self.last_error = error
             instead = "" if self._upstream is None else "; asking the server instead"
-            self._reporter.warn("snapshot", "%s%s", error, instead)
+            self._problem_log.warn("snapshot", "%s%s", error, instead)
             return False
         self.source = "snapshot"
         self.freshness.from_snapshot = True
@@ -232,9 +234,9 @@ class Refresher:
             if not self.freshness.expired(moment):
                 return  # they have been confirmed meanwhile
             if self._client is not None:
-                self._client.take_state(NO_FLAGS)
+                self._client.load_state(NO_FLAGS)
             self._forget()
-        self._reporter.warn(
+        self._problem_log.warn(
             "expired",
             "the flags are older than stale_if_error allows: defaults from now on",
         )
@@ -254,10 +256,10 @@ class Refresher:
 
     def _confirm(self, fetched: Fetched, sent: Instant) -> None:
         self._etag = fetched.etag
-        self.source, self.last_error, self._in_vain = "server", None, 0
+        self.source, self.last_error, self._timed_out_waits = "server", None, 0
         self.freshness.confirm(sent)
-        self._reporter.passed(TROUBLE, "flags are refreshed again")
-        self._reporter.passed("expired", "flags are served again")
+        self._problem_log.resolved(PROBLEM, "flags are refreshed again")
+        self._problem_log.resolved("expired", "flags are served again")
 
     def _fail(
         self, refresh: Refresh, error: str, seconds: float, retry_after: float | None
@@ -267,8 +269,8 @@ class Refresher:
             return  # a freeze cut it off, which says nothing of the server
         self.freshness.backoff.fail(self._clock(), retry_after)
         served = "defaults are" if self.source == "none" else "the last flags are"
-        self._reporter.warn(
-            TROUBLE, "flags could not be refreshed, %s served: %s", served, error
+        self._problem_log.warn(
+            PROBLEM, "flags could not be refreshed, %s served: %s", served, error
         )
 
 
@@ -279,7 +281,7 @@ def _never(_moment: Instant) -> str:
 def _hand_over(client: StateClient, body: str) -> str | None:
     """Let the client evaluate from ``body``; return what went wrong."""
     try:
-        client.take_state(body)
+        client.load_state(body)
     except ValueError as error:
         return f"the flags could not be taken: {_shown(str(error))}"
     except Exception as error:  # noqa: BLE001  reason: nobody is above this thread

@@ -13,7 +13,7 @@ from serverless_flags._protocols import NO_FLAGS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PARTLY = "Engine state was updated"
+PARTLY_LOADED = "Engine state was updated"
 """How the engine begins when it took a state of which it cannot evaluate all."""
 
 
@@ -21,7 +21,7 @@ class EngineError(ValueError):
     """Raised when the engine answers that it failed; it says why."""
 
 
-class Library:
+class EngineLibrary:
     """
     The functions of the engine's library, and how to read their answers.
 
@@ -50,7 +50,7 @@ class Library:
         self.check_enabled = bind(keeping, "check_enabled")
         self.check_variant = bind(keeping, "check_variant")
         self.should_emit = bind(keeping, "should_emit_impression_event")
-        self.take_state = bind(releasing, "take_state")
+        self.load_state = bind(releasing, "take_state")
         self.list_flags = bind(releasing, "list_known_toggles")
         self.get_metrics = bind(keeping, "get_metrics")
         self.count_toggle = bind(keeping, "count_toggle")
@@ -69,8 +69,8 @@ class Library:
         """
         text = self._text(answer).value
         self.free(answer)
-        value = _BY_HEART.get(text, _UNUSUAL)
-        return _parsed(text) if value is _UNUSUAL else value
+        value = _COMMON_ANSWERS.get(text, _MISSING)
+        return _parsed(text) if value is _MISSING else value
 
 
 class State:
@@ -98,7 +98,7 @@ class State:
         return json.dumps(results).encode()
 
 
-class Spent:
+class RetiredEngines:
     """
     Engines that nobody evaluates with any more.
 
@@ -118,7 +118,7 @@ class Spent:
         self._engines.clear()
 
 
-class Loader:
+class StateLoader:
     """
     Makes states of what the server sends.
 
@@ -128,7 +128,7 @@ class Loader:
             that use it, and one warning.
     """
 
-    def __init__(self, library: Library, strategies: Mapping[str, Any]) -> None:
+    def __init__(self, library: EngineLibrary, strategies: Mapping[str, Any]) -> None:
         self._library = library
         self._strategies: dict[str, Any] = {}
         if strategies:
@@ -152,7 +152,7 @@ class Loader:
             self._parse(engine, body)
         except EngineError as error:
             complaint = quoted(str(error), 500)
-            if not complaint.startswith(PARTLY):
+            if not complaint.startswith(PARTLY_LOADED):
                 from serverless_flags.clients._salvage import salvage  # rare
 
                 body, complaint = salvage(self._library, engine, body, complaint)
@@ -164,7 +164,7 @@ class Loader:
         return State(engine, loaded=body != NO_FLAGS)
 
     def _parse(self, engine: Any, body: str) -> None:
-        self._library.read(self._library.take_state(engine.state, body.encode()))
+        self._library.read(self._library.load_state(engine.state, body.encode()))
 
     def _complain(self, complaint: str | None) -> None:
         """Warn of what the engine cannot evaluate, unless that was said last time."""
@@ -186,10 +186,10 @@ def _parsed(text: bytes | None) -> Any:
     return fields.get("value")
 
 
-_BY_HEART: dict[bytes | None, Any] = {
+_COMMON_ANSWERS: dict[bytes | None, Any] = {
     b'{"status_code":"Ok","value":true,"error_message":null}': True,
     b'{"status_code":"Ok","value":false,"error_message":null}': False,
     b'{"status_code":"NotFound","value":null,"error_message":null}': None,
 }
 """Answers about flags; every other answer is read as the JSON that it is."""
-_UNUSUAL = object()
+_MISSING = object()

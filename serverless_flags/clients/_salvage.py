@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serverless_flags.clients._library import PARTLY, EngineError, quoted
+from serverless_flags.clients._library import PARTLY_LOADED, EngineError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._library import Library
+    from serverless_flags.clients._library import EngineLibrary
 
 CHUNK = 50
 """Parts that are tried at once: most chunks hold nothing that cannot be read."""
@@ -19,7 +19,7 @@ LONGEST_NAME = 100
 
 
 def salvage(
-    library: Library, engine: Any, body: str, complaint: str
+    library: EngineLibrary, engine: Any, body: str, complaint: str
 ) -> tuple[str, str | None]:
     """
     Let an engine take what it can read of a state that it has refused.
@@ -45,10 +45,10 @@ def salvage(
     text = json.dumps(mended.state)
     partly = None
     try:
-        library.read(library.take_state(engine.state, text.encode()))
+        library.read(library.load_state(engine.state, text.encode()))
     except EngineError as error:
         partly = quoted(str(error), 500)
-        if not partly.startswith(PARTLY):
+        if not partly.startswith(PARTLY_LOADED):
             raise ValueError(partly) from None
     return text, _warning(left_out, complaint, partly) if left_out else partly
 
@@ -70,7 +70,7 @@ class Mender:
         new_engine: makes an engine to try parts with.
     """
 
-    def __init__(self, library: Library, new_engine: Callable[[], Any]) -> None:
+    def __init__(self, library: EngineLibrary, new_engine: Callable[[], Any]) -> None:
         self._library, self._new_engine = library, new_engine
         self._left_out: list[str] = []
         self._flags = 0
@@ -137,9 +137,9 @@ class Mender:
     def _readable(self, state: dict[str, Any]) -> bool:
         engine, library = self._new_engine(), self._library
         try:
-            library.read(library.take_state(engine.state, json.dumps(state).encode()))
+            library.read(library.load_state(engine.state, json.dumps(state).encode()))
         except EngineError as error:
-            return str(error).startswith(PARTLY)
+            return str(error).startswith(PARTLY_LOADED)
         return True
 
 

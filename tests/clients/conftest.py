@@ -141,7 +141,7 @@ def _new_lean(state: str) -> Callable[..., LeanClient]:
 
     def make(**options: Any) -> LeanClient:
         client = LeanClient(app_name=APP_NAME, **options)
-        client.take_state(state)
+        client.load_state(state)
         return client
 
     return make

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serverless_flags import _passing as passing_module
-from serverless_flags._log import Reporter
+from serverless_flags._log import ProblemLog
 from serverless_flags.clients import _fallback
 from serverless_flags.clients._fallback import fallback_answer
 
@@ -15,7 +15,7 @@ KNOWN = {"appName": "checkout", "environment": "default"}
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch):
     """Begin with a process that has warned of nothing."""
-    monkeypatch.setattr(_fallback, "_reporter", Reporter())
+    monkeypatch.setattr(_fallback, "_problem_log", ProblemLog())
 
 
 class OvertimeError(Exception):

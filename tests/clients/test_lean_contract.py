@@ -18,7 +18,7 @@ from serverless_flags.clients import _context as ours
 from serverless_flags.clients import _engine as engine_module
 from serverless_flags.clients import _library as library_module
 from serverless_flags.clients import _strategies
-from serverless_flags.clients._library import Library
+from serverless_flags.clients._library import EngineLibrary
 from serverless_flags.clients.lean import LeanClient
 
 TEXT, POINTER, ANSWER = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_char)
@@ -75,7 +75,7 @@ class TestLibrary:
 
     def test_functions_of_one_engine_serve_another(self, engine) -> None:
         """They are the same library's: only the pointer tells engines apart."""
-        library = Library(UnleashEngine())
+        library = EngineLibrary(UnleashEngine())
 
         check = library.check_enabled
         assert library.read(check(engine.state, b"flag", b"{}", b"{}")) is True
@@ -83,14 +83,14 @@ class TestLibrary:
     def test_a_new_argument_would_be_missed(self, engine) -> None:
         """We take the arguments from the engine: too few are an error, no crash."""
         engine.lib.check_enabled.argtypes = [POINTER, TEXT, TEXT, TEXT, TEXT]
-        library = Library(engine)
+        library = EngineLibrary(engine)
 
         with pytest.raises(TypeError):
             library.check_enabled(engine.state, b"flag", b"{}", b"{}")
 
     def test_an_evaluation_keeps_the_interpreters_lock(self, engine) -> None:
         """And a parse lets go of it: ``ctypes`` says which with a bit of its type."""
-        library = Library(engine)
+        library = EngineLibrary(engine)
         keeps = {
             name: bool(type(function)._flags_ & ctypes._FUNCFLAG_PYTHONAPI)
             for name, function in vars(library).items()
@@ -98,13 +98,13 @@ class TestLibrary:
         }
 
         releasing = {name for name, kept in keeps.items() if not kept}
-        assert {"take_state", "list_flags"} == releasing
+        assert {"load_state", "list_flags"} == releasing
         assert 9 == len(keeps)
 
     def test_each_answer_is_freed(self, engine, monkeypatch) -> None:
         """Once, whether it is read or not."""
         client, freed = LeanClient(app_name="checkout"), []
-        client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+        client.load_state(json.dumps({"version": 2, "features": [FLAG]}))
         library, free = client._library, client._library.free
         monkeypatch.setattr(library, "free", lambda it: (freed.append(it), free(it)))
         client.is_enabled("flag")
@@ -141,11 +141,11 @@ class TestEngine:
         version = "__yggdrasil_core_version__"
         monkeypatch.setattr(yggdrasil_engine, version, "99.0.0")
         client = LeanClient(app_name="checkout")
-        client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+        client.load_state(json.dumps({"version": 2, "features": [FLAG]}))
 
         assert UnleashEngine is engine_module.engine_class()
         assert client.is_enabled("flag")
-        assert 1 == client.take_counts()["toggles"]["flag"]["yes"]
+        assert 1 == client.drain_counts()["toggles"]["flag"]["yes"]
 
 
 class TestAnswers:
@@ -156,8 +156,8 @@ class TestAnswers:
         answer("take_state", off.encode())
         seen.append(answer("check_enabled", b"flag", b"{}", b"{}"))
 
-        assert list(library_module._BY_HEART) == [seen[0], seen[2], seen[1]]
-        for text, value in library_module._BY_HEART.items():
+        assert list(library_module._COMMON_ANSWERS) == [seen[0], seen[2], seen[1]]
+        for text, value in library_module._COMMON_ANSWERS.items():
             assert value is json.loads(text)["value"]
 
     def test_an_error_says_why(self, answer) -> None:
@@ -174,7 +174,7 @@ class TestAnswers:
         body = json.dumps({"version": 2, "features": [flag]})
         fields = json.loads(answer("take_state", body.encode()))
 
-        assert fields["error_message"].startswith(library_module.PARTLY)
+        assert fields["error_message"].startswith(library_module.PARTLY_LOADED)
 
     def test_known_flags_have_a_name(self, answer) -> None:
         """Among which the one that was meant is sought."""
@@ -202,7 +202,7 @@ class TestCounts:
     def test_an_engine_without_flags_counts(self) -> None:
         """What is counted needs no state, and a state does not touch the counts."""
         counter = UnleashEngine()
-        library = Library(counter)
+        library = EngineLibrary(counter)
         library.free(library.count_toggle(counter.state, b"a", True))
         library.free(library.count_variant(counter.state, b"a", b"red"))
         counted = counter.get_metrics()["toggles"]
@@ -265,7 +265,7 @@ class TestStrategies:
         engine = UnleashEngine()
         engine.take_state(body)
         handler = engine.custom_strategy_handler
-        library = Library(engine)
+        library = EngineLibrary(engine)
 
         def check(results):
             address = library.check_enabled(engine.state, b"flag", b"{}", results)

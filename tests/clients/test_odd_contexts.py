@@ -111,7 +111,7 @@ def _both(new_client):
     """Return our two clients."""
     both = {"unleash": new_client(), "lean": LeanClient(app_name="checkout")}
     for client in both.values():
-        client.take_state(STATE)
+        client.load_state(STATE)
     return both
 
 
@@ -207,7 +207,7 @@ class TestSame:
         """Where UnleashClient raises, both answer, and alike."""
         lean, unleash = LeanClient(app_name="checkout"), new_client()
         for client in (lean, unleash):
-            client.take_state(STATE)
+            client.load_state(STATE)
         ours = answers(lean, context)
         try:
             expected = answers(raw, context)

@@ -80,10 +80,10 @@ class TestState:
         """The engine says why; the flags before go on being served."""
         chosen = load_settings({"client": client}, {})
         asked = open_backend(chosen, "checkout").load()
-        asked.take_state(state_of("before"))
+        asked.load_state(state_of("before"))
 
         with pytest.raises(ValueError, match="is the url the one of the API"):
-            asked.take_state(body)
+            asked.load_state(body)
         assert asked.is_enabled("before")
 
 

@@ -98,7 +98,7 @@ class TestToken:
         def together(token, *args, **options):
             if token == "old":
                 refused.wait(20)
-                return Reply(Outcome.REFUSED, 401)
+                return Reply(Outcome.NOT_DELIVERED, 401)
             return request(token, *args, **options)
 
         api._request = together
@@ -202,7 +202,7 @@ class TestToken:
         assert "s3cr3t" not in answer.error
         assert [] == server.asked
         if kind == "send":
-            assert Outcome.REFUSED is answer.outcome
+            assert Outcome.NOT_DELIVERED is answer.outcome
 
     def test_it_is_never_in_an_error(self, api_of, server) -> None:
         """Whatever the server says."""

@@ -9,7 +9,7 @@ import pytest
 from serverless_flags._protocols import Outcome, Sent
 
 TAKEN = Sent(Outcome.TAKEN, 202)
-DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503", 60.0)
+DOWN = Sent(Outcome.NOT_DELIVERED, 503, "the server answered 503", 60.0)
 LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 
@@ -171,12 +171,12 @@ class TestGivingUp:
         it = flushing(TAKEN, LOST)
 
         def close_meanwhile():
-            client.take_counts = lambda: None
+            client.drain_counts = lambda: None
             it.flusher.give_up()
             return bucket(a=2)
 
         for unknown in (0, 2):
-            client.take_counts = close_meanwhile
+            client.drain_counts = close_meanwhile
             it.flusher.flush(1.0)
 
             assert unknown == it.flusher.counts.unknown

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serverless_flags._clock import Instant
-from serverless_flags._log import Reporter
+from serverless_flags._log import ProblemLog
 from serverless_flags._protocols import Outcome, Sent
 from serverless_flags._work import flush as flush_module
 from serverless_flags._work.backoff import Backoff
@@ -17,8 +17,8 @@ from serverless_flags._work.counts import parts_of
 from serverless_flags._work.flush import Flusher
 
 TAKEN = Sent(Outcome.TAKEN, 202)
-DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503")
-NEVER = Sent(Outcome.REFUSED, 413, "the server answered 413")
+DOWN = Sent(Outcome.NOT_DELIVERED, 503, "the server answered 503")
+NEVER = Sent(Outcome.NOT_DELIVERED, 413, "the server answered 413")
 LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 SMALL = 100
@@ -139,13 +139,13 @@ class Server:
 
 
 class Client:
-    """Counts as drawn; while its counts are taken the session may end."""
+    """PendingCounts as drawn; while its counts are taken the session may end."""
 
     def __init__(self, buckets, end) -> None:
         self.buckets, self.end = buckets, end
         self.counted = 0
 
-    def take_counts(self):
+    def drain_counts(self):
         if not self.buckets:
             return None
         names, ends = self.buckets.pop(0)
@@ -182,7 +182,7 @@ def test_each_evaluation_is_in_one_place(answers, found, flushes) -> None:
             flush_timeout=1.0,
             request_timeout=1.0,
             clock=lambda: Instant(1000.0, 1000.0),
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *_: None,
             backoff=Backoff(lambda: 1.0),
         )

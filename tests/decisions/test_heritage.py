@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._background import Waitable
-from serverless_flags._log import Reporter
+from serverless_flags._background import Completion
+from serverless_flags._log import ProblemLog
 from serverless_flags._protocols import Fetched
 from serverless_flags._work.freshness import Due, Freshness
 from serverless_flags._work.refresh import Refresher
@@ -29,13 +29,13 @@ def _refreshing(server, clock):
             request_timeout=2.0,
             freezes=True,
             clock=clock,
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *_: None,
             count={"one": 1}.get,
         )
 
         def refresh():
-            asked, _ = refresher.begin(clock(), lambda _: Waitable())
+            asked, _ = refresher.begin(clock(), lambda _: Completion())
             refresher.run(asked)
             return asked
 
@@ -44,20 +44,22 @@ def _refreshing(server, clock):
     return make
 
 
-@pytest.fixture(name="heritage")
-def _heritage(refreshing, client):
+@pytest.fixture(name="inherited_flags")
+def _inherited_flags(refreshing, client):
     """Return what a refresher leaves that has taken one answer."""
     original = refreshing(ONE)
     original.refresher.adopt(client)
     original.refresh()
     client.bodies.clear()
-    return original.refresher.heritage
+    return original.refresher.inherited_flags
 
 
-def test_an_answer_may_come_before_the_client(refreshing, client, clock, heritage):
+def test_an_answer_may_come_before_the_client(
+    refreshing, client, clock, inherited_flags
+):
     """It says that the flags are unchanged which the client is given afterwards."""
     copy = refreshing(SAME)
-    copy.refresher.inherit(heritage)
+    copy.refresher.inherit(inherited_flags)
     clock.advance(3600)
     asked = copy.refresh()
     copy.refresher.adopt(client)
@@ -67,15 +69,15 @@ def test_an_answer_may_come_before_the_client(refreshing, client, clock, heritag
     assert ["one"] == client.bodies
     assert ['"1"'] == [etag for etag, _ in copy.upstream.asked]
     assert Due.NOTHING is copy.refresher.due(clock())
-    assert heritage.confirmed != copy.refresher.heritage.confirmed
+    assert inherited_flags.confirmed != copy.refresher.inherited_flags.confirmed
 
 
 def test_flags_that_cannot_be_taken_again_are_forgotten(
-    refreshing, client, clock, heritage
+    refreshing, client, clock, inherited_flags
 ):
     """Then nothing is known, and the whole state is asked for."""
     copy = refreshing(SAME, ONE)
-    copy.refresher.inherit(heritage)
+    copy.refresher.inherit(inherited_flags)
     asked = copy.refresh()
     client.error = ValueError("no JSON")
     copy.refresher.adopt(client)
@@ -84,6 +86,6 @@ def test_flags_that_cannot_be_taken_again_are_forgotten(
     before = copy.refresher.source, copy.refresher.due(clock())
     copy.refresh()
 
-    assert ("none", Due.FIRST) == before
+    assert ("none", Due.BEFORE_HANDLER) == before
     assert ['"1"', None] == [etag for etag, _ in copy.upstream.asked]
     assert ("server", 1) == (copy.refresher.source, copy.refresher.flags)

@@ -1,4 +1,4 @@
-"""Counts are cut into parts that a server takes; nothing is lost or counted twice."""
+"""PendingCounts are cut into parts that a server takes; nothing is lost or counted twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless_flags._work import counts as counts_module
-from serverless_flags._work.counts import MOST_BYTES, Counts, evaluations, parts_of
+from serverless_flags._work.counts import (
+    MOST_BYTES,
+    PendingCounts,
+    evaluations,
+    parts_of,
+)
 
 numbers = st.integers(0, 10**6)
 texts = st.text(max_size=12)
@@ -134,7 +139,7 @@ class TestBounds:
 
     @pytest.fixture(name="counts")
     def _counts(self):
-        return Counts()
+        return PendingCounts()
 
     def test_by_number(self, counts) -> None:
         """What is over the bound is lost, and booked as such."""

@@ -8,17 +8,17 @@ import time
 import pytest
 
 from serverless_flags._protocols import Outcome
-from serverless_flags._transport.connector import Route
-from serverless_flags._transport.http import Http
-from serverless_flags._transport.preconnect import Dial
+from serverless_flags._transport.connector import Connector
+from serverless_flags._transport.http import HttpClient
+from serverless_flags._transport.preconnect import Preconnect
 
 
 @pytest.fixture(name="dialled")
 def _dialled(peer):
-    """Return a peer and an `Http` whose first connection to it has been begun."""
+    """Return a peer and an `HttpClient` whose first connection to it has been begun."""
     server = peer()
-    dial = Dial(Route(server.url, {}), 20)
-    http = Http(dial.route, dial)
+    dial = Preconnect(Connector(server.url, {}), 20)
+    http = HttpClient(dial.route, dial)
     yield server, http, dial
     http.close()
 
@@ -56,10 +56,10 @@ def test_what_nobody_took_is_closed(dialled) -> None:
 def test_what_came_too_late_is_closed(peer) -> None:
     """Who no longer waits gets nothing; what comes then is let go."""
     server = peer()
-    route, goes_on = Route(server.url, {}), threading.Event()
+    route, goes_on = Connector(server.url, {}), threading.Event()
     connect = route.connect
     route.connect = lambda deadline: goes_on.wait(20) and connect(deadline)
-    dial = Dial(route, 20)
+    dial = Preconnect(route, 20)
     nothing = dial.take(0)
     goes_on.set()
 
@@ -69,10 +69,10 @@ def test_what_came_too_late_is_closed(peer) -> None:
 
 def test_nobody_listens(closed_port) -> None:
     """The request connects again, and is told why it cannot."""
-    dial = Dial(Route(f"http://127.0.0.1:{closed_port}", {}), 20)
-    reply = ask(Http(dial.route, dial))
+    dial = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
+    reply = ask(HttpClient(dial.route, dial))
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert "refused" in reply.error.lower()
 
 
@@ -80,9 +80,9 @@ def test_certificates_that_cannot_be_read(peer, tmp_path) -> None:
     """The request is told, and what was begun is let go."""
     server = peer()
     environ = {"REQUESTS_CA_BUNDLE": str(tmp_path / "none.pem")}
-    dial = Dial(Route(server.url.replace("http:", "https:"), environ), 20)
-    reply = ask(Http(dial.route, dial))
+    dial = Preconnect(Connector(server.url.replace("http:", "https:"), environ), 20)
+    reply = ask(HttpClient(dial.route, dial))
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert "FileNotFoundError" in reply.error
     assert server.left.wait(20)

@@ -28,10 +28,10 @@ class Counting:
     def get_variant(self, *_args):
         return {}
 
-    def take_state(self, body):
+    def load_state(self, body):
         """Take any."""
 
-    def take_counts(self):
+    def drain_counts(self):
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()

@@ -14,7 +14,7 @@ import pytest
 
 from serverless_flags import signals
 from serverless_flags._signals import threads as threads_module
-from serverless_flags._signals.hub import Hub
+from serverless_flags._signals.hub import SignalHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,9 +133,9 @@ def _run() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture(name="hub")
-def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignalHub]:
     """Return a hub of this test's own; the process is as before afterwards."""
-    hub = Hub()
+    hub = SignalHub()
     monkeypatch.setattr(signals, "_hub", hub)
     monkeypatch.setattr(signals, "_hooked", True)
     handler = signal.getsignal(signal.SIGTERM)

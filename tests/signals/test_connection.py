@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from serverless_flags import FlagSession, Platform, hookimpl, signals
-from serverless_flags._process.termination import Connection
+from serverless_flags._process.termination import TerminationSignals
 from serverless_flags.platform import Local
 
 
@@ -37,7 +37,7 @@ class Cloud(Platform):
 @pytest.fixture(name="connection")
 def _connection(hub):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return Connection()
+    return TerminationSignals()
 
 
 class TestLocal:
@@ -46,7 +46,7 @@ class TestLocal:
         connection.connect(session, Plugins(), "wrap")
 
         assert "connected" == connection.termination
-        assert connection.hears_end
+        assert connection.will_be_notified
         assert signals.previous_handler() == signal.SIG_DFL
         assert [(session, 2.0)] == hub.sessions
 
@@ -58,7 +58,7 @@ class TestLocal:
         thread.start()
         thread.join(20)
 
-        assert not connection.hears_end
+        assert not connection.will_be_notified
         assert "wrap the function while its module is imp" in connection.termination
 
     def test_on_the_main_thread_it_is_connected_later(
@@ -83,7 +83,7 @@ class TestLocal:
 
         asyncio.run(handle())
         assert connection.termination.startswith("not connected: SIGTERM was taken")
-        assert not connection.hears_end
+        assert not connection.will_be_notified
         assert not connection.repair()
         assert "connected" == connection.termination
 
@@ -100,21 +100,21 @@ class TestLocal:
         thread = threading.Thread(target=ask)  # where nothing can be installed
         thread.start()
         thread.join(20)
-        assert not connection.hears_end
+        assert not connection.will_be_notified
         signal.signal(signal.SIGTERM, ours)
 
         assert [True, False] == answers
         assert connection.repair()
-        assert connection.hears_end
+        assert connection.will_be_notified
 
 
 class TestPlatforms:
     def test_before_any_moment(self) -> None:
         """Nobody has been asked."""
-        connection = Connection()
+        connection = TerminationSignals()
 
         assert connection.termination.startswith("not connected yet")
-        assert not connection.hears_end
+        assert not connection.will_be_notified
         assert not connection.repair()
 
     def test_an_adapter_without_a_signal(self, connection, session) -> None:
@@ -186,7 +186,7 @@ class TestReentrancy:
             thread.join(20)
 
         assert ["wrap"] == plugins.moments
-        assert connection.hears_end
+        assert connection.will_be_notified
 
     def test_an_interruption_at_the_end_leaves_nobody_connecting(
         self, connection, session
