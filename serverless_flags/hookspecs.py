@@ -13,10 +13,33 @@ import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
 
-    from serverless_flags._session import FlagSession
+    from serverless_flags._status import Status
     from serverless_flags.platform import Invocation, Platform
-    from serverless_flags.testing import Emulator
+
+    class Session(Protocol):
+        """What hooks use of a `FlagSession`."""
+
+        @property
+        def status(self) -> Status:
+            """What it knows of itself."""
+
+        def start(self, timeout: float | None = None) -> None:
+            """Start it, unless it was started."""
+
+        def flush(self, timeout: float | None = None) -> bool:
+            """Send the counts."""
+
+        def terminate(self, timeout: float) -> None:
+            """Flush, for the platform has announced the end."""
+
+        def close(self, timeout: float) -> bool:
+            """Flush for the last time."""
+
+        def renew(self) -> None:
+            """Begin anew in a copy of the process."""
+
 
 PROJECT = "serverless_flags"
 
@@ -50,7 +73,7 @@ class HookSpecs:
 
     @hookspec
     def connect_instance(
-        self, session: FlagSession, platform: Platform, at: str
+        self, session: Session, platform: Platform, at: str
     ) -> bool | str | None:
         """
         Connect the platform's signals; called once per process for each ``at``.
@@ -88,7 +111,7 @@ class HookSpecs:
         """Repair the process; called once per invocation, on the handler's thread."""
 
     @hookspec
-    def after_refresh(self, session: FlagSession, outcome: str, seconds: float) -> None:
+    def after_refresh(self, session: Session, outcome: str, seconds: float) -> None:
         """
         Observe a refresh; called once per request for flags.
 
@@ -96,7 +119,7 @@ class HookSpecs:
         """
 
     @hookspec
-    def after_flush(self, session: FlagSession, outcome: str, seconds: float) -> None:
+    def after_flush(self, session: Session, outcome: str, seconds: float) -> None:
         """
         Observe a flush; called once per request with counts.
 
@@ -104,7 +127,7 @@ class HookSpecs:
         """
 
     @hookspec
-    def disconnect_instance(self, session: FlagSession, reason: str) -> None:
+    def disconnect_instance(self, session: Session, reason: str) -> None:
         """
         Let go of the process; called once per process, after the last flush.
 
@@ -120,9 +143,11 @@ class HookSpecs:
         environ: Mapping[str, str],
         python: str,
         options: Mapping[str, str],
-    ) -> Emulator | None:
+    ) -> object | None:
         """
         Return the local emulator of ``platform_name``; called by tests and tools only.
+
+        It is a `serverless_flags.testing.Emulator`.
 
         ``target`` is ``path/to/module.py:function``; ``python`` the interpreter that
         runs the instance.

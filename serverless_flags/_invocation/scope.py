@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from serverless_flags._core import Core
     from serverless_flags._log import ProblemLog
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._process.state import ProcessState
-    from serverless_flags._session import FlagSession
     from serverless_flags._work.due import BoundedWait, Plan
     from serverless_flags.platform import Invocation
 
@@ -48,24 +48,26 @@ class InvocationScope:
     """
 
     __slots__ = (
-        "_args", "_base", "_given", "_home", "_instance", "_joined", "_kwargs",
-        "_outer", "_plan", "_plugins", "_session", "ended", "invocation",
+        "_args", "_base", "_core", "_given", "_home", "_joined", "_kwargs", "_outer",
+        "_plan", "_plugins", "_process", "_session", "ended", "invocation",
     )  # fmt: skip
 
     def __init__(
         self,
-        session: FlagSession,
+        session: object,
+        core: Core,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
     ) -> None:
         self._session = session
+        self._core = core
         self._args = args
         self._kwargs = kwargs
         self._given = context
         self._base: dict[str, Any] | None = None
         self._home: ProcessState | None = None
-        self._instance: ProcessState | None = None
+        self._process: ProcessState | None = None
         self._plan: Plan = NOTHING_DUE
         self._plugins: Plugins | None = None
         self._joined: InvocationScope | None = None
@@ -82,13 +84,13 @@ class InvocationScope:
     ) -> bool:
         """Return whether the flag is on for this invocation, wherever it is asked."""
         merged = self.merged(context)
-        return self._session.answer(feature_name, merged, fallback_function)
+        return self._core.answer(feature_name, merged, fallback_function)
 
     def get_variant(
         self, feature_name: str, context: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the flag's variant for this invocation, wherever it is asked."""
-        return self._session.answer_variant(feature_name, self.merged(context))
+        return self._core.answer_variant(feature_name, self.merged(context))
 
     # -- context -------------------------------------------------------------------
     def merged(self, context: dict[str, Any] | None) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class InvocationScope:
             context = self._joined.merged(None)
         else:
             context = read_context(
-                self._session._settings.context,  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+                self._core.settings.context,
                 self.invocation,
                 (self._args, self._kwargs),
                 self._problem_log,
@@ -135,10 +137,10 @@ class InvocationScope:
     # -- with ----------------------------------------------------------------------
     def __enter__(self) -> Self:
         try:
-            instance = self._open()
-            if instance is not None:
-                self._start(instance)
-                self._begin(instance)
+            process = self._open()
+            if process is not None:
+                self._start(process)
+                self._begin(process)
             first = self._plan.first
             if first is not None:
                 first.what.wait(first.seconds)
@@ -165,15 +167,14 @@ class InvocationScope:
 
     async def __aenter__(self) -> Self:
         try:
-            instance = self._open()
-            if instance is not None:
-                await instance.start_async(
-                    self._session,
+            process = self._open()
+            if process is not None:
+                await process.start_async(
                     self._known_plugins,
-                    self._start_timeout(instance),
+                    self._start_timeout(process),
                     within(LONGEST_START, self._remaining),
                 )
-                self._begin(instance)
+                self._begin(process)
             first = self._plan.first
             if first is not None:
                 await first.what.wait_async(first.seconds)
@@ -204,34 +205,34 @@ class InvocationScope:
         Enter the context variable and begin what is due.
 
         Returns:
-            The instance where that has to wait for a start.
+            The process where that has to wait for a start.
         """
-        session = self._session
-        variable = session._scope  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+        core = self._core
+        variable = core.scope
         outer = variable.get()
         if outer is not None and outer.ended:
             outer = outer.living()
         self._outer = outer
         variable.set(self)
-        instance = session._instance  # noqa: SLF001  reason: likewise
-        if os.getpid() != session._pid:  # noqa: SLF001  reason: likewise; `_current` inlined
-            instance = session._current()  # noqa: SLF001  reason: likewise
-        self._home = instance
-        if outer is not None and outer._home is instance:  # noqa: SLF001  reason: another object of this class
+        process = core.process
+        if os.getpid() != core.pid:  # `Core.current`, without the call
+            process = core.current()
+        self._home = process
+        if outer is not None and outer._home is process:  # noqa: SLF001  reason: another object of this class
             self._joined = outer
             return None
-        plugins = session._plugins or session.usable_plugins  # noqa: SLF001  reason: likewise
+        plugins = core.known_plugins or core.usable_plugins
         self._plugins = plugins
-        self._instance = instance
+        self._process = process
         if plugins.reads:
             self.invocation = plugins.read_invocation(self._args, self._kwargs)
-        if not instance.invoked:
-            instance.invoke_first(session, plugins)
-        duties = instance.duties
-        if duties is not None:  # `_begin` inlined
-            self._plan = duties.begin(self._remaining)
-        elif instance.may_start:
-            return instance
+        if not process.invoked:
+            process.invoke_first(plugins)
+        due_work = process.due_work
+        if due_work is not None:  # `_begin` inlined
+            self._plan = due_work.begin(self._remaining)
+        elif process.may_start:
+            return process
         if plugins.begins:
             plugins.begin_invocation(self.invocation)
         return None
@@ -245,16 +246,15 @@ class InvocationScope:
 
     def carried(self) -> InvocationScope:
         """Return an invocation with this one's context that outlives it, for `bind`."""
-        scope = InvocationScope(self._session, self._args, self._kwargs)
+        scope = InvocationScope(self._session, self._core, self._args, self._kwargs)
         scope._joined, scope._home = self, self._home
         scope.invocation = self.invocation
         return scope
 
-    def _start(self, instance: ProcessState) -> None:
-        instance.start(
-            self._session,
+    def _start(self, process: ProcessState) -> None:
+        process.start(
             self._known_plugins,
-            self._start_timeout(instance),
+            self._start_timeout(process),
             patience=within(LONGEST_START, self._remaining),
         )
 
@@ -263,36 +263,36 @@ class InvocationScope:
         assert self._plugins is not None  # noqa: S101  reason: narrows the type
         return self._plugins
 
-    def _begin(self, instance: ProcessState) -> None:
+    def _begin(self, process: ProcessState) -> None:
         """Begin what is due after a start."""
-        if instance.duties is not None:
-            self._plan = instance.duties.begin(self._remaining)
+        if process.due_work is not None:
+            self._plan = process.due_work.begin(self._remaining)
         if self._known_plugins.begins:
             self._known_plugins.begin_invocation(self.invocation)
 
     def _finish(self, kind: type[BaseException] | None) -> BoundedWait | None:
         """Do what is due; say what to wait for, nothing when the process is leaving."""
-        instance = self._instance
-        if instance is None:
+        process = self._process
+        if process is None:
             return None
-        connection = instance.connection
+        connection = process.connection
         if connection.ask() is not connection.heard:
-            instance.repair_connection()
-        duties = instance.duties
-        if duties is None:
+            process.repair_connection()
+        due_work = process.due_work
+        if due_work is None:
             return None
         if (  # the usual end, in which `finish` would do nothing
             self._plan is NOTHING_DUE
-            and not instance.terminating
-            and not duties.requests
-            and duties.flusher.interval
+            and not process.terminating
+            and not due_work.requests
+            and due_work.flusher.interval
         ):
             return None
-        wait = duties.finish(
+        wait = due_work.finish(
             self._plan,
             self._remaining,
             evaluated=self._base is not None,
-            terminating=instance.terminating,
+            terminating=process.terminating,
         )
         if wait is None and self._plan is NOTHING_DUE:
             return None
@@ -312,7 +312,7 @@ class InvocationScope:
     def _leave(self) -> None:
         """Give back what entering took; an interruption leaves it to a second call."""
         self.ended = True
-        variable = self._session._scope  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+        variable = self._core.scope
         if variable.get() is self:  # else left in another context: a generator's
             outer = self._outer
             variable.set(None if outer is None else outer.living())
@@ -322,9 +322,9 @@ class InvocationScope:
                 plugins.end_invocation(self.invocation)
             self._plugins = None
 
-    def _start_timeout(self, instance: ProcessState) -> float:
+    def _start_timeout(self, process: ProcessState) -> float:
         """Return ``start_timeout``, or what the invocation has left of its time."""
-        return within(instance.settings.start_timeout, self._remaining)
+        return within(process.settings.start_timeout, self._remaining)
 
     def _remaining(self) -> float | None:
         remaining = self.invocation.remaining_time
@@ -341,4 +341,4 @@ class InvocationScope:
 
     @property
     def _problem_log(self) -> ProblemLog:
-        return self._session._instance.problem_log  # noqa: SLF001  reason: the facade and its scope are one thing in two files
+        return self._core.process.problem_log

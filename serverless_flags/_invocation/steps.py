@@ -124,14 +124,14 @@ class KeptSteps(OpenedSteps):
     over: leaving that block restores the context variable and nothing else.
     """
 
-    __slots__ = ("_body", "_instance", "_plugins")
+    __slots__ = ("_body", "_process", "_plugins")
 
     def __init__(self, variable: Variable, scope: InvocationScope, body: Any) -> None:
         super().__init__(variable, scope)
         self._left = scope
         self._body: Any = body
         # a scope that has none of both does no work at its end
-        self._instance, scope._instance = scope._instance, None  # noqa: SLF001  reason: a part of the scope's work in another file
+        self._process, scope._process = scope._process, None  # noqa: SLF001  reason: a part of the scope's work in another file
         self._plugins, scope._plugins = scope._plugins, None  # noqa: SLF001  reason: as above
 
     def __enter__(self) -> Self:
@@ -161,7 +161,7 @@ class KeptSteps(OpenedSteps):
         await super().__aexit__(kind, error, traceback)
 
     def _give_back(self) -> None:
-        self._scope._instance, self._instance = self._instance, None  # noqa: SLF001  reason: as above
+        self._scope._process, self._process = self._process, None  # noqa: SLF001  reason: as above
         self._scope._plugins, self._plugins = self._plugins, None  # noqa: SLF001  reason: as above
 
     def __del__(self) -> None:

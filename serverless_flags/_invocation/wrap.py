@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
     from types import ModuleType
 
+    from serverless_flags._core import Core
     from serverless_flags._invocation.steps import Opening, Steps
-    from serverless_flags._session import FlagSession
 
     Function = Callable[..., Any]
-    Settle = Callable[[FlagSession, InvocationScope, Any], Any]
+    Settle = Callable[[Core, InvocationScope, Any], Any]
 
 
-def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
+def wrapper(session: object, core: Core, func: Function, *, awaits: bool) -> Function:
     """
     Return a real function that calls ``func`` inside an invocation.
 
@@ -39,24 +39,24 @@ def wrapper(session: FlagSession, func: Function, *, awaits: bool) -> Function:
     refuse_what_is_none(func, "wrap")
     kind = kind_of(func)
     if kind == Kind.PLAIN:
-        made = _sync(session, func, _carry if awaits else _run_or_carry)
+        made = _sync(session, core, func, _carry if awaits else _run_or_carry)
     elif kind != Kind.COROUTINE:
-        made = _in_steps(kind, func, _opening(session))
+        made = _in_steps(kind, func, _opening(session, core))
     elif awaits:
-        made = _async(session, func)
+        made = _async(session, core, func)
     else:
-        made = _on_kept_loop(session, func, _async(session, func))
+        made = _on_kept_loop(session, core, func, _async(session, core, func))
     resemble(made, func)
     return made
 
 
-def _sync(session: FlagSession, func: Function, settle: Settle) -> Function:
+def _sync(session: object, core: Core, func: Function, settle: Settle) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with InvocationScope(session, args, kwargs) as scope:
+        with InvocationScope(session, core, args, kwargs) as scope:
             result = func(*args, **kwargs)
             if type(result) in _complete:
                 return result
-            return settle(session, scope, result)
+            return settle(core, scope, result)
 
     return call
 
@@ -78,29 +78,31 @@ def _is_complete(result: Any) -> bool:
     return True
 
 
-def _async(session: FlagSession, func: Function) -> Function:
+def _async(session: object, core: Core, func: Function) -> Function:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        async with InvocationScope(session, args, kwargs):
+        async with InvocationScope(session, core, args, kwargs):
             return await func(*args, **kwargs)
 
     return call
 
 
-def _on_kept_loop(session: FlagSession, func: Function, awaited: Function) -> Function:
+def _on_kept_loop(
+    session: object, core: Core, func: Function, awaited: Function
+) -> Function:
     """Run ``async def`` where the runtime cannot, on the event loop of the thread."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         loops = _loops()
         if loops.runs_here():
             return awaited(*args, **kwargs)  # what runs that loop will await it
-        with InvocationScope(session, args, kwargs):
+        with InvocationScope(session, core, args, kwargs):
             return loops.run(func, *args, **kwargs)
 
     return call
 
 
 # -- results that run later ------------------------------------------------------------
-def _run_or_carry(session: FlagSession, scope: InvocationScope, result: Any) -> Any:
+def _run_or_carry(core: Core, scope: InvocationScope, result: Any) -> Any:
     """Run an awaitable here, for the runtime would not await it."""
     if _is_complete(result):
         return result
@@ -108,7 +110,7 @@ def _run_or_carry(session: FlagSession, scope: InvocationScope, result: Any) -> 
 
     if inspect.isawaitable(result) and not _loops().runs_here():
         return _loops().run(lambda: result)
-    return _carry(session, scope, result)
+    return _carry(core, scope, result)
 
 
 @functools.cache
@@ -118,7 +120,7 @@ def _loops() -> ModuleType:
     return event_loops
 
 
-def _carry(session: FlagSession, scope: InvocationScope, result: Any) -> Any:
+def _carry(core: Core, scope: InvocationScope, result: Any) -> Any:
     """Keep the invocation open until the coroutine or generator has ended."""
     if _is_complete(result):
         return result
@@ -127,16 +129,16 @@ def _carry(session: FlagSession, scope: InvocationScope, result: Any) -> Any:
         carried,
     )
 
-    variable = session._scope  # noqa: SLF001  reason: the facade and its wrapper are one thing in two files
+    variable = core.scope
     return carried(result, lambda body: KeptSteps(variable, scope, body))
 
 
-def _opening(session: FlagSession) -> Opening:
+def _opening(session: object, core: Core) -> Opening:
     """Return what begins an invocation of a generator, with its first step."""
     from serverless_flags._invocation.steps import OpenedSteps  # only for generators
 
     def opening(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
-        return OpenedSteps(session._scope, InvocationScope(session, args, kwargs))  # noqa: SLF001  reason: as above
+        return OpenedSteps(core.scope, InvocationScope(session, core, args, kwargs))
 
     return opening
 

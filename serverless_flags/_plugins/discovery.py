@@ -1,4 +1,4 @@
-"""Find the plugins and elect the platform of this process."""
+"""Find the plugins and select the platform of this process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from serverless_flags.hookspecs import PROJECT
 from serverless_flags.platform import Local, Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from serverless_flags._plugins.binding import Bound
     from serverless_flags._settings import Settings
@@ -45,12 +45,21 @@ class _Candidate:
         self.name, self.plugin, self.detectors = name, plugin, detectors
 
 
-def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Plugins:
+def discover(
+    settings: Settings,
+    session: Callable[[], Any],
+    environ: Mapping[str, str] | None = None,
+) -> Plugins:
     """
-    Find the plugins and elect the platform of this process.
+    Find the plugins and select the platform of this process.
 
     Plugins given in the settings are asked first, then the adapter of a known platform
     by name, then every entry point of the group ``serverless_flags``.
+
+    Args:
+        settings: of the session.
+        session: returns the session as long as there is one; hooks get it.
+        environ: default: that of the process.
 
     Raises:
         PluginError: when a plugin given in the settings cannot be used.
@@ -61,23 +70,27 @@ def discover(settings: Settings, environ: Mapping[str, str] | None = None) -> Pl
     platform = _select_platform(given, environ, wanted)
     observers = _observers(given)
     if platform is not None or wanted == Local.name:
-        return _plugins_of(platform or Local(), observers)
+        return _plugins_of(platform or Local(), observers, session)
     found = _usable(_marked(environ, wanted)) or _usable(_entry_points())
     platform = _select_platform(found, environ, wanted)
     observers += _observers(found)
     if platform is None and wanted is not None:
         _warn_unrecognised(wanted, [candidate.name for candidate in given + found])
     try:
-        return _plugins_of(platform or Local(), observers)
+        return _plugins_of(platform or Local(), observers, session)
     except PluginError as error:
         logger.warning("%s; going on without it", error)
-        return _plugins_of(Local(), observers)
+        return _plugins_of(Local(), observers, session)
 
 
-def _plugins_of(platform: Platform, observers: Iterable[tuple[str, Any]]) -> Plugins:
+def _plugins_of(
+    platform: Platform,
+    observers: Iterable[tuple[str, Any]],
+    session: Callable[[], Any],
+) -> Plugins:
     """Return the hooks of a session; the platform's own exceptions pass from now on."""
     let_pass(platform.passing_exceptions)
-    return Plugins(platform, observers)
+    return Plugins(platform, observers, session)
 
 
 def _given(plugin: Any) -> tuple[str, Any]:

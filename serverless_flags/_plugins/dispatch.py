@@ -23,17 +23,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from serverless_flags._plugins.binding import Bound
-    from serverless_flags._session import FlagSession
     from serverless_flags.platform import Platform
 
 
 class Plugins:
-    """The hooks of one session: those of the platform and of its observers."""
+    """
+    The hooks of one session: those of the platform and of its observers.
+
+    Args:
+        platform: the one that was selected.
+        observers: names and plugins that detect no platform.
+        session: returns the session as long as there is one; hooks get it.
+    """
 
     def __init__(
-        self, platform: Platform, observers: Iterable[tuple[str, Any]]
+        self,
+        platform: Platform,
+        observers: Iterable[tuple[str, Any]],
+        session: Callable[[], Any],
     ) -> None:
         self.platform = platform
+        self._session = session
         self._problem_log = ProblemLog()
         manager = new_manager()
         for name, plugin in observers:
@@ -53,6 +63,11 @@ class Plugins:
         self.ends = bool(self._end)
         """Whether anybody is told that an invocation ends."""
 
+    @property
+    def session(self) -> Any:
+        """The session whose plugins these are."""
+        return self._session()
+
     def prepare_function(self, func: object, wrapper: Callable[..., Any]) -> None:
         """Let the platform see what is wrapped; its TypeError is for the user."""
         for hook in self._hooks["prepare_function"]:
@@ -65,7 +80,7 @@ class Plugins:
                     raise
                 self._fault(hook, "prepare_function")
 
-    def connect_instance(self, session: FlagSession, at: str) -> tuple[bool, str]:
+    def connect_instance(self, at: str) -> tuple[bool, str]:
         """
         Connect the platform's signals.
 
@@ -73,7 +88,7 @@ class Plugins:
             Whether the session will be told of the instance's end, and why not: in the
             platform's words, or which plugin failed.
         """
-        given = {"session": session, "platform": self.platform, "at": at}
+        given = {"session": self.session, "platform": self.platform, "at": at}
         answers = self._call_all("connect_instance", **given)
         if any(h.plugin == self._platforms_name and a is not None for h, a in answers):
             self._is_silent = False
@@ -164,19 +179,22 @@ class Plugins:
                     raise
                 self._fault(hook, "end_invocation")
 
-    def after_refresh(self, session: FlagSession, outcome: str, seconds: float) -> None:
+    def after_refresh(self, outcome: str, seconds: float) -> None:
         """Tell the observers what a refresh came to."""
-        given = {"session": session, "outcome": outcome, "seconds": seconds}
-        self._call_all("after_refresh", **given)
+        self._call_with_session("after_refresh", outcome=outcome, seconds=seconds)
 
-    def after_flush(self, session: FlagSession, outcome: str, seconds: float) -> None:
+    def after_flush(self, outcome: str, seconds: float) -> None:
         """Tell the observers what a flush came to."""
-        given = {"session": session, "outcome": outcome, "seconds": seconds}
-        self._call_all("after_flush", **given)
+        self._call_with_session("after_flush", outcome=outcome, seconds=seconds)
 
-    def disconnect_instance(self, session: FlagSession, reason: str) -> None:
+    def disconnect_instance(self, reason: str) -> None:
         """Tell all that the session has sent its last."""
-        self._call_all("disconnect_instance", session=session, reason=reason)
+        self._call_with_session("disconnect_instance", reason=reason)
+
+    def _call_with_session(self, name: str, **given: Any) -> None:
+        session = self._session()
+        if session is not None:  # else it was dropped, and its counts are sent now
+            self._call_all(name, session=session, **given)
 
     def _call_all(self, name: str, **given: Any) -> list[tuple[Bound, Any]]:
         """Call each implementation; an exception stands for the answer it took away."""

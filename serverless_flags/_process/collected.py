@@ -13,43 +13,42 @@ from serverless_flags._status import State
 
 if TYPE_CHECKING:
     from serverless_flags._process.state import ProcessState
-    from serverless_flags._session import FlagSession
 
 
 def when_collected(
-    session: FlagSession, instance: ProcessState
-) -> weakref.finalize[[ProcessState], FlagSession]:
+    session: object, process: ProcessState
+) -> weakref.finalize[[ProcessState], object]:
     """
     Close the session's instance in this process when the session is collected.
 
     The instance must not refer to the session: held here, it is never garbage itself,
     and neither are its engines, whose memory would be freed before its last flush.
     """
-    finalizer = weakref.finalize(session, _close, instance)
+    finalizer = weakref.finalize(session, _close, process)
     finalizer.atexit = False  # then the session is closed in order
     return finalizer
 
 
-def _close(instance: ProcessState) -> None:
+def _close(process: ProcessState) -> None:
     """
     Send the counts of a collected session in the background, or say what is lost.
 
     Takes no lock and starts a bare thread: the garbage collector may run anywhere.
     """
-    if instance.state in {State.NEW, State.CLOSED}:
+    if process.state in {State.NEW, State.CLOSED}:
         return
-    instance.collected = True
-    closing = _Closing(instance)
+    process.collected = True
+    closing = _Closing(process)
     if not BackgroundTask(closing.run).start_thread():  # the interpreter exits
-        instance.close(0.0)
+        process.close(0.0)
         closing.end()
 
 
 class _Closing:
     """The last flush of a collected session, which the end of the process waits for."""
 
-    def __init__(self, instance: ProcessState) -> None:
-        self._instance = instance
+    def __init__(self, process: ProcessState) -> None:
+        self._process = process
         self._pid = os.getpid()
         self._done = threading.Event()
         _closings.append(self)
@@ -58,10 +57,10 @@ class _Closing:
         """Close the instance on this thread."""
         from serverless_flags import signals  # sockets: not at import
 
-        timeout = self._instance.settings.request_timeout
+        timeout = self._process.settings.request_timeout
         try:
             signals.connect_exit(self, grace=timeout)
-            self._instance.close(timeout)
+            self._process.close(timeout)
         finally:
             self.end()
 
@@ -80,7 +79,7 @@ class _Closing:
 
     def close_at_exit(self) -> None:
         """Wait for the end of the flush, at most as long as its request may live."""
-        self.close(self._instance.settings.request_timeout)
+        self.close(self._process.settings.request_timeout)
 
 
 _closings: list[_Closing] = []

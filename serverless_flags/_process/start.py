@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from typing import TYPE_CHECKING
 
 from serverless_flags._background import BackgroundTask
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from serverless_flags._log import ProblemLog
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._protocols import Backend, FlagClient
-    from serverless_flags._session import FlagSession
     from serverless_flags._settings import Settings
     from serverless_flags._work.flag_request import InheritedFlags, Refresh
 
@@ -31,17 +29,16 @@ if TYPE_CHECKING:
 class StartInputs:
     """What a start works with; it belongs to one session in one process."""
 
-    __slots__ = ("clock", "plugins", "problem_log", "session", "settings")
+    __slots__ = ("clock", "plugins", "problem_log", "settings")
 
     def __init__(
         self,
-        session: FlagSession,
         plugins: Plugins,
         settings: Settings,
         clock: Callable[[], Instant],
         problem_log: ProblemLog,
     ) -> None:
-        self.session, self.plugins, self.settings = session, plugins, settings
+        self.plugins, self.settings = plugins, settings
         self.clock, self.problem_log = clock, problem_log
 
 
@@ -72,9 +69,9 @@ def app_name_of(settings: Settings, plugins: Plugins) -> str:
     return settings.app_name or plugins.platform.function_name or "serverless-flags"
 
 
-def make_parts(shop: StartInputs, inherited_flags: InheritedFlags | None) -> Parts:
+def make_parts(inputs: StartInputs, inherited_flags: InheritedFlags | None) -> Parts:
     """Make what asks the server, without asking it yet."""
-    plugins, settings = shop.plugins, shop.settings
+    plugins, settings = inputs.plugins, inputs.settings
     backend = open_backend(settings, app_name_of(settings, plugins))
     upstream = backend.upstream
     refresher = Refresher(
@@ -86,51 +83,37 @@ def make_parts(shop: StartInputs, inherited_flags: InheritedFlags | None) -> Par
         ),
         request_timeout=settings.request_timeout,
         freezes=not plugins.platform.runs_between_invocations,
-        clock=shop.clock,
-        problem_log=shop.problem_log,
-        observe=_observer(shop.session, plugins.after_refresh),
+        clock=inputs.clock,
+        problem_log=inputs.problem_log,
+        observe=plugins.after_refresh,
         count=backend.count_flags,
     )
     flusher = Flusher(
         upstream,
         flush_timeout=settings.flush_timeout,
         request_timeout=settings.request_timeout,
-        clock=shop.clock,
-        problem_log=shop.problem_log,
-        observe=_observer(shop.session, plugins.after_flush),
+        clock=inputs.clock,
+        problem_log=inputs.problem_log,
+        observe=plugins.after_flush,
     )
     if inherited_flags is not None:
         refresher.inherit(inherited_flags)
     return Parts(backend, refresher, flusher)
 
 
-def _observer(
-    session: FlagSession, tell: Callable[[FlagSession, str, float], None]
-) -> Callable[[str, float], None]:
-    """Return what tells the observers of a request, while the session is there."""
-    weak = weakref.ref(session)  # what is collected with its engines cannot be closed
-
-    def observed(outcome: str, seconds: float) -> None:
-        there = weak()
-        if there is not None:
-            tell(there, outcome, seconds)
-
-    return observed
-
-
 def bring_flags(
-    shop: StartInputs, parts: Parts, moment: Instant, timeout: float | None
+    inputs: StartInputs, parts: Parts, moment: Instant, timeout: float | None
 ) -> tuple[FlagClient, DueWork]:
     """
     Load the client while the network works, then give it flags.
 
     Args:
-        shop: what the start works with.
+        inputs: what the start works with.
         parts: made by `make_parts`.
         moment: when the start was asked for.
         timeout: seconds to wait for the network; default ``start_timeout``.
     """
-    settings = shop.settings
+    settings = inputs.settings
     backend, refresher, flusher = parts.backend, parts.refresher, parts.flusher
     asked = None if settings.snapshot else ask(parts, moment)
     client = backend.load()
@@ -141,15 +124,15 @@ def bring_flags(
             asked = asked or ask(parts, moment)
             limit = settings.start_timeout if timeout is None else timeout
             if asked is not None:
-                _await_flags(shop, refresher, asked, limit)
-    duties = DueWork(
+                _await_flags(inputs, refresher, asked, limit)
+    due_work = DueWork(
         refresher,
         flusher,
         settings,
-        shop.clock,
-        runs_between_invocations=shop.plugins.platform.runs_between_invocations,
+        inputs.clock,
+        runs_between_invocations=inputs.plugins.platform.runs_between_invocations,
     )
-    return client, duties
+    return client, due_work
 
 
 def ask(parts: Parts, moment: Instant) -> Refresh | None:
@@ -175,9 +158,9 @@ def _take_snapshot(settings: Settings, parts: Parts) -> bool:
 
 
 def _await_flags(
-    shop: StartInputs, refresher: Refresher, asked: Refresh, limit: float
+    inputs: StartInputs, refresher: Refresher, asked: Refresh, limit: float
 ) -> None:
-    waited = max(0.0, shop.clock().since(asked.sent))
+    waited = max(0.0, inputs.clock().since(asked.sent))
     if asked.wait(limit - waited):
         refresher.apply(asked)  # it came before there was a client to take it
         return
@@ -185,7 +168,7 @@ def _await_flags(
     message = "no flags within start_timeout (%s s): %s until they come"
     if refresher.source == "none":
         refresher.last_error = refresher.last_error or message % (limit, served)
-    shop.problem_log.warn("refresh", message, limit, served)
+    inputs.problem_log.warn("refresh", message, limit, served)
 
 
 # -- what cannot be meant ----------------------------------------------------------
@@ -193,9 +176,9 @@ _started: dict[tuple[object, ...], int] = {}
 _started_in = 0
 
 
-def warn_about_settings(shop: StartInputs) -> str | None:
+def warn_about_settings(inputs: StartInputs) -> str | None:
     """Warn about settings that cost flags or secrets; return why there are none."""
-    plugins, settings, problem_log = shop.plugins, shop.settings, shop.problem_log
+    plugins, settings, problem_log = inputs.plugins, inputs.settings, inputs.problem_log
     if settings.client == "memory" and plugins.platform.name != "local":
         problem_log.warn(
             "memory",

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._process.start import Parts
     from serverless_flags._protocols import FlagClient
-    from serverless_flags._session import FlagSession
     from serverless_flags._settings import Settings
     from serverless_flags._work.due import DueWork
     from serverless_flags._work.flag_request import InheritedFlags
@@ -59,7 +58,7 @@ class ProcessState:
         self.problem_log = ProblemLog()
         self.parts: Parts | None = None
         """What asks the server; None before the start."""
-        self.duties: DueWork | None = None
+        self.due_work: DueWork | None = None
         """What invocations do; None before the start and after the end."""
         self.connection = TerminationSignals()
         self.uncounted = AtomicCounter()
@@ -93,9 +92,9 @@ class ProcessState:
         return self.parts is not None and self.parts.refresher.source != "none"
 
     # -- signals -------------------------------------------------------------------
-    def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
+    def connect(self, plugins: Plugins, at: str) -> None:
         """Connect the signals of the platform, once per process and moment."""
-        self.connection.connect(session, plugins, at)
+        self.connection.connect(plugins, at)
         self._tell_flusher()
 
     def repair_connection(self) -> None:
@@ -107,9 +106,9 @@ class ProcessState:
         if self.parts is not None:
             self.parts.flusher.interval = self.flush_interval
 
-    def invoke_first(self, session: FlagSession, plugins: Plugins) -> None:
+    def invoke_first(self, plugins: Plugins) -> None:
         """Connect what can be connected only where invocations run."""
-        self.connect(session, plugins, "first_invocation")
+        self.connect(plugins, "first_invocation")
         self.invoked = True
 
     @property
@@ -122,7 +121,6 @@ class ProcessState:
     # -- the start -----------------------------------------------------------------
     def start(
         self,
-        session: FlagSession,
         plugins: Plugins,
         timeout: float | None = None,
         *,
@@ -135,36 +133,33 @@ class ProcessState:
         waits for, as a signal handler on it, returns at once.
 
         Args:
-            session: whose flags are started.
-            plugins: its hooks.
+            plugins: the session's.
             timeout: seconds to wait for the network; default ``start_timeout``.
             patience: seconds to wait for the start in all.
         """
-        start = self.begin_start(session, plugins, timeout)
+        start = self.begin_start(plugins, timeout)
         if start is not None and not self.must_not_wait(get_ident()):
             self._starts.wait(start, patience)
 
     async def start_async(
-        self, session: FlagSession, plugins: Plugins, timeout: float, patience: float
+        self, plugins: Plugins, timeout: float, patience: float
     ) -> None:
         """Start without blocking the running loop: the imports take 200 ms."""
-        start = self.begin_start(session, plugins, timeout)
+        start = self.begin_start(plugins, timeout)
         if start is not None:
             await start.wait_async(patience)
 
     def begin_start(
-        self, session: FlagSession, plugins: Plugins, timeout: float | None
+        self, plugins: Plugins, timeout: float | None
     ) -> BackgroundTask | None:
         """Begin the start unless there was one; return what there is to wait for."""
         if self._phase is not State.NEW:
             return None
         moment = self.clock()
         if not self.connection.moments and not self.must_not_wait(get_ident()):
-            self.connect(session, plugins, "wrap")
-        shop = StartInputs(
-            session, plugins, self.settings, self.clock, self.problem_log
-        )
-        return self._starts.begin(lambda: self._start(shop, moment, timeout))
+            self.connect(plugins, "wrap")
+        inputs = StartInputs(plugins, self.settings, self.clock, self.problem_log)
+        return self._starts.begin(lambda: self._start(inputs, moment, timeout))
 
     def must_not_wait(self, thread: int) -> bool:
         """Whether a thread starts the session, connects it or waits for it already."""
@@ -181,25 +176,27 @@ class ProcessState:
         """Why the start failed, or why there can be no flags."""
         return self._starts.error
 
-    def _start(self, shop: StartInputs, moment: Instant, timeout: float | None) -> None:
+    def _start(
+        self, inputs: StartInputs, moment: Instant, timeout: float | None
+    ) -> None:
         """Start, on a thread of ours, unless another attempt has."""
         if self._phase is not State.NEW:
             return
         try:
-            self._bring_flags(shop, moment, timeout)
+            self._bring_flags(inputs, moment, timeout)
         except BaseException as error:  # noqa: BLE001  reason: a thread of ours; imports and plugins may raise anything
             self._start_failed(error)
 
     def _bring_flags(
-        self, shop: StartInputs, moment: Instant, timeout: float | None
+        self, inputs: StartInputs, moment: Instant, timeout: float | None
     ) -> None:
-        why = warn_about_settings(shop)
-        parts = make_parts(shop, self._inherited_flags)
+        why = warn_about_settings(inputs)
+        parts = make_parts(inputs, self._inherited_flags)
         parts.flusher.interval = self.flush_interval
         self.parts = parts
-        client, duties = bring_flags(shop, parts, moment, timeout)
+        client, due_work = bring_flags(inputs, parts, moment, timeout)
         self._starts.error = why
-        self.client, self.duties = client, duties
+        self.client, self.due_work = client, due_work
         self._phase = State.TERMINATING if self.terminating else State.READY
         if self._closed:  # meanwhile
             self._phase = State.CLOSED
@@ -289,7 +286,7 @@ class ProcessState:
         """Let later evaluations be answered uncounted, and book what is lost, once."""
         if self.client is not None and not self._shut_once.acquire(blocking=False):
             return
-        self.duties = None
+        self.due_work = None
         if self.client is not None:
             self.client = ClosedClient(self.client, self._note_lost)
         if self.parts is not None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serverless_flags._plugins.dispatch import Plugins
-    from serverless_flags._session import FlagSession
+    from serverless_flags._signals.hub import Terminable
     from serverless_flags.platform import Platform
 
 _NO_SIGNAL = "the platform gives no signal here"
@@ -51,7 +51,7 @@ class TerminationSignals:
         """What `ask` had answered when `repair` was called last."""
         self._lock = threading.RLock()
 
-    def connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
+    def connect(self, plugins: Plugins, at: str) -> None:
         """
         Let the platform connect its signals; a second thread waits for the first.
 
@@ -66,7 +66,7 @@ class TerminationSignals:
             if at in self.moments:
                 return
             self._connecting = (thread, held)
-            self._connect(session, plugins, at)
+            self._connect(plugins, at)
             self.moments.add(at)
 
     def is_connecting(self, thread: int) -> bool:
@@ -76,15 +76,15 @@ class TerminationSignals:
         connecting, held = self._connecting
         return connecting == thread and held.locked()
 
-    def _connect(self, session: FlagSession, plugins: Plugins, at: str) -> None:
+    def _connect(self, plugins: Plugins, at: str) -> None:
         from serverless_flags import signals  # sockets: not at import
 
         if at == "first_invocation":
             fork.note_work()
-        platform = plugins.platform
+        platform, session = plugins.platform, plugins.session
         signals.connect_exit(session, grace=platform.shutdown_grace)
         fork.call_at_child_exit(signals.close_child)
-        heard, why = plugins.connect_instance(session, at)
+        heard, why = plugins.connect_instance(at)
         if not heard and platform.ends_in_order:
             heard, why = _connect_ordered_end(session, platform)
         if heard and _is_plain_fork():
@@ -128,7 +128,7 @@ def _is_plain_fork() -> bool:
     return fork.is_forked_at_work() and not fork.is_multiprocessing_child()
 
 
-def _connect_ordered_end(session: FlagSession, platform: Platform) -> tuple[bool, str]:
+def _connect_ordered_end(session: Terminable, platform: Platform) -> tuple[bool, str]:
     """Connect SIGTERM where ``atexit`` hears every other end but a fork's."""
     from serverless_flags import signals
 

@@ -43,7 +43,7 @@ def test_flags_are_read_flipped_and_counted(server, new_session) -> None:
     session = new_session(url=server.url, api_token=server.token, app_name="checkout")
     session.start()
     answers, parsed = [], []
-    library = session._instance.client._library
+    library = session._core.process.client._library
     parse = library.load_state
 
     def load_state(engine, body):

@@ -1,4 +1,4 @@
-"""PendingCounts are cut into parts that a server takes; nothing is lost or counted twice."""
+"""Counts are cut into parts that a server takes; nothing is lost or counted twice."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ GOOGLE = {"FUNCTION_TARGET": "hello"}
 def told(platform: Platform | None, *args: object, **kwargs: object) -> dict[str, Any]:
     """Return what a platform tells of an invocation, properties beside the rest."""
     assert platform is not None
-    context = Plugins(platform, []).read_invocation(args, kwargs).context
+    context = Plugins(platform, [], object).read_invocation(args, kwargs).context
     found = dict(context() if callable(context) else context)
     properties = found.pop("properties", {})
     return found | {f"properties.{name}": value for name, value in properties.items()}

@@ -53,7 +53,7 @@ class TestSeveral:
         """Two of one class do as well."""
         observers = [new_observer(), new_observer()]
         plugins = find(CLOUD, plugins=[adapter(), *observers])
-        plugins.after_flush(object(), "taken", 0.0)
+        plugins.after_flush("taken", 0.0)
 
         assert [["taken"], ["taken"]] == [each.outcomes for each in observers]
 
@@ -64,7 +64,7 @@ class TestSeveral:
         observer = new_observer()
         observer.name = "cloud"
         plugins = find(CLOUD, plugins=[adapter(), observer])
-        plugins.after_flush(object(), "taken", 0.0)
+        plugins.after_flush("taken", 0.0)
 
         assert "cloud" == plugins.platform.name
         assert ["taken"] == observer.outcomes
@@ -129,4 +129,7 @@ def test_the_environment_is_the_processs_own(monkeypatch, adapter) -> None:
     monkeypatch.setenv("CLOUD", "1")
     mine = adapter()
 
-    assert mine.platform is discover(load_settings({"plugins": [mine]}, {})).platform
+    assert (
+        mine.platform
+        is discover(load_settings({"plugins": [mine]}, {}), object).platform
+    )

@@ -216,7 +216,7 @@ class TestClosing:
         """Whether that comes by a signal or in order."""
         flags = make()
         flags.is_enabled("simpleFlag")
-        closing = _Closing(flags._instance)
+        closing = _Closing(flags._core.process)
         before = getattr(closing, by)(0.0)
         closing.run()
         after = getattr(closing, by)(0.0)

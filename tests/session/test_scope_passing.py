@@ -59,7 +59,7 @@ class TestPassing:
         with pytest.raises(OvertimeError):
             begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
 
-        assert flags._scope.get() is None
+        assert flags._core.scope.get() is None
 
     def test_others_cost_what_was_asked_for(
         self, make, cloud, clock, begin, raising, let_pass, caplog

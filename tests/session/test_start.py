@@ -338,7 +338,7 @@ def test_nothing_shows_the_token(make):
 
     assert "secret" not in repr(flags)
     assert "secret" not in repr(flags.status)
-    assert "secret" not in repr(flags._settings)
+    assert "secret" not in repr(flags._core.settings)
 
 
 def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
@@ -417,7 +417,7 @@ def test_plugins_are_found_once_by_many_threads(monkeypatch):
 
     searching, go_on, found = threading.Event(), threading.Event(), []
 
-    def discover(settings: object) -> object:
+    def discover(settings: object, session: object) -> object:
         searching.set()
         go_on.wait(10)
         found.append(object())
@@ -426,9 +426,9 @@ def test_plugins_are_found_once_by_many_threads(monkeypatch):
     monkeypatch.setattr(core_module, "discover", discover)
     flags = FlagSession(client="memory")
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(lambda: flags.plugins)
+        first = pool.submit(lambda: flags._core.plugins)
         searching.wait(10)
-        second = pool.submit(lambda: flags.plugins)
+        second = pool.submit(lambda: flags._core.plugins)
         go_on.set()
 
         assert first.result() is second.result()

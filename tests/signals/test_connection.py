@@ -20,12 +20,14 @@ class Interruption(BaseException):
 class Plugins:
     """The one hook that connects; ``connects`` is called, its answer returned."""
 
+    session = None
+
     def __init__(self, platform=None, connects=lambda: (False, "")):
         self.platform = platform or Local()
         self.connects = connects
         self.moments = []
 
-    def connect_instance(self, session, at):
+    def connect_instance(self, at):
         self.moments.append(at)
         return self.connects()
 
@@ -35,7 +37,8 @@ class Cloud(Platform):
 
 
 @pytest.fixture(name="connection")
-def _connection(hub):
+def _connection(hub, session, monkeypatch):
+    monkeypatch.setattr(Plugins, "session", session)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return TerminationSignals()
 
@@ -43,7 +46,7 @@ def _connection(hub):
 class TestLocal:
     def test_sigterm_is_connected(self, hub, connection, session) -> None:
         """``atexit`` hears the other ends."""
-        connection.connect(session, Plugins(), "wrap")
+        connection.connect(Plugins(), "wrap")
 
         assert "connected" == connection.termination
         assert connection.will_be_notified
@@ -52,9 +55,7 @@ class TestLocal:
 
     def test_off_the_main_thread_it_is_not(self, connection, session) -> None:
         """The status says so, with the cure; each invocation flushes."""
-        thread = threading.Thread(
-            target=connection.connect, args=(session, Plugins(), "wrap")
-        )
+        thread = threading.Thread(target=connection.connect, args=(Plugins(), "wrap"))
         thread.start()
         thread.join(20)
 
@@ -65,18 +66,16 @@ class TestLocal:
         self, connection, session
     ) -> None:
         """One moment that connects is enough, in whatever order."""
-        thread = threading.Thread(
-            target=connection.connect, args=(session, Plugins(), "wrap")
-        )
+        thread = threading.Thread(target=connection.connect, args=(Plugins(), "wrap"))
         thread.start()
         thread.join(20)
-        connection.connect(session, Plugins(), "first_invocation")
+        connection.connect(Plugins(), "first_invocation")
 
         assert "connected" == connection.termination
 
     def test_a_loop_took_it(self, connection, session) -> None:
         """The end of an invocation takes it back; between them the status is true."""
-        connection.connect(session, Plugins(), "wrap")
+        connection.connect(Plugins(), "wrap")
 
         async def handle() -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, print)
@@ -89,7 +88,7 @@ class TestLocal:
 
     def test_what_cannot_be_taken_back(self, connection, session) -> None:
         """The interval changes once, and once more when the signal is ours again."""
-        connection.connect(session, Plugins(), "wrap")
+        connection.connect(Plugins(), "wrap")
         ours = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, lambda *_: None)
         answers = []
@@ -120,7 +119,7 @@ class TestPlatforms:
     def test_an_adapter_without_a_signal(self, connection, session) -> None:
         """Nothing is installed in its place."""
         before = signal.getsignal(signal.SIGTERM)
-        connection.connect(session, Plugins(Cloud()), "wrap")
+        connection.connect(Plugins(Cloud()), "wrap")
 
         expected = "not connected: the platform gives no signal here"
         assert expected == connection.termination
@@ -129,7 +128,7 @@ class TestPlatforms:
     def test_an_adapter_with_ends_of_its_own(self, connection, session) -> None:
         """SIGTERM is not ours, and no concern of ours."""
         plugins = Plugins(Cloud(), lambda: (True, ""))
-        connection.connect(session, plugins, "wrap")
+        connection.connect(plugins, "wrap")
 
         assert "connected" == connection.termination
         assert not connection.repair()
@@ -139,7 +138,7 @@ class TestPlatforms:
         answers = [(False, "wrapped too late"), (False, "")]
         plugins = Plugins(Cloud(), lambda: answers.pop(0))
         for at in ("wrap", "first_invocation") * 2:
-            connection.connect(session, plugins, at)
+            connection.connect(plugins, at)
 
         assert ["wrap", "first_invocation"] == plugins.moments
         assert "not connected: wrapped too late" == connection.termination
@@ -154,11 +153,11 @@ class TestReentrancy:
 
         def connects():
             threads.append(connection.is_connecting(threading.get_ident()))
-            connection.connect(session, plugins, "wrap")
+            connection.connect(plugins, "wrap")
             return True, ""
 
         plugins = Plugins(Cloud(), connects)
-        connection.connect(session, plugins, "wrap")
+        connection.connect(plugins, "wrap")
 
         assert [True] == threads
         assert ["wrap"] == plugins.moments
@@ -175,7 +174,7 @@ class TestReentrancy:
 
         plugins = Plugins(Cloud(), connects)
         threads = [
-            threading.Thread(target=connection.connect, args=(session, plugins, "wrap"))
+            threading.Thread(target=connection.connect, args=(plugins, "wrap"))
             for _ in range(2)
         ]
         threads[0].start()
@@ -199,7 +198,7 @@ class TestReentrancy:
 
         connection.moments = Moments()
         with pytest.raises(Interruption):
-            connection.connect(session, Plugins(), "wrap")
+            connection.connect(Plugins(), "wrap")
 
         assert not connection.is_connecting(threading.get_ident())
 
@@ -217,11 +216,9 @@ class TestReentrancy:
 
         plugins = Plugins(Cloud(), connects)
         with pytest.raises(error):
-            connection.connect(session, plugins, "wrap")
+            connection.connect(plugins, "wrap")
         assert not connection.is_connecting(threading.get_ident())
-        thread = threading.Thread(
-            target=connection.connect, args=(session, plugins, "wrap")
-        )
+        thread = threading.Thread(target=connection.connect, args=(plugins, "wrap"))
         thread.start()
         thread.join(20)
 
