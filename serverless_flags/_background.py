@@ -212,3 +212,20 @@ def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
         errand.wait(max(0.0, timeout) + LONGER)
     else:
         work(True)  # noqa: FBT003  reason: likewise
+
+
+def on_running_loop() -> bool:
+    """Whether an event loop runs on this thread; asked without importing asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def in_task() -> bool:
+    """Whether an asyncio task runs on this thread; asked without importing asyncio."""
+    return on_running_loop() and sys.modules["asyncio"].current_task() is not None

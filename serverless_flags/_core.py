@@ -9,10 +9,10 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._background import in_task, on_running_loop
 from serverless_flags._plugins.discovery import discover
 from serverless_flags._plugins.dispatch import Plugins
 from serverless_flags._process.collected import when_collected
-from serverless_flags._process.fork import in_task, on_running_loop
 from serverless_flags._process.start import app_name_of
 from serverless_flags._process.state import ProcessState
 from serverless_flags._protocols import DISABLED

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from serverless_flags._work.counts import PendingCounts
 
 logger = logging.getLogger("serverless_flags")
 
@@ -30,16 +26,3 @@ class ProblemLog:
         """Log that a reported problem has passed."""
         if self._open.pop(problem, None) is not None:
             logger.info(message, *args)
-
-    def warn_of_losses(self, uncounted: int, counts: PendingCounts | None) -> None:
-        """Log what the server will never have, or may not: a session's last line."""
-        uncounted += 0 if counts is None else counts.uncounted
-        unknown = 0 if counts is None else counts.unknown
-        if uncounted or unknown:
-            self.warn(
-                "end",
-                "the session has ended: %s evaluations were not counted, %s were sent"
-                " and not answered",
-                uncounted,
-                unknown,
-            )

@@ -8,9 +8,9 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from serverless_flags._core import Core
+from serverless_flags._fork import renew_after_fork
 from serverless_flags._invocation import wrap
 from serverless_flags._invocation.scope import InvocationScope
-from serverless_flags._process.fork import renew_after_fork
 from serverless_flags._settings import load_settings
 from serverless_flags._settings.checks import capped
 from serverless_flags._status import State, Status

@@ -6,6 +6,7 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
+from serverless_flags._background import on_running_loop
 from serverless_flags._invocation.callables import (
     Kind,
     kind_of,
@@ -14,7 +15,6 @@ from serverless_flags._invocation.callables import (
     resemble,
 )
 from serverless_flags._invocation.scope import InvocationScope
-from serverless_flags._process.fork import on_running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from serverless_flags._process.start import (
 from serverless_flags._process.termination import TerminationSignals
 from serverless_flags._protocols import ClosedClient, keeps_state
 from serverless_flags._status import State
-from serverless_flags._work.counts import AtomicCounter
+from serverless_flags._work.counts import AtomicCounter, warn_of_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -293,7 +293,7 @@ class ProcessState:
             self.parts.end()
         counts = None if self.parts is None else self.parts.flusher.counts
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
-        self.problem_log.warn_of_losses(uncounted, counts)
+        warn_of_losses(self.problem_log, uncounted, counts)
 
     def _note_lost(self, *, counted: bool) -> None:
         if not counted:

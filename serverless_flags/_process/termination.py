@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from serverless_flags._process import fork
+from serverless_flags import _fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,10 +80,10 @@ class TerminationSignals:
         from serverless_flags import signals  # sockets: not at import
 
         if at == "first_invocation":
-            fork.note_work()
+            _fork.note_work()
         platform, session = plugins.platform, plugins.session
         signals.connect_exit(session, grace=platform.shutdown_grace)
-        fork.call_at_child_exit(signals.close_child)
+        _fork.call_at_child_exit(signals.close_child)
         heard, why = plugins.connect_instance(at)
         if not heard and platform.ends_in_order:
             heard, why = _connect_ordered_end(session, platform)
@@ -125,7 +125,7 @@ class TerminationSignals:
 
 def _is_plain_fork() -> bool:
     """Whether a function has forked this process, and not by multiprocessing."""
-    return fork.is_forked_at_work() and not fork.is_multiprocessing_child()
+    return _fork.is_forked_at_work() and not _fork.is_multiprocessing_child()
 
 
 def _connect_ordered_end(session: Terminable, platform: Platform) -> tuple[bool, str]:
@@ -134,6 +134,6 @@ def _connect_ordered_end(session: Terminable, platform: Platform) -> tuple[bool,
 
     if not signals.connect_sigterm(session, grace=platform.shutdown_grace):
         return False, _OFF_MAIN_THREAD
-    if fork.is_forked() and not fork.is_multiprocessing_child():
+    if _fork.is_forked() and not _fork.is_multiprocessing_child():
         return False, _FORKED
     return True, ""

@@ -10,7 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._process.fork import is_forked_at_work
+from serverless_flags._fork import is_forked_at_work
 from serverless_flags._signals.handler import SIG_DFL, SIGTERM, Handler, current_handler
 from serverless_flags._signals.threads import are_green, run_side_by_side
 

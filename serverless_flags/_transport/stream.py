@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._transport.resolver import TransportError
 
@@ -13,21 +13,13 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
+    from serverless_flags._transport.tls import Layer
+
 GRACE = 0.1
 """Seconds past the deadline in which what has arrived already is still read."""
 
 MOST_HEAD = 256 * 1024
 """Bytes received before the head of the answer is whole, TLS and all."""
-
-
-class Layer(Protocol):
-    """What carries the bytes of a connection: a socket, or TLS over another layer."""
-
-    def receive(self, buffer: Any) -> int | None:
-        """Fill ``buffer``; return how far: 0 at the end, None when nothing is there."""
-
-    def send(self, data: bytes) -> None:
-        """Send all of ``data``."""
 
 
 class BoundedSocket:

@@ -8,7 +8,17 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serverless_flags._transport.stream import Layer
+    from typing import Protocol
+
+    class Layer(Protocol):
+        """What carries the bytes of a connection: a socket, or TLS over another layer."""
+
+        def receive(self, buffer: Any) -> int | None:
+            """Fill ``buffer``; return how far: 0 at the end, None when nothing is there."""
+
+        def send(self, data: bytes) -> None:
+            """Send all of ``data``."""
+
 
 _PIECE = 65536
 

@@ -13,6 +13,8 @@ from serverless_flags._protocols import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from serverless_flags._log import ProblemLog
+
 Bucket = dict[str, Any]
 """PendingCounts of one period: ``start``, ``stop``, and ``toggles`` (yes, no, variants)."""
 
@@ -201,3 +203,19 @@ def _bound(bucket: Bucket) -> int:
             toggle = toggles.pop(name)
             dropped += toggle["yes"] + toggle["no"]
     return dropped
+
+
+def warn_of_losses(
+    problem_log: ProblemLog, uncounted: int, counts: PendingCounts | None
+) -> None:
+    """Log what the server will never have, or may not: a session's last line."""
+    uncounted += 0 if counts is None else counts.uncounted
+    unknown = 0 if counts is None else counts.unknown
+    if uncounted or unknown:
+        problem_log.warn(
+            "end",
+            "the session has ended: %s evaluations were not counted, %s were sent"
+            " and not answered",
+            uncounted,
+            unknown,
+        )

@@ -33,6 +33,19 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 _opened: list[Any] = []
 
+PARTLY_LOADED = "Engine state was updated"
+"""How the engine begins when it took a state of which it cannot evaluate all."""
+
+
+class EngineError(ValueError):
+    """Raised when the engine answers that it failed; it says why."""
+
+
+def quoted(text: str, most: int) -> str:
+    """Return a text of somebody else's as a log may have it: escaped and bounded."""
+    escaped = text[:most].encode("unicode_escape", "backslashreplace").decode()
+    return escaped if len(text) <= most else f"{escaped}..."
+
 
 class Engine:
     """One engine, with those attributes of ``UnleashEngine`` that we use."""

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags._log import logger
 from serverless_flags._protocols import NO_FLAGS
+from serverless_flags.clients._engine import PARTLY_LOADED, EngineError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PARTLY_LOADED = "Engine state was updated"
-"""How the engine begins when it took a state of which it cannot evaluate all."""
-
-
-class EngineError(ValueError):
-    """Raised when the engine answers that it failed; it says why."""
 
 
 class EngineLibrary:
@@ -155,7 +149,7 @@ class StateLoader:
             if not complaint.startswith(PARTLY_LOADED):
                 from serverless_flags.clients._salvage import salvage  # rare
 
-                body, complaint = salvage(self._library, engine, body, complaint)
+                body, complaint = salvage(self._parse, engine, body, complaint)
         self._complain(complaint)
         if self._strategies:
             from serverless_flags.clients._strategies import define  # loaded already
@@ -171,12 +165,6 @@ class StateLoader:
         if complaint is not None and complaint != self._complained:
             logger.warning("%s", complaint)
         self._complained = complaint
-
-
-def quoted(text: str, most: int) -> str:
-    """Return a text of somebody else's as a log may have it: escaped and bounded."""
-    escaped = text[:most].encode("unicode_escape", "backslashreplace").decode()
-    return escaped if len(text) <= most else f"{escaped}..."
 
 
 def _parsed(text: bytes | None) -> Any:

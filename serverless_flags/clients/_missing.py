@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from serverless_flags.clients._library import quoted
+from serverless_flags.clients._engine import quoted
 from serverless_flags.exceptions import MissingDependencyError
 
 _OTHER_BINARY = (

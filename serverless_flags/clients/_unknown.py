@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serverless_flags._log import logger
-from serverless_flags.clients._library import EngineError
+from serverless_flags.clients._engine import EngineError
 
 if TYPE_CHECKING:
     from serverless_flags.clients._library import EngineLibrary, State

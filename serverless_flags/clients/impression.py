@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags._log import ProblemLog
 from serverless_flags._passing import passes
-from serverless_flags.clients._library import EngineError
+from serverless_flags.clients._engine import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

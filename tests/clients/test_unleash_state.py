@@ -13,7 +13,7 @@ from serverless_flags._log import ProblemLog
 from serverless_flags._settings import load_settings
 from serverless_flags._work.freshness import Freshness
 from serverless_flags._work.refresh import Refresher
-from serverless_flags.clients._library import PARTLY_LOADED
+from serverless_flags.clients._engine import PARTLY_LOADED
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 from serverless_flags.testing import FlagServer
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from serverless_flags import FlagSession, State
-from serverless_flags._process import fork as fork_module
+from serverless_flags import _fork as fork_module
 from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 10.0

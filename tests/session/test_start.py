@@ -372,7 +372,7 @@ def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
 
 def test_the_fork_hook_renews_every_session(make):
     """What the child runs after a fork: every session is new, nothing is inherited."""
-    from serverless_flags._process import fork as fork_module
+    from serverless_flags import _fork as fork_module
 
     flags = make()
     flags.start()

@@ -94,9 +94,7 @@ class TestTwice:
         """A task may look before it and come after it."""
         flags = make()
         flags.start()
-        asyncio.run(
-            flags._core.process.start_async(flags, flags._core.plugins, WAIT, WAIT)
-        )
+        asyncio.run(flags._core.process.start_async(flags._core.plugins, WAIT, WAIT))
 
         assert 1 == server.asked("GET")
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from serverless_flags._process import fork as fork_module
+from serverless_flags import _fork as fork_module
 from serverless_flags.testing import FlagServer
 
 PATIENCE = 60.0

@@ -1,4 +1,4 @@
-"""What the process around a session is doing: forking, running an event loop."""
+"""What is known of forks: whether this process is one, and of whom."""
 
 from __future__ import annotations
 
@@ -98,20 +98,3 @@ def call_at_child_exit(function: Callable[[], object]) -> None:
         return
     util.Finalize(None, function, exitpriority=_LAST)
     _finalizing = os.getpid()
-
-
-def on_running_loop() -> bool:
-    """Whether an event loop runs on this thread; asked without importing asyncio."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def in_task() -> bool:
-    """Whether an asyncio task runs on this thread; asked without importing asyncio."""
-    return on_running_loop() and sys.modules["asyncio"].current_task() is not None
