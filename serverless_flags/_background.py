@@ -15,13 +15,13 @@ from serverless_flags._passing import passes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-AGAIN = 0.1
+NEXT_THREAD_AFTER = 0.1
 """Seconds after which who waits for a thread that has not begun starts another one."""
-LOST = 1.0
+THREAD_LOST_AFTER = 1.0
 """Seconds after which a thread that was started and has not begun never will."""
 STACK = 20_000
 """Slots that the first frame of a thread claims; CPython rounds up, here to 256 KB."""
-LONGER = 0.05
+EXTRA_WAIT = 0.05
 """Seconds past its own limit for which bounded work is waited for."""
 
 
@@ -104,7 +104,7 @@ class BackgroundTask(Completion):
         """Whether there is nothing left to wait for: also when its thread is lost."""
         if self._ended.is_set():
             return True
-        return not self._began and time.monotonic() - self._asked > LOST
+        return not self._began and time.monotonic() - self._asked > THREAD_LOST_AFTER
 
     @property
     def _began(self) -> bool:
@@ -113,7 +113,7 @@ class BackgroundTask(Completion):
     def start(self) -> BackgroundTask:
         """Run the function in the background."""
         if not self.start_thread():
-            self._run(is_borrowed=True)
+            self._run(on_caller=True)
         return self
 
     def start_thread(self) -> bool:
@@ -128,7 +128,7 @@ class BackgroundTask(Completion):
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds; return whether it ended."""
         if not self._began:
-            late = min(timeout, AGAIN)
+            late = min(timeout, NEXT_THREAD_AFTER)
             if super().wait(late):
                 return True
             self._start_again()
@@ -138,7 +138,7 @@ class BackgroundTask(Completion):
     async def wait_async(self, timeout: float) -> bool:
         """Wait as `wait` does, on the running loop, without blocking it."""
         if not self._began:
-            late = min(timeout, AGAIN)
+            late = min(timeout, NEXT_THREAD_AFTER)
             if await super().wait_async(late):
                 return True
             self._start_again()
@@ -149,24 +149,24 @@ class BackgroundTask(Completion):
         if not self._began:
             self.start_thread()
 
-    def _run(self, *, is_borrowed: bool = False) -> None:
+    def _run(self, *, on_caller: bool = False) -> None:
         try:
             work = self._works.pop()
         except IndexError:  # another thread was first
             return
         thread = _thread.get_ident()
         try:
-            _at_work.append(thread)
-            trace = None if is_borrowed else threading.gettrace()
+            _task_threads.append(thread)
+            trace = None if on_caller else threading.gettrace()
             if trace is not None:  # debuggers and coverage, as `threading.Thread` does
                 sys.settrace(trace)
             self._do(work)
         except Exception as error:
-            if is_borrowed and passes(error):
+            if on_caller and passes(error):
                 raise
             logger.warning("a background task failed", exc_info=True)
         finally:
-            _at_work.remove(thread)
+            _task_threads.remove(thread)
             self.end()
 
     def _do(self, work: Callable[[], object]) -> None:
@@ -181,17 +181,17 @@ class BackgroundTask(Completion):
         _do.__code__ = _do.__code__.replace(co_stacksize=STACK)
 
 
-def is_at_work(thread: int) -> bool:
+def runs_task(thread: int) -> bool:
     """
     Whether a thread runs a background task.
 
     What asks a flag there, an observer or a callback, must not wait for the start: the
     start may wait for that task.
     """
-    return thread in _at_work
+    return thread in _task_threads
 
 
-_at_work: list[int] = []
+_task_threads: list[int] = []
 
 
 def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
@@ -207,9 +207,9 @@ def run_bounded(work: Callable[[bool], object], timeout: float) -> None:
             thread because the interpreter is exiting and no thread can be started.
         timeout: seconds.
     """
-    errand = BackgroundTask(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
-    if errand.start_thread():
-        errand.wait(max(0.0, timeout) + LONGER)
+    task = BackgroundTask(lambda: work(False))  # noqa: FBT003  reason: what the docstring says
+    if task.start_thread():
+        task.wait(max(0.0, timeout) + EXTRA_WAIT)
     else:
         work(True)  # noqa: FBT003  reason: likewise
 

@@ -152,7 +152,7 @@ class Core:
         due_work = process.due_work
         if due_work is not None and due_work.note_outside():
             if due_work.begin_outside():
-                process.repair_connection()  # as at the end of each invocation
+                process.repair_signals()  # as at the end of each invocation
             self._warn_outside()
         return scope if scope is not None and in_task() else None
 

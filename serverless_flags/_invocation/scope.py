@@ -275,9 +275,9 @@ class InvocationScope:
         process = self._process
         if process is None:
             return None
-        connection = process.connection
-        if connection.ask() is not connection.heard:
-            process.repair_connection()
+        termination = process.termination
+        if termination.check() is not termination.was_connected:
+            process.repair_signals()
         due_work = process.due_work
         if due_work is None:
             return None

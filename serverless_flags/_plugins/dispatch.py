@@ -78,7 +78,7 @@ class Plugins:
             except Exception as error:
                 if passes(error):
                     raise
-                self._fault(hook, "prepare_function")
+                self._log_failure(hook, "prepare_function")
 
     def connect_instance(self, at: str) -> tuple[bool, str]:
         """
@@ -107,7 +107,9 @@ class Plugins:
         if answer is False:
             return ""
         if answer is not None:
-            return self._misfit(hook, "connect_instance", kind(answer), _CONNECTED)
+            return self._log_wrong_answer(
+                hook, "connect_instance", kind(answer), _CONNECTED
+            )
         is_last = hook.plugin == self._platforms_name and at == "first_invocation"
         if is_last and self._is_silent:
             what = f"plugin {hook.plugin!r} returned nothing from connect_instance"
@@ -124,7 +126,7 @@ class Plugins:
             except Exception as error:
                 if passes(error):
                     raise
-                self._fault(hook, "read_invocation")
+                self._log_failure(hook, "read_invocation")
                 continue
             if type(invocation) is Invocation and hook is self._read_well:
                 return invocation
@@ -140,7 +142,7 @@ class Plugins:
         if what is None:
             self._read_well = hook
             return True
-        self._misfit(hook, "read_invocation", what, "an Invocation or None")
+        self._log_wrong_answer(hook, "read_invocation", what, "an Invocation or None")
         return False
 
     def begin_invocation(self, invocation: Invocation) -> None:
@@ -151,7 +153,7 @@ class Plugins:
             except Exception as error:
                 if passes(error):
                     raise
-                self._fault(hook, "begin_invocation")
+                self._log_failure(hook, "begin_invocation")
 
     def wait_after_response(
         self, invocation: Invocation, wait: Callable[[float], bool]
@@ -164,7 +166,7 @@ class Plugins:
             if isinstance(answer, bool):
                 taken = taken or answer
             elif answer is not None and not isinstance(answer, Exception):
-                self._misfit(
+                self._log_wrong_answer(
                     hook, "wait_after_response", kind(answer), "a bool or None"
                 )
         return taken
@@ -177,7 +179,7 @@ class Plugins:
             except Exception as error:
                 if passes(error):
                     raise
-                self._fault(hook, "end_invocation")
+                self._log_failure(hook, "end_invocation")
 
     def after_refresh(self, outcome: str, seconds: float) -> None:
         """Tell the observers what a refresh came to."""
@@ -205,18 +207,20 @@ class Plugins:
             except Exception as error:
                 if passes(error):
                     raise
-                self._fault(hook, name)
+                self._log_failure(hook, name)
                 answers.append((hook, error))
         return answers
 
-    def _misfit(self, hook: Bound, name: str, what: str, expected: str) -> str:
+    def _log_wrong_answer(
+        self, hook: Bound, name: str, what: str, expected: str
+    ) -> str:
         """Log an answer of a wrong type, the first time as a warning; return it."""
         message = "plugin %r returned %s from %s, expected %s"
         words = (hook.plugin, what, name, expected)
         self._problem_log.warn(f"{hook.plugin}.{name} answers", message, *words)
         return message % words
 
-    def _fault(self, hook: Bound, name: str) -> None:
+    def _log_failure(self, hook: Bound, name: str) -> None:
         """Log a plugin's fault, the first time with its traceback."""
         trouble = f"{hook.plugin}.{name}"
         message = "plugin %r failed in %s; going on without it"

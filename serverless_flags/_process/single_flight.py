@@ -6,7 +6,7 @@ import threading
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import BackgroundTask, is_at_work
+from serverless_flags._background import BackgroundTask, runs_task
 from serverless_flags._work.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ class SingleFlight:
         attempt = self._waiting.get(thread)
         if attempt is not None and not attempt.ended:
             return True
-        return is_at_work(thread)
+        return runs_task(thread)

@@ -42,7 +42,7 @@ class StartInputs:
         self.clock, self.problem_log = clock, problem_log
 
 
-class Parts:
+class ServerSync:
     """What brings flags and counts; there from the beginning of a start."""
 
     __slots__ = ("backend", "flusher", "refresher")
@@ -69,7 +69,9 @@ def app_name_of(settings: Settings, plugins: Plugins) -> str:
     return settings.app_name or plugins.platform.function_name or "serverless-flags"
 
 
-def make_parts(inputs: StartInputs, inherited_flags: InheritedFlags | None) -> Parts:
+def make_server_sync(
+    inputs: StartInputs, inherited_flags: InheritedFlags | None
+) -> ServerSync:
     """Make what asks the server, without asking it yet."""
     plugins, settings = inputs.plugins, inputs.settings
     backend = open_backend(settings, app_name_of(settings, plugins))
@@ -98,18 +100,18 @@ def make_parts(inputs: StartInputs, inherited_flags: InheritedFlags | None) -> P
     )
     if inherited_flags is not None:
         refresher.inherit(inherited_flags)
-    return Parts(backend, refresher, flusher)
+    return ServerSync(backend, refresher, flusher)
 
 
 def bring_flags(
-    inputs: StartInputs, parts: Parts, moment: Instant, timeout: float | None
+    inputs: StartInputs, parts: ServerSync, moment: Instant, timeout: float | None
 ) -> tuple[FlagClient, DueWork]:
     """
     Load the client while the network works, then give it flags.
 
     Args:
         inputs: what the start works with.
-        parts: made by `make_parts`.
+        parts: made by `make_server_sync`.
         moment: when the start was asked for.
         timeout: seconds to wait for the network; default ``start_timeout``.
     """
@@ -135,7 +137,7 @@ def bring_flags(
     return client, due_work
 
 
-def ask(parts: Parts, moment: Instant) -> Refresh | None:
+def ask(parts: ServerSync, moment: Instant) -> Refresh | None:
     """Begin a refresh in the background; None where there is no server."""
     if parts.backend.upstream is None:
         return None
@@ -147,7 +149,7 @@ def ask(parts: Parts, moment: Instant) -> Refresh | None:
     return refresher.begin(moment, run)[0]
 
 
-def _take_snapshot(settings: Settings, parts: Parts) -> bool:
+def _take_snapshot(settings: Settings, parts: ServerSync) -> bool:
     backend, refresher = parts.backend, parts.refresher
     if settings.snapshot is None or backend.read_snapshot is None:
         return False

@@ -16,7 +16,7 @@ from serverless_flags._process.start import (
     bring_flags,
     count_close,
     count_start,
-    make_parts,
+    make_server_sync,
     warn_about_settings,
 )
 from serverless_flags._process.termination import TerminationSignals
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from serverless_flags._clock import Instant
     from serverless_flags._plugins.dispatch import Plugins
-    from serverless_flags._process.start import Parts
+    from serverless_flags._process.start import ServerSync
     from serverless_flags._protocols import FlagClient
     from serverless_flags._settings import Settings
     from serverless_flags._work.due import DueWork
@@ -56,11 +56,11 @@ class ProcessState:
         self.client: FlagClient | None = None
         """What evaluates; None until the start is over."""
         self.problem_log = ProblemLog()
-        self.parts: Parts | None = None
+        self.server_sync: ServerSync | None = None
         """What asks the server; None before the start."""
         self.due_work: DueWork | None = None
         """What invocations do; None before the start and after the end."""
-        self.connection = TerminationSignals()
+        self.termination = TerminationSignals()
         self.uncounted = AtomicCounter()
         """Evaluations without a client, or after the end."""
         self.invoked = False
@@ -89,22 +89,24 @@ class ProcessState:
     def _knows_flags(self) -> bool:
         if self.client is not None and not keeps_state(self.client):
             return True  # it looks after its flags itself
-        return self.parts is not None and self.parts.refresher.source != "none"
+        return (
+            self.server_sync is not None and self.server_sync.refresher.source != "none"
+        )
 
     # -- signals -------------------------------------------------------------------
     def connect(self, plugins: Plugins, at: str) -> None:
         """Connect the signals of the platform, once per process and moment."""
-        self.connection.connect(plugins, at)
+        self.termination.connect(plugins, at)
         self._tell_flusher()
 
-    def repair_connection(self) -> None:
+    def repair_signals(self) -> None:
         """Take the signals back that a function has taken, or flush without them."""
-        if self.connection.repair():
+        if self.termination.repair():
             self._tell_flusher()
 
     def _tell_flusher(self) -> None:
-        if self.parts is not None:
-            self.parts.flusher.interval = self.flush_interval
+        if self.server_sync is not None:
+            self.server_sync.flusher.interval = self.flush_interval
 
     def invoke_first(self, plugins: Plugins) -> None:
         """Connect what can be connected only where invocations run."""
@@ -116,7 +118,7 @@ class ProcessState:
         """Seconds between flushes; 0 means at the end of every invocation."""
         if self.settings.flush_interval is not None:
             return self.settings.flush_interval
-        return FLUSH_INTERVAL if self.connection.will_be_notified else 0.0
+        return FLUSH_INTERVAL if self.termination.will_be_notified else 0.0
 
     # -- the start -----------------------------------------------------------------
     def start(
@@ -156,14 +158,14 @@ class ProcessState:
         if self._phase is not State.NEW:
             return None
         moment = self.clock()
-        if not self.connection.moments and not self.must_not_wait(get_ident()):
+        if not self.termination.moments and not self.must_not_wait(get_ident()):
             self.connect(plugins, "wrap")
         inputs = StartInputs(plugins, self.settings, self.clock, self.problem_log)
         return self._starts.begin(lambda: self._start(inputs, moment, timeout))
 
     def must_not_wait(self, thread: int) -> bool:
         """Whether a thread starts the session, connects it or waits for it already."""
-        connects = self.connection.is_connecting(thread)
+        connects = self.termination.is_connecting(thread)
         return connects or self._starts.must_not_wait(thread)
 
     @property
@@ -191,10 +193,10 @@ class ProcessState:
         self, inputs: StartInputs, moment: Instant, timeout: float | None
     ) -> None:
         why = warn_about_settings(inputs)
-        parts = make_parts(inputs, self._inherited_flags)
-        parts.flusher.interval = self.flush_interval
-        self.parts = parts
-        client, due_work = bring_flags(inputs, parts, moment, timeout)
+        server_sync = make_server_sync(inputs, self._inherited_flags)
+        server_sync.flusher.interval = self.flush_interval
+        self.server_sync = server_sync
+        client, due_work = bring_flags(inputs, server_sync, moment, timeout)
         self._starts.error = why
         self.client, self.due_work = client, due_work
         self._phase = State.TERMINATING if self.terminating else State.READY
@@ -205,9 +207,9 @@ class ProcessState:
             count_start(self.settings, self.problem_log)
 
     def _start_failed(self, error: BaseException) -> None:
-        parts, self.parts = self.parts, None
-        if parts is not None:
-            parts.disconnect()
+        server_sync, self.server_sync = self.server_sync, None
+        if server_sync is not None:
+            server_sync.disconnect()
         known = isinstance(error, ImportError) and str(error)
         why = str(error) if known else f"{type(error).__name__}: {error}"
         self._starts.fail(why)
@@ -222,7 +224,9 @@ class ProcessState:
     # -- at work -------------------------------------------------------------------
     def refresh(self, timeout: float | None) -> bool:
         """Ask the server now; return whether it confirmed the flags in time."""
-        asked = None if self.parts is None else ask(self.parts, self.clock())
+        asked = (
+            None if self.server_sync is None else ask(self.server_sync, self.clock())
+        )
         if asked is None:
             return False
         wait = self.settings.refresh_timeout if timeout is None else timeout
@@ -230,9 +234,9 @@ class ProcessState:
 
     def flush(self, timeout: float | None) -> bool:
         """Send the counts; True when none is left to send."""
-        if self.parts is None:
+        if self.server_sync is None:
             return True
-        flusher = self.parts.flusher
+        flusher = self.server_sync.flusher
         answers: list[bool] = []
         limit = self.settings.request_timeout
         task = BackgroundTask(lambda: answers.append(flusher.finish(limit))).start()
@@ -248,18 +252,18 @@ class ProcessState:
             self.terminating = True
         if self._phase is State.READY:
             self._phase = State.TERMINATING
-        if self.parts is not None:
-            flusher = self.parts.flusher
+        if self.server_sync is not None:
+            flusher = self.server_sync.flusher
             run_bounded(
                 lambda exiting: flusher.finish(timeout, exiting=exiting), timeout
             )
 
     def abandon(self) -> InheritedFlags | None:
         """Let go of what was copied; the flags are all that a copy may go on with."""
-        if self.parts is None:
+        if self.server_sync is None:
             return self._inherited_flags
-        self.parts.disconnect()
-        return self.parts.refresher.inherited_flags
+        self.server_sync.disconnect()
+        return self.server_sync.refresher.inherited_flags
 
     def close(self, timeout: float) -> bool:
         """Flush for the last time; True when nothing was lost."""
@@ -280,7 +284,9 @@ class ProcessState:
         return flushed[-1]
 
     def _finish(self, timeout: float, *, exiting: bool) -> bool:
-        return self.parts is None or self.parts.flusher.finish(timeout, exiting=exiting)
+        return self.server_sync is None or self.server_sync.flusher.finish(
+            timeout, exiting=exiting
+        )
 
     def _shut(self) -> None:
         """Let later evaluations be answered uncounted, and book what is lost, once."""
@@ -289,9 +295,9 @@ class ProcessState:
         self.due_work = None
         if self.client is not None:
             self.client = ClosedClient(self.client, self._note_lost)
-        if self.parts is not None:
-            self.parts.end()
-        counts = None if self.parts is None else self.parts.flusher.counts
+        if self.server_sync is not None:
+            self.server_sync.end()
+        counts = None if self.server_sync is None else self.server_sync.flusher.counts
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
         warn_of_losses(self.problem_log, uncounted, counts)
 

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 def status_of(process: ProcessState, platform: str) -> Status:
     """Return what a session knows of itself in this process."""
-    parts = process.parts
-    if parts is not None and process.state is State.CLOSED:
-        parts.flusher.give_up()  # what was evaluated since
-    refresher = None if parts is None else parts.refresher
-    counts = None if parts is None else parts.flusher.counts
+    server_sync = process.server_sync
+    if server_sync is not None and process.state is State.CLOSED:
+        server_sync.flusher.give_up()  # what was evaluated since
+    refresher = None if server_sync is None else server_sync.refresher
+    counts = None if server_sync is None else server_sync.flusher.counts
     source = "none" if refresher is None else refresher.source
     if source == "none" and process.state is State.READY:
         source = "client"
     errors = [process.start_error]
-    if parts is not None:
-        errors += [parts.refresher.last_error, parts.flusher.last_error]
+    if server_sync is not None:
+        errors += [server_sync.refresher.last_error, server_sync.flusher.last_error]
     client = process.client
     uncounted = process.uncounted.value + getattr(client, "uncounted", 0)
     return Status(
@@ -31,7 +31,7 @@ def status_of(process: ProcessState, platform: str) -> Status:
         source=source,
         age=None if refresher is None else refresher.freshness.age(process.clock()),
         flags=None if refresher is None else refresher.flags,
-        termination=process.connection.termination,
+        termination=process.termination.termination,
         flush_interval=process.flush_interval,
         uncounted=uncounted + (counts.uncounted if counts else 0),
         unknown_counts=counts.unknown if counts else 0,

@@ -1,4 +1,4 @@
-"""Whether the end of this process will be heard, and why not."""
+"""Whether a termination signal will reach the sessions of this process."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class TerminationSignals:
         self._connecting: tuple[int, threading.Lock] | None = None
         """The thread that connects, by its identifier, as long as the lock is held."""
         self._why_not = _NO_SIGNAL
-        self._reaches_us: Callable[[], bool] = _never
-        """Whether SIGTERM still reaches us; `_never` while no end is heard."""
-        self.ask: Callable[[], bool] = _never
+        self._is_connected: Callable[[], bool] = _never
+        """Whether SIGTERM still reaches us; `_never` while none is connected."""
+        self.check: Callable[[], bool] = _never
         """Take back what others took from us; return whether SIGTERM reaches us."""
-        self.heard = False
-        """What `ask` had answered when `repair` was called last."""
+        self.was_connected = False
+        """What `check` had answered when `repair` was called last."""
         self._lock = threading.RLock()
 
     def connect(self, plugins: Plugins, at: str) -> None:
@@ -84,43 +84,43 @@ class TerminationSignals:
         platform, session = plugins.platform, plugins.session
         signals.connect_exit(session, grace=platform.shutdown_grace)
         _fork.call_at_child_exit(signals.close_child)
-        heard, why = plugins.connect_instance(at)
-        if not heard and platform.ends_in_order:
-            heard, why = _connect_ordered_end(session, platform)
-        if heard and _is_plain_fork():
-            heard, why = False, _FORKED
-        if heard:
-            self._reaches_us, self.ask = signals.is_connected, signals.repair
-            self.heard = True
+        connected, why = plugins.connect_instance(at)
+        if not connected and platform.ends_in_order:
+            connected, why = _connect_ordered_end(session, platform)
+        if connected and _is_plain_fork():
+            connected, why = False, _FORKED
+        if connected:
+            self._is_connected, self.check = signals.is_connected, signals.repair
+            self.was_connected = True
         self._why_not = why or self._why_not
 
     @property
     def will_be_notified(self) -> bool:
-        """Whether each way to end of which the platform tells will be heard."""
-        return self._reaches_us()
+        """Whether each shutdown notice of the platform will reach the session."""
+        return self._is_connected()
 
     def repair(self) -> bool:
         """
         Take back what others took from us; called at the end of each invocation.
 
-        Where each call counts, ``ask() is not heard`` says whether there is a need.
+        Where each call counts, ``check() is not was_connected`` says whether there is a need.
 
         Returns:
             True when `will_be_notified` is no longer what it was at the last call.
         """
-        if self.ask() is self.heard:
+        if self.check() is self.was_connected:
             return False
-        self.heard = not self.heard
+        self.was_connected = not self.was_connected
         return True
 
     @property
     def termination(self) -> str:
-        """``connected``, or why the end will not be heard."""
-        if self._reaches_us is _never:
+        """``connected``, or why no shutdown notice will arrive."""
+        if self._is_connected is _never:
             if not self.moments:
                 return "not connected yet: nothing was wrapped or invoked"
             return f"not connected: {self._why_not}"
-        return "connected" if self._reaches_us() else f"not connected: {_TAKEN}"
+        return "connected" if self._is_connected() else f"not connected: {_TAKEN}"
 
 
 def _is_plain_fork() -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
     class Owner(Protocol):
         """What a handler works for."""
 
-        def hear(self) -> bool:
+        def on_sigterm(self) -> bool:
             """
             Flush, or have it done elsewhere.
 
@@ -64,7 +64,7 @@ class Handler:
         """Flush; whatever that meets, do what would have happened without us."""
         is_ended_elsewhere = False
         try:
-            is_ended_elsewhere = self.owner.hear()
+            is_ended_elsewhere = self.owner.on_sigterm()
         finally:
             if callable(self.previous):
                 self._call_previous(signum, frame)

@@ -53,7 +53,7 @@ class SignalHub:
         """The one that was installed last."""
         self.watcher: Watcher | None = None
         self._flushing = False
-        self._heard_again = False
+        self._signalled_again = False
         """Whether SIGTERM has come during a flush."""
 
     # -- the sessions --------------------------------------------------------------
@@ -99,13 +99,13 @@ class SignalHub:
         return max(0.0, deadline - time.monotonic())
 
     # -- the ends ------------------------------------------------------------------
-    def hear(self) -> bool:
+    def on_sigterm(self) -> bool:
         """Flush, or have it done elsewhere: called by our handler."""
         if self.watcher is not None and self.watcher.runs:
             self.watcher.notify()
             return True
         if self._flushing:
-            self._heard_again = True  # this handler has interrupted what flushes
+            self._signalled_again = True  # this handler has interrupted what flushes
             return True
         if are_green():
             _thread.start_new_thread(self._flush_and_kill, ())
@@ -118,13 +118,13 @@ class SignalHub:
         self._flushing = True
         try:
             left, ends = self.terminate(), self._ends
-            while self._heard_again and not ends:
-                self._heard_again = False
+            while self._signalled_again and not ends:
+                self._signalled_again = False
                 self.terminate()
             if ends:
                 self.close(most=left)
         finally:
-            self._flushing = self._heard_again = False
+            self._flushing = self._signalled_again = False
 
     @property
     def _ends(self) -> bool:
@@ -159,7 +159,7 @@ class SignalHub:
         finally:
             ends = self._ends
             self._uninstall()
-            if ends and self._heard_again:
+            if ends and self._signalled_again:
                 self.kill()
 
     # -- the handler ---------------------------------------------------------------

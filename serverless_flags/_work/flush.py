@@ -36,11 +36,11 @@ class Delivery:
         self.given_up: int | None = None
         """Evaluations booked as unknown, where it was given up before its answer."""
         self.answered = threading.Event()
-        self._booked = threading.Lock()
+        self._recorded = threading.Lock()
 
-    def book(self) -> bool:
-        """Whether the caller is the first to book what became of it."""
-        return self._booked.acquire(blocking=False)
+    def record_once(self) -> bool:
+        """Whether the caller is the first to record_once what became of it."""
+        return self._recorded.acquire(blocking=False)
 
 
 class Flush(BackgroundTask):
@@ -183,7 +183,7 @@ class Flusher:
                 flights = self._parted(whole)
         finally:
             if not flights:
-                self._land(whole)
+                self._finish_delivery(whole)
         return flights
 
     def _parted(self, whole: Delivery) -> list[Delivery]:
@@ -197,16 +197,16 @@ class Flusher:
         whole.bucket = first
         return flights
 
-    def _land(self, delivery: Delivery) -> None:
+    def _finish_delivery(self, delivery: Delivery) -> None:
         self._in_flight.discard(delivery)
         delivery.answered.set()
 
     def _keep(self, delivery: Delivery) -> None:
         """Let a part wait that was not sent, for the part before it was refused."""
-        if not delivery.book():  # it was given up
+        if not delivery.record_once():  # it was given up
             self.counts.doubt(-(delivery.given_up or 0))
         self.counts.keep(delivery.bucket)
-        self._land(delivery)
+        self._finish_delivery(delivery)
 
     def send(
         self, delivery: Delivery, timeout: float, *, exiting: bool = False
@@ -221,10 +221,10 @@ class Flusher:
         except Exception as error:  # noqa: BLE001  reason: a flag source's fault; what it wrote is not known
             sent = Sent(Outcome.UNKNOWN, error=f"{type(error).__name__} in the request")
         finally:
-            if not delivery.book():  # it was given up
+            if not delivery.record_once():  # it was given up
                 self.counts.doubt(-(delivery.given_up or 0))
             word = self.counts.settle(delivery.bucket, sent.outcome, sent.status)
-            self._land(delivery)
+            self._finish_delivery(delivery)
         seconds = self._clock().since(delivery.began)
         self._note(sent, word, seconds)
         self._observe(word, seconds)
@@ -257,7 +257,7 @@ class Flusher:
         for delivery in list(self._in_flight):
             if delivery.given_up is None:
                 delivery.given_up = evaluations(delivery.bucket)
-                if delivery.book():
+                if delivery.record_once():
                     self.counts.doubt(delivery.given_up)
 
     def _note(self, sent: Sent, word: str, seconds: float) -> None:

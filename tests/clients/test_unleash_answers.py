@@ -14,7 +14,7 @@ from UnleashClient.utils import InstanceAllowType
 
 from serverless_flags._log import ProblemLog
 from serverless_flags._protocols import DISABLED
-from serverless_flags.clients.unleash import _Asked
+from serverless_flags.clients.unleash import _EvaluatorAdapter
 
 
 def raw_client(state, strategies, directory) -> UnleashClient:
@@ -106,6 +106,6 @@ def test_what_is_no_fault_of_the_context_is_raised() -> None:
         raise OvertimeError
 
     evaluator = SimpleNamespace(enabled=None, variant=None)
-    asked = _Asked(evaluator, None, interrupted, {"appName": "checkout"}, ProblemLog())
+    asked = _EvaluatorAdapter(evaluator, None, interrupted, {"appName": "checkout"}, ProblemLog())
     with pytest.raises(OvertimeError):
         asked.is_enabled("simpleFlag", {"userId": "7"}, None)

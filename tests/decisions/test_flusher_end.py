@@ -156,11 +156,11 @@ class TestGivingUp:
     def test_what_is_under_way_is_unknown(self, flushing, bucket) -> None:
         """Once, however often it is given up; until its answer comes after all."""
         it = flushing(TAKEN, counts=[bucket(a=2)])
-        (flight,) = it.flusher.collect()
+        (delivery,) = it.flusher.collect()
         it.flusher.give_up()
         it.flusher.give_up()
         assert 2 == it.flusher.counts.unknown
-        it.flusher.send(flight, 1.0)
+        it.flusher.send(delivery, 1.0)
 
         assert 0 == it.flusher.counts.unknown
 
@@ -191,8 +191,8 @@ class TestGivingUp:
     def test_what_is_booked_already_is_not_booked_again(self, flushing, bucket) -> None:
         """Its answer has come; it is about to be forgotten."""
         it = flushing(counts=[bucket(a=2)])
-        (flight,) = it.flusher.collect()
-        assert flight.book()
+        (delivery,) = it.flusher.collect()
+        assert delivery.record_once()
         it.flusher.give_up()
 
         assert 0 == it.flusher.counts.unknown

@@ -63,7 +63,7 @@ def test_a_thread_that_never_begins_has_ended(
 ) -> None:
     """An exception of others may end it before its first line."""
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
-    monkeypatch.setattr("serverless_flags._background.LOST", 0.01)
+    monkeypatch.setattr("serverless_flags._background.THREAD_LOST_AFTER", 0.01)
     errand = BackgroundTask(lambda: None).start()
     assert not Completion.wait(errand, 0.05)  # which starts no other one
 
@@ -129,7 +129,7 @@ class TestLostThreads:
             return start(lambda: begins.wait(PATIENCE) and run(*given), ())
 
         monkeypatch.setattr("_thread.start_new_thread", begin_late)
-        monkeypatch.setattr("serverless_flags._background.AGAIN", PATIENCE)
+        monkeypatch.setattr("serverless_flags._background.NEXT_THREAD_AFTER", PATIENCE)
         errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
         monkeypatch.setattr(
             Completion, "wait", lambda *_: begins.set() or _begun(errand)

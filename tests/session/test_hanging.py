@@ -55,7 +55,7 @@ def _hangs(make, server, until):
     yield hangs
     server.answers.set()
     for flags in made:
-        assert until(lambda: not flags._core.process.parts.refresher.under_way)  # noqa: B023  reason: called at once
+        assert until(lambda: not flags._core.process.server_sync.refresher.under_way)  # noqa: B023  reason: called at once
 
 
 class TestRefreshes:
@@ -68,7 +68,10 @@ class TestRefreshes:
         answers = [invoke(flags) for _ in range(20)]
 
         assert [True] * 20 == answers
-        assert flags._core.process.parts.refresher._timed_out_waits == TIMED_OUT_WAITS
+        assert (
+            flags._core.process.server_sync.refresher._timed_out_waits
+            == TIMED_OUT_WAITS
+        )
         assert server.asked("GET") <= 1 + TIMED_OUT_WAITS
 
     def test_each_that_a_freeze_cuts_off_is_one_more(
@@ -80,7 +83,7 @@ class TestRefreshes:
             clock.advance(600)
             assert invoke(flags) is True
 
-        assert len(flags._core.process.parts.refresher.under_way) <= MOST_IN_ALL
+        assert len(flags._core.process.server_sync.refresher.under_way) <= MOST_IN_ALL
 
     def test_recovers_when_it_answers_again(
         self, hangs, server, clock, invoke, until
@@ -94,7 +97,7 @@ class TestRefreshes:
         server.answers.set()
 
         assert until(lambda: invoke(flags) is False)
-        assert until(lambda: not flags._core.process.parts.refresher.under_way)
+        assert until(lambda: not flags._core.process.server_sync.refresher.under_way)
 
 
 class TestFlushes:
