@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from serverless_flags.exceptions import EmulatorError
-from serverless_flags_azure_functions._emulator import FunctionsHost
-from serverless_flags_azure_functions._instance import __main__ as instance_program
+from serverless_flags_azure_functions._emulator.emulator import AzureFunctionsEmulator
+from serverless_flags_azure_functions._emulator.worker import __main__ as instance_program
 
 APPS = Path(__file__).parent / "apps"
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_indexed_does_not_start(tmp_path, source, complaint):
 
     with (
         pytest.raises(EmulatorError, match=complaint),
-        FunctionsHost(f"{script}:handler"),
+        AzureFunctionsEmulator(f"{script}:handler"),
     ):
         pass
 
@@ -210,7 +210,7 @@ def test_an_instance_that_has_ended_does_not_answer(start):
 
 def test_an_instance_that_was_not_started_has_no_runtime():
     """What only the instance knows is asked for too early."""
-    instance = FunctionsHost(f"{APPS}/plain.py:hello")
+    instance = AzureFunctionsEmulator(f"{APPS}/plain.py:hello")
 
     with contextlib.closing(instance), pytest.raises(EmulatorError, match="call start"):
         _ = instance.runtime
@@ -219,7 +219,7 @@ def test_an_instance_that_was_not_started_has_no_runtime():
 def test_an_option_that_is_no_truth_is_refused():
     """A misspelt one must not be taken for its default."""
     with pytest.raises(EmulatorError, match="'yes', neither true nor false"):
-        FunctionsHost(f"{APPS}/plain.py:hello", placeholder="yes")
+        AzureFunctionsEmulator(f"{APPS}/plain.py:hello", placeholder="yes")
 
 
 def test_a_missing_library_names_the_cure(monkeypatch):
@@ -246,7 +246,7 @@ def test_host_json_changes_the_routes(tmp_path):
         '    return "path: " + req.route_params.get("path", "")\n'
     )
 
-    with FunctionsHost(f"{script}:handler") as instance:
+    with AzureFunctionsEmulator(f"{script}:handler") as instance:
         bodies = [instance.request(path).body for path in ("/", "/a/b")]
 
     assert bodies == ["path: ", "path: a/b"]

@@ -12,7 +12,7 @@ import pytest
 
 import serverless_flags_azure_functions as doorbell
 from serverless_flags_azure_functions._platform import AzureFunctions
-from serverless_flags_azure_functions._request import client_address
+from serverless_flags_azure_functions._invocation import client_address
 
 PYTHON = {"FUNCTIONS_WORKER_RUNTIME": "python"}
 PRINCIPAL = {"X-MS-CLIENT-PRINCIPAL-ID": "alice"}

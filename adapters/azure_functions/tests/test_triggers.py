@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serverless_flags_azure_functions._emulator import FunctionsHost
+from serverless_flags_azure_functions._emulator.emulator import AzureFunctionsEmulator
 
 APPS = Path(__file__).parent / "apps"
 
@@ -54,7 +54,7 @@ def test_every_trigger_calls_the_wrapped_function(flag_server, names):
     """Each of them is indexed, called, and its evaluation counted, def and async."""
     target = f"{APPS}/triggers.py:route"
     wrong = {}
-    with FunctionsHost(target, environ=flag_server.environ) as instance:
+    with AzureFunctionsEmulator(target, environ=flag_server.environ) as instance:
         calls = [call for name in names for call in (name, f"{name}_async")]
         for call in calls:
             if call.startswith("route"):

@@ -50,6 +50,6 @@ def emulate(
     """Run ``target`` under the real worker library on this machine."""
     if platform_name != NAME:
         return None
-    from serverless_flags_azure_functions._emulator import FunctionsHost
+    from serverless_flags_azure_functions._emulator.emulator import AzureFunctionsEmulator
 
-    return FunctionsHost(target, environ=environ, python=python, **options)
+    return AzureFunctionsEmulator(target, environ=environ, python=python, **options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags import Invocation, Platform, hookimpl, signals
 from serverless_flags_azure_functions import NAME
 from serverless_flags_azure_functions._loop import wake_loop_again, wake_loop_at_signals
-from serverless_flags_azure_functions._request import (
+from serverless_flags_azure_functions._invocation import (
     MOST_ARGUMENTS,
     find_invocation_id,
     find_request,

@@ -20,19 +20,19 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_azure_functions._instance.front import HOST, Front, Function
+from serverless_flags_azure_functions._emulator.worker.host_server import HOST, Front, Function
 
 if TYPE_CHECKING:
-    from serverless_flags_azure_functions._instance.data import Worker
+    from serverless_flags_azure_functions._emulator.worker.data import Worker
 
 
 def create_worker() -> Worker:
     """Return the worker library of this Python."""
     if sys.version_info >= (3, 13):
-        from serverless_flags_azure_functions._instance.runtime import RuntimeWorker
+        from serverless_flags_azure_functions._emulator.worker.runtime_worker import RuntimeWorker
 
         return RuntimeWorker()
-    from serverless_flags_azure_functions._instance.library import LibraryWorker
+    from serverless_flags_azure_functions._emulator.worker.library_worker import LibraryWorker
 
     return LibraryWorker()
 

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from serverless_flags_azure_functions._instance.data import (
+from serverless_flags_azure_functions._emulator.worker.data import (
     Data,
     HttpCall,
     HttpReply,
@@ -27,7 +27,7 @@ from serverless_flags_azure_functions._instance.data import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from serverless_flags_azure_functions._instance.data import Worker
+    from serverless_flags_azure_functions._emulator.worker.data import Worker
 
 HOST = "127.0.0.1"
 _ADMIN = "/admin/functions/"

@@ -21,14 +21,14 @@ from importlib.metadata import version
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_azure_functions._instance.data import (
+from serverless_flags_azure_functions._emulator.worker.data import (
     Data,
     HttpCall,
     HttpReply,
     Outcome,
     typed,
 )
-from serverless_flags_azure_functions._instance.indexing import (
+from serverless_flags_azure_functions._emulator.worker.indexing import (
     Indexed,
     find_converter,
     index_application,

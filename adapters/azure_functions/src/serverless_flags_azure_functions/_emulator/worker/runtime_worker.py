@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_azure_functions._instance.data import (
+from serverless_flags_azure_functions._emulator.worker.data import (
     Data,
     HttpCall,
     HttpReply,

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from serverless_flags.exceptions import EmulatorError
 from serverless_flags.testing import Answer, Emulator
 from serverless_flags.testing.emulator import START_TIMEOUT
-from serverless_flags_azure_functions._instance.data import encode
+from serverless_flags_azure_functions._emulator.worker.data import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ _METADATA: Mapping[str, Mapping[str, object]] = {
 """What azure-functions must find beside a trigger's data to convert it."""
 
 
-class FunctionsHost(Emulator):
+class AzureFunctionsEmulator(Emulator):
     """
     An instance of a function app.
 
@@ -103,7 +103,7 @@ class FunctionsHost(Emulator):
             raise EmulatorError(message + f"no function {self.function!r}")
 
     def _spawn_worker(self, port: int) -> None:
-        module = "serverless_flags_azure_functions._instance"
+        module = "serverless_flags_azure_functions._emulator.worker"
         argv = [self.python, "-m", module, str(self.module_path), str(port)]
         argv.append("main" if self.on_main_thread else "bridge")
         environ = self._instance_environ()
