@@ -22,7 +22,7 @@ PATIENT = {
     "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "20",
     "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "20",
 }
-"""A busy machine must not decide a test."""
+"""Generous timeouts: a busy machine must not fail a test."""
 
 
 class Start(Protocol):

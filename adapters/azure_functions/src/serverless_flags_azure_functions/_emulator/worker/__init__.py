@@ -1,1 +1,1 @@
-"""The worker process of the emulator: a real worker library behind a small host."""
+"""The process of an emulated instance: a real worker library and an HTTP server."""
