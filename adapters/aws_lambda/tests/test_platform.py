@@ -1,11 +1,8 @@
-"""Detection, properties and invocations of the platform, without a runtime."""
+"""The properties and invocations of the platform, without a runtime."""
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
@@ -13,7 +10,7 @@ from unittest.mock import MagicMock, Mock
 import pytest
 
 from serverless_flags_aws_lambda import detect_platform
-from serverless_flags_aws_lambda._platform import AwsLambda, AwsLambdaAfterResponse
+from serverless_flags_aws_lambda._platform import AwsLambda
 
 ENVIRON = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME": "f"}
 
@@ -22,14 +19,6 @@ ENVIRON = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME
 def _platform() -> AwsLambda:
     """Return the platform of an on-demand instance."""
     return AwsLambda(ENVIRON)
-
-
-@pytest.mark.parametrize(
-    "environ", [{}, *({name: value} for name, value in ENVIRON.items())]
-)
-def test_detects_nothing_elsewhere(environ: dict[str, str]) -> None:
-    """Each of the two variables alone does not identify Lambda."""
-    assert detect_platform(environ) is None
 
 
 def test_facts() -> None:
@@ -57,32 +46,6 @@ def test_managed_instances_run_between_invocations(extra: dict[str, str]) -> Non
 
     assert platform is not None
     assert platform.runs_between_invocations
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [("1", AwsLambdaAfterResponse), ("0", AwsLambda), ("", AwsLambda)],
-)
-def test_work_after_the_response_is_opt_in(value: str, kind: type) -> None:
-    """Only the variable registers the extension that Lambda waits for."""
-    name = "SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE"
-
-    assert type(detect_platform(ENVIRON)) is AwsLambda
-    assert type(detect_platform({**ENVIRON, name: value})) is kind
-
-
-def test_detection_imports_only_the_entry_point() -> None:
-    """On another platform, the entry point imports no module of the implementation."""
-    source = (
-        "import serverless_flags_aws_lambda as entry_point, json, sys;"
-        "entry_point.detect_platform({});"
-        "print(json.dumps(sorted(n for n in sys.modules if 'aws_lambda' in n)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, check=True, text=True
-    )
-
-    assert json.loads(done.stdout) == ["serverless_flags_aws_lambda"]
 
 
 def test_invocation(platform: AwsLambda) -> None:
