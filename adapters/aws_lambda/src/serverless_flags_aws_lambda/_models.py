@@ -8,7 +8,7 @@ from typing import Any
 
 def unpack(value: Any) -> Mapping[str, Any] | None:
     """
-    Return an event, or a part of one, as a mapping; None if it is neither.
+    Return an event, or a part of one, as a mapping; None if it has no structure.
 
     It reads models of pydantic 1 and 2, dataclasses, attrs classes, msgspec structs,
     named tuples and objects with a ``raw_event``, as Powertools has them. Their classes

@@ -1,5 +1,5 @@
 """
-Run code on the server's main thread, where alone signal handlers can be installed.
+Run code on the main thread, the only one that can install signal handlers.
 
 Functions run on a thread pool under gunicorn's gthread worker, and ``def`` functions
 under uvicorn, too.
