@@ -69,9 +69,7 @@ class AwsLambda(Platform):
             from serverless_flags_aws_lambda._snapstart import connect_snapshot
 
             connect_snapshot(session)
-            self._takes_snapshot = (
-                False  # a restored copy must not register the hooks again
-            )
+            self._takes_snapshot = False  # a restored copy must not connect again
         if not signals.watch_sigterm(session, grace=self.shutdown_grace):
             return _OFF_MAIN_THREAD
         registration = register_once(self._register, self.runtime_api)
