@@ -1,8 +1,9 @@
-"""One instance of a platform on this machine: what every adapter's emulator shares."""
+"""The base class of the emulators: one instance of a function on this machine."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -16,42 +17,24 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from serverless_flags.exceptions import EmulatorError
+from serverless_flags.testing._machine_environ import machine_environ
+from serverless_flags.testing._processes import group_states, wait_until_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self
 
-START_TIMEOUT = 30.0
-"""Seconds an instance may take until it can be invoked, on a slow laptop."""
+HOST = "127.0.0.1"
+"""The only address that emulated servers bind."""
 
-_FOREIGN = (
-    *("AWS_", "AZURE_", "AzureWebJobs", "CLOUD_RUN_", "CONTAINER_APP_", "FUNCTION"),
-    *("GCF_", "GUNICORN_", "K_", "LAMBDA_", "PYTHON_", "WEBSITE_", "WERKZEUG_"),
-)
-"""What the variables of clouds and servers start with: an instance has its own."""
-
-_FOREIGN_NAMES = frozenset(
-    {
-        "DEBUG",
-        "ENTRY_POINT",
-        "GCP_PROJECT",
-        "HOST",
-        "LOG_EXECUTION_ID",
-        "PORT",
-        "THREADED_TIMEOUT_ENABLED",
-        "THREADS",
-        "WORKERS",
-        "_HANDLER",
-    }
-)
-_WAKE_LOOKS = 3
-_WAKE_TIMEOUT = 2.0
+_REQUEST_TIMEOUT = 60.0
+"""Seconds after which a request without a response fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller of a function got."""
+    """The response that the caller of a function received."""
 
     status: int
     """The HTTP status; 500 when the function raised."""
@@ -60,7 +43,7 @@ class Answer:
     """The body as text."""
 
     seconds: float
-    """From the call to its answer."""
+    """Seconds from the call to its response."""
 
     def json(self) -> Any:
         """Return the body parsed as JSON."""
@@ -75,22 +58,33 @@ class Exit:
     """The exit code; negative when a signal ended the process."""
 
     seconds: float
-    """From the platform's signal to the end of the process."""
+    """Seconds from the platform's signal to the end of the process."""
 
     killed: bool
-    """Whether the grace ran out and the platform killed it."""
+    """Whether the platform sent SIGKILL, because the grace period was over."""
 
 
 class Emulator(ABC):
     """
-    An instance under its platform's real runtime, in a process group of its own.
+    One instance of a function under its platform's real runtime, for development.
 
-    A context manager: entering starts the instance, leaving kills what is left of it.
-    Servers bind 127.0.0.1 only. POSIX only.
+    Use it as a context manager: entering starts the instance, leaving kills all of its
+    processes, which form a process group. Servers bind 127.0.0.1 only. POSIX only.
+
+    Args:
+        target: ``path/to/module.py:function``.
+        environ: environment variables, in addition to the platform's own.
+        python: the interpreter that runs the instance; by default the current one.
+
+    Raises:
+        EmulatorError: when ``target`` has another form or its file does not exist.
     """
 
     shutdown_grace: float = 10.0
     """Seconds between the platform's SIGTERM and its SIGKILL."""
+
+    start_timeout: float = 30.0
+    """Seconds in which a started instance must be ready, on a slow laptop too."""
 
     def __init__(
         self,
@@ -110,29 +104,33 @@ class Emulator(ABC):
         self.environ = dict(environ or {})
         self.python = python
         self.cold_start = 0.0
-        """Seconds from the start of the process to its first answer; 0 before."""
+        """Seconds from the start of the process to its first response; 0 before."""
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
         self._started = 0.0
         self._frozen = False
 
-    # -- what each platform adds ---------------------------------------------------
+    # -- for the emulator of a platform to define -----------------------------------
     @property
     @abstractmethod
     def runtime(self) -> str:
-        """The runtime and its version, for people: ``awslambdaric 4.2.2``."""
+        """The runtime and its version, to show to users: ``awslambdaric 4.2.2``."""
 
     @abstractmethod
     def start(self) -> None:
-        """Start the instance and return when it can be invoked."""
+        """Start the instance and return when it is ready for its first invocation."""
 
     @abstractmethod
     def _request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str]:
-        """Invoke the function over the platform's own HTTP interface."""
+        """
+        Invoke the function through its HTTP trigger; return the status and the body.
 
-    # -- what all share ------------------------------------------------------------
+        Where the instance itself serves HTTP, `_send` does that.
+        """
+
+    # -- common to all platforms ---------------------------------------------------
     def request(
         self,
         path: str = "/",
@@ -142,16 +140,16 @@ class Emulator(ABC):
         body: bytes | str = b"",
     ) -> Answer:
         """
-        Call the function as its HTTP trigger would be called.
+        Call the function through its HTTP trigger.
 
         Args:
-            path: with its query, if it has one.
-            method: of HTTP.
-            headers: by name.
-            body: text is sent as UTF-8.
+            path: the path, with a query string if you need one.
+            method: the HTTP method.
+            headers: the request's headers, by name.
+            body: the request's body; text is sent as UTF-8.
 
         Raises:
-            EmulatorError: when the instance is gone or does not answer.
+            EmulatorError: when the instance has ended or does not answer.
         """
         began = time.monotonic()
         sent = body.encode() if isinstance(body, str) else body
@@ -160,6 +158,26 @@ class Emulator(ABC):
         if not self.cold_start:
             self.cold_start = now - self._started
         return Answer(status, text, now - began)
+
+    def _send(
+        self, port: int, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[http.client.HTTPResponse, str]:
+        """
+        Send an HTTP request to ``port``; return the response and its body as text.
+
+        Raises:
+            EmulatorError: when there is no response; it shows the instance's output.
+        """
+        connection = http.client.HTTPConnection(HOST, port, timeout=_REQUEST_TIMEOUT)
+        try:
+            connection.request(method, path, body or None, dict(headers))
+            response = connection.getresponse()
+            return response, response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            what = f"the instance does not answer: {error!r}"
+            raise self._fail(what) from error
+        finally:
+            connection.close()  # an idle connection would delay the instance's end
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -171,7 +189,7 @@ class Emulator(ABC):
 
     @property
     def output(self) -> str:
-        """What the instance has printed so far, standard error included."""
+        """What the instance has written to standard output and standard error."""
         if self._output is None:
             return ""
         handle = self._output.fileno()  # not seek(): the instance shares the offset
@@ -179,26 +197,27 @@ class Emulator(ABC):
         return os.pread(handle, size, 0).decode(errors="replace")
 
     def freeze(self) -> None:
-        """Stop every process of the instance, as a platform freezes it."""
+        """Stop every process of the instance (SIGSTOP), as a platform freezes it."""
         os.killpg(self.process.pid, signal.SIGSTOP)
         self._frozen = True
 
     def thaw(self) -> None:
-        """Let the instance run again."""
+        """Continue every process of the instance (SIGCONT)."""
         os.killpg(self.process.pid, signal.SIGCONT)
         self._frozen = False
 
     def kill(self) -> None:
-        """End the instance without a signal it could hear."""
+        """Kill every process of the instance (SIGKILL)."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def terminate(self) -> Exit:
-        """End the instance as the platform does: SIGTERM, the grace, SIGKILL."""
+        """End the instance as its platform does: SIGTERM, grace period, SIGKILL."""
         if self._frozen:
-            self._wake()
+            self.thaw()
+            wait_until_asleep(self.process.pid)
         process, began = self.process, time.monotonic()
         self._send_sigterm()
         try:
@@ -210,46 +229,22 @@ class Emulator(ABC):
         return Exit(process.returncode, time.monotonic() - began, killed)
 
     def _send_sigterm(self) -> None:
-        """Signal the first process; a platform that signals the group overrides it."""
+        """Signal the first process; override it where the platform signals all."""
         self.process.send_signal(signal.SIGTERM)
 
-    def _wake(self) -> None:
-        """
-        Thaw, and wait until every process has slept for a few milliseconds.
-
-        Before that Linux may hand SIGTERM to another thread, or CPython be about to
-        block, and a handler in Python would not run: a SIGSTOP's doing, no platform's.
-        """
-        self.thaw()
-        deadline = time.monotonic() + _WAKE_TIMEOUT
-        asleep = 0
-        while asleep < _WAKE_LOOKS and time.monotonic() < deadline:
-            time.sleep(0.001)
-            asleep = asleep + 1 if self._states() <= {"S", "Z"} else 0
-
-    def _states(self) -> set[str]:
-        """Return the states of the instance's processes; a dead one is a ``Z``."""
-        states = set()
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = path.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == self.process.pid:
-                    states.add(fields[0])
-        return states
+    def _process_states(self) -> set[str]:
+        """Return the states of the instance's processes; ``Z`` is one that ended."""
+        return group_states(self.process.pid)
 
     @staticmethod
     def machine_environ() -> dict[str, str]:
-        """Return this process's environment without any platform's own variables."""
-        return {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_FOREIGN) and name not in _FOREIGN_NAMES
-        }
+        """Return this process's variables, without those of any platform."""
+        return machine_environ()
 
     def _spawn(
         self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path
     ) -> None:
-        """Start ``argv`` in a process group of its own, its output collected."""
+        """Start ``argv`` as a process group of its own and collect its output."""
         if self._output is None:
             self._output = tempfile.TemporaryFile()  # noqa: SIM115  reason: lives as long as the instance
         self._frozen = False
@@ -265,7 +260,7 @@ class Emulator(ABC):
         )
 
     def _fail(self, what: str) -> EmulatorError:
-        """Build the error that shows what the instance printed."""
+        """Return an EmulatorError that shows the last output of the instance."""
         code = None if self._process is None else self._process.poll()
         return EmulatorError(
             f"{what} (exit code {code}); the instance printed:\n{self.output[-4000:]}"
@@ -283,7 +278,7 @@ class Emulator(ABC):
         self.close()
 
     def close(self) -> None:
-        """Kill what is left of the instance and let go of its resources."""
+        """Kill the instance and release its resources; its output is lost."""
         self.kill()
         if self._output is not None:
             self._output.close()

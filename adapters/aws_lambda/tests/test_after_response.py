@@ -1,52 +1,40 @@
-"""Work after the response, where the user has asked for it: no answer is delayed."""
+"""Work after the response, if you opt in: it delays no response."""
 
 from __future__ import annotations
-
-import threading
-import time
-from types import SimpleNamespace
 
 import pytest
 
 from serverless_flags.testing import Counts
 from serverless_flags.testing.faults import Fault
-from serverless_flags_aws_lambda import _after_response
-from serverless_flags_aws_lambda._after_response import AfterResponse
-from serverless_flags_aws_lambda._environment import Function
-from serverless_flags_aws_lambda._extension import Outcome
-from serverless_flags_aws_lambda._lifecycle import Call, Lifecycle
-from serverless_flags_aws_lambda._runtime_api import RuntimeApi
 
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 SWITCHED_ON = {"SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE": "1"}
 FLUSH_AT_ONCE = {**SWITCHED_ON, "SERVERLESS_FLAGS_FLUSH_INTERVAL": "0"}
 REFRESH_AT_ONCE = {**SWITCHED_ON, "SERVERLESS_FLAGS_MAX_AGE": "0"}
 
-# -- under the real runtime ------------------------------------------------------------
-
 
 @pytest.mark.parametrize("settings", [FLUSH_AT_ONCE, REFRESH_AT_ONCE])
 def test_the_response_comes_first(run, faulty_server, is_frozen, polling, settings):
-    """The caller has its answer before a request has, and the freeze comes after it."""
+    """The response precedes the requests, and the freeze follows them."""
     options = {"server": faulty_server, "polling": polling}
     with run(settings=settings, **options) as instance:
         faulty_server.fault = Fault.UNANSWERED
         answer = instance.invoke()
         requested = faulty_server.wait_for_held(1, WAIT)
-        working = not instance.lifecycle.idle and not is_frozen(instance)
+        working = not instance.state.idle and not is_frozen(instance)
         faulty_server.fault = Fault.NONE
         faulty_server.release()
 
         assert answer.json() is True
         assert requested
         assert working
-        assert instance.lifecycle.wait(lambda: is_frozen(instance), WAIT)
+        assert instance.state.wait(lambda: is_frozen(instance), WAIT)
 
 
 def test_the_wait_is_bounded(run, faulty_server):
-    """A server that never answers holds no instance into its function timeout."""
+    """A server that never answers does not keep an instance until its timeout."""
     options = {"server": faulty_server, "timeout": "1"}
     with run(settings=FLUSH_AT_ONCE, **options) as instance:
         faulty_server.fault = Fault.UNHEARD
@@ -59,7 +47,7 @@ def test_the_wait_is_bounded(run, faulty_server):
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_counts_arrive(run, flag_server, polling, kind):
-    """Each invocation's flush is done when the next begins, and the end loses none."""
+    """Each invocation's counts arrive before the next one begins or at shutdown."""
     source = f"""
     @flags.wrap
     {kind} handler(event, context):
@@ -79,7 +67,7 @@ def test_counts_arrive(run, flag_server, polling, kind):
 
 
 def test_timed_out(run, flag_server):
-    """At the function timeout what was counted is flushed, as ever."""
+    """The counts of an invocation that timed out are sent."""
     source = """
     @flags.wrap
     def handler(event, context):
@@ -94,7 +82,7 @@ def test_timed_out(run, flag_server):
 
 
 def test_sessions_inside_each_other(run, flag_server):
-    """Two sessions are one extension, which waits for both."""
+    """Two sessions share one extension, which waits for both."""
     source = """
     others = FlagSession(app_name="others")
 
@@ -104,7 +92,7 @@ def test_sessions_inside_each_other(run, flag_server):
         return [flags.is_enabled("simpleFlag"), others.is_enabled("simpleFlag")]
     """
     with run(source, settings=FLUSH_AT_ONCE) as instance:
-        extensions = [each.events for each in instance.lifecycle.extensions.values()]
+        extensions = [each.events for each in instance.state.extensions.values()]
         answers = [instance.invoke().json() for _ in range(2)]
         instance.terminate()
 
@@ -113,8 +101,8 @@ def test_sessions_inside_each_other(run, flag_server):
         assert flag_server.counts("simpleFlag") == Counts(yes=4)
 
 
-def test_invocations_that_are_not_ours(run):
-    """An invocation that enters no session ends without it."""
+def test_invocations_without_a_session(run):
+    """An invocation that enters no session does not wait for one."""
     source = """
     @flags.wrap
     def answer(event, context):
@@ -129,19 +117,19 @@ def test_invocations_that_are_not_ours(run):
         assert answers == {instance.process.pid}
 
 
-def test_the_thread_cannot_die(run):
-    """Whatever fails in it, it asks for the next event."""
+def test_the_thread_survives_errors(run):
+    """The thread requests the next event after any error."""
     source = """
     from serverless_flags_aws_lambda import _after_response
 
-    real, faults = _after_response.AfterResponse._hold, [LookupError, OSError]
+    real, faults = _after_response.AfterResponse._keep_awake, [LookupError, OSError]
 
-    def hold(extension, event):
+    def keep_awake(extension, event):
         if faults:
             raise faults.pop()
         real(extension, event)
 
-    _after_response.AfterResponse._hold = hold
+    _after_response.AfterResponse._keep_awake = keep_awake
 
     @flags.wrap
     def handler(event, context):
@@ -154,11 +142,11 @@ def test_the_thread_cannot_die(run):
         assert answers[-1][1] == 0
 
 
-def test_managed_instances_go_on_by_themselves(run, faulty_server):
-    """They refuse the registration, which is tried again without events."""
+def test_managed_instances_register_without_events(run, faulty_server):
+    """Managed Instances refuse INVOKE, so the extension registers without events."""
     options = {"mode": "managed-instances", "server": faulty_server}
     with run(settings=FLUSH_AT_ONCE, **options) as instance:
-        extensions = [each.events for each in instance.lifecycle.extensions.values()]
+        extensions = [each.events for each in instance.state.extensions.values()]
         faulty_server.fault = Fault.UNANSWERED
         answer = instance.invoke().json()
         requested = faulty_server.wait_for_held(1, WAIT)
@@ -171,129 +159,3 @@ def test_managed_instances_go_on_by_themselves(run, faulty_server):
         assert answer is True
         assert requested
         assert faulty_server.wait_for_counts("simpleFlag", 2, WAIT) == Counts(yes=2)
-
-
-# -- the extension alone ---------------------------------------------------------------
-
-
-@pytest.fixture(name="api")
-def _api():
-    """Yield the API of an instance in Init."""
-    lifecycle = Lifecycle(workers=1, managed=False, on_idle=lambda: None)
-    api = RuntimeApi(lifecycle, Function("f", "module.handler"))
-    yield api
-    api.close()
-
-
-@pytest.fixture(name="extension")
-def _extension(api, monkeypatch):
-    """Yield a registered extension; its thread, which cannot end, sleeps afterwards."""
-    extension = AfterResponse(api.address)
-    assert extension.register().outcome is Outcome.ACCEPTED
-    yield extension
-    asleep = threading.Event()
-
-    def sleep(*_):
-        asleep.set()
-        threading.Event().wait()
-
-    monkeypatch.setattr(_after_response, "_next_event", sleep)
-    api.close()
-    assert asleep.wait(WAIT)
-
-
-@pytest.fixture(name="asks")
-def _asks(api, extension):
-    """Return what waits until the extension has asked for its next event."""
-    lifecycle = api.lifecycle
-    return lambda: lifecycle.wait(lambda: lifecycle.extensions_ready, WAIT)
-
-
-@pytest.fixture(name="event")
-def _event(api, asks):
-    """Send an event to the extension; return its request id."""
-    assert asks()
-    call = Call(b"{}", time.time() + WAIT)
-    api.lifecycle.offer(call)
-    return call.id
-
-
-def test_it_waits_for_what_was_handed_over(extension, asks, event):
-    """In the order of an invocation: begin, take, end, the waits, the next event."""
-    waited = []
-    extension.begin(event)
-    taken = extension.take(event, lambda timeout: waited.append(timeout) or True)
-    extension.end(event)
-
-    assert taken
-    assert asks()
-    assert [0 < timeout <= _after_response.LONGEST for timeout in waited] == [True]
-
-
-def test_an_event_without_an_invocation_is_let_go(extension, asks, event):
-    """No session has entered it: what begins later waits for itself."""
-    extension.end(event)
-    assert asks()
-    extension.begin(event)
-
-    assert not extension.take(event, lambda _: True)
-
-
-def test_a_block_after_the_release_waits_for_itself(extension, asks, event):
-    """The next event may have been asked for when a second block begins."""
-    extension.begin(event)
-    extension.end(event)
-    assert asks()
-    extension.begin(event)
-
-    assert not extension.take(event, lambda _: True)
-
-
-def test_an_invocation_without_an_id_waits_for_itself(extension):
-    """A block that was not given the context cannot be told from another."""
-    extension.begin(None)
-
-    assert not extension.take(None, lambda _: True)
-
-
-def test_a_forked_child_waits_for_itself(extension, monkeypatch):
-    """It has no thread that could."""
-    monkeypatch.setattr(_after_response.os, "getpid", lambda: -1)
-
-    assert not extension.take("id", lambda _: True)
-
-
-def test_while_the_api_cannot_be_reached(extension, api, asks):
-    """Nothing is taken over; the thread goes on trying."""
-    assert asks()
-    api.close()
-    lost = threading.Event()
-    api.lifecycle.wait(
-        lambda: not extension.take("id", lambda _: True) and lost.set() is None, WAIT
-    )
-
-    assert lost.is_set()
-
-
-def test_without_a_thread_nothing_is_registered(api, monkeypatch):
-    """Registered without one, every invocation would run into its timeout."""
-
-    def start(_):
-        raise RuntimeError
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    registration = AfterResponse("127.0.0.1:1").register()
-
-    assert registration.outcome is Outcome.FAILED
-
-
-@pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (200, b"no JSON")])
-def test_an_answer_that_is_no_event(status, body):
-    """It is an error, after which is asked again."""
-    answer = SimpleNamespace(status=status, read=lambda: body)
-    connection = SimpleNamespace(
-        request=lambda *_, **__: None, getresponse=lambda: answer
-    )
-
-    with pytest.raises((OSError, ValueError)):
-        _after_response._next_event(connection, "id")

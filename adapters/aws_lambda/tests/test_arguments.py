@@ -1,4 +1,4 @@
-"""The event and the context are found wherever decorators have put them."""
+"""The event and the context are found at any position among the arguments."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def _platform() -> AwsLambda:
         ((EVENT, CONTEXT), {"db": Mock()}),
     ],
 )
-def test_the_facts_are_found(
+def test_event_and_context_are_found(
     platform: AwsLambda, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    """Identifier, remaining time and address are known for every signature."""
+    """The id, the remaining time and the address are read for every signature."""
     invocation = platform.read_invocation(args, kwargs)
 
     assert invocation.id == "id"
@@ -73,7 +73,7 @@ def test_the_facts_are_found(
 def test_an_event_is_read_without_a_context(
     platform: AwsLambda, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    """A test, or a function below the handler, may have no context to give."""
+    """The event is read even if there is no context, as in a unit test."""
     invocation = platform.read_invocation(args, kwargs)
 
     assert invocation.id is None
@@ -83,7 +83,7 @@ def test_an_event_is_read_without_a_context(
 
 
 def test_the_event_before_the_context_comes_first(platform: AwsLambda) -> None:
-    """Of two requests among the arguments, the handler's own counts."""
+    """Of two requests among the arguments, the one before the context is read."""
     other = {"requestContext": {"http": {"sourceIp": "203.0.113.9"}}}
 
     invocation = platform.read_invocation((other, EVENT, CONTEXT, other), {})
@@ -93,7 +93,7 @@ def test_the_event_before_the_context_comes_first(platform: AwsLambda) -> None:
 
 
 def test_only_a_few_arguments_are_looked_at(platform: AwsLambda) -> None:
-    """However many arguments there are, an invocation costs the same."""
+    """The number of inspected arguments is bounded."""
     many = platform.read_invocation((*range(100), EVENT, CONTEXT), {})
 
     assert many.id is None

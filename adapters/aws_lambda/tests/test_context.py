@@ -80,7 +80,7 @@ def load_authorized(name: str, authorizer: object, **identity: str) -> dict[str,
     ],
 )
 def test_documented_payloads(name: str, expected: dict[str, Any]) -> None:
-    """Each source tells who asks and from where, and nothing that it does not know."""
+    """The context has the values that the event source knows, and no others."""
     assert expected == read_context(load(name))
 
 
@@ -101,7 +101,7 @@ def test_documented_payloads(name: str, expected: dict[str, Any]) -> None:
     ],
 )
 def test_user_of_payload_2(authorizer: object, expected: str | None) -> None:
-    """Behind an HTTP API or a Function URL the user is who the authorizer says."""
+    """For an HTTP API or a Function URL, the user is the authorizer's."""
     context = read_context(load_authorized("http_api", authorizer))
 
     assert expected == context.get("userId")
@@ -120,7 +120,7 @@ def test_user_of_payload_2(authorizer: object, expected: str | None) -> None:
 def test_user_of_payload_1(
     authorizer: object, identity: dict[str, str], expected: str | None
 ) -> None:
-    """Behind a REST API the user is who its authorizer or IAM says."""
+    """For a REST API, the user is the authorizer's or IAM's."""
     context = read_context(load_authorized("rest_api", authorizer, **identity))
 
     assert expected == context.get("userId")
@@ -141,7 +141,7 @@ def test_user_of_payload_1(
     ],
 )
 def test_identity_of_app_sync(identity: object, expected: dict[str, str]) -> None:
-    """Who its authorization has recognised, and the only address if there is one."""
+    """For AppSync, the user is the authorized one; a single address is used."""
     assert expected == read_context({**load("app_sync"), "identity": identity})
 
 
@@ -163,7 +163,7 @@ def test_identity_of_app_sync(identity: object, expected: dict[str, str]) -> Non
 def test_address_behind_a_load_balancer(
     headers: dict[str, Any], expected: str | None
 ) -> None:
-    """Only the entry that the load balancer appended is believed, without its port."""
+    """Only the entry that the load balancer appended is used, without its port."""
     event = {key: value for key, value in load("alb").items() if key != "headers"}
     context = read_context({**event, **headers})
 

@@ -10,15 +10,16 @@ from contextlib import closing
 import pytest
 
 from serverless_flags import EmulatorError
-from serverless_flags_aws_lambda import _environment, emulate
-from serverless_flags_aws_lambda._emulator import LambdaEmulator
+from serverless_flags_aws_lambda import emulate
+from serverless_flags_aws_lambda._emulator.emulator import AwsLambdaEmulator
+from serverless_flags_aws_lambda._emulator.environment import find_runtime
 
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 
 def test_result(write_function):
-    """An event goes in, the result comes out, in one instance; Init came before."""
+    """Init imports the module; then one instance returns a result for each event."""
     target = write_function(
         """
         import os
@@ -28,7 +29,7 @@ def test_result(write_function):
             return [event, context.function_name, os.getpid()]
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         printed = instance.output
         first, second = instance.invoke({"a": 1}), instance.invoke("text")
 
@@ -40,7 +41,7 @@ def test_result(write_function):
 
 
 def test_error_of_the_function(write_function):
-    """An exception is AWS's error document, and the instance lives on."""
+    """An exception becomes AWS's error document, and the instance serves on."""
     target = write_function(
         """
         def handler(event, context):
@@ -48,7 +49,7 @@ def test_error_of_the_function(write_function):
                 raise LookupError("no")
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         failed, url, good = instance.invoke(1), instance.request(), instance.invoke(0)
 
         assert (failed.status, url.status, good.status) == (500, 502, 200)
@@ -57,7 +58,7 @@ def test_error_of_the_function(write_function):
 
 
 def test_function_url(write_function):
-    """A request is the event of payload 2.0, and a result may be a response."""
+    """A request becomes an event of payload 2.0, and a result may be a response."""
     target = write_function(
         """
         import json
@@ -66,7 +67,7 @@ def test_function_url(write_function):
             return {"statusCode": 201, "body": json.dumps(event)}
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         answer = instance.request(
             "/a/b?c=1&c=2", method="POST", headers={"X-Name": "v"}, body=b"text"
         )
@@ -91,7 +92,7 @@ def test_crash(write_function):
             return os._exit(event) if event else os.getpid()
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         first, crashed, second = (instance.invoke(code) for code in (0, 3, 0))
 
         assert crashed.json() == {
@@ -102,25 +103,25 @@ def test_crash(write_function):
 
 
 def test_failing_import(write_function):
-    """A module that cannot be imported fails Init with the runtime's own words."""
+    """If the module cannot be imported, Init fails with the runtime's message."""
     target = write_function("raise LookupError('no such thing')")
 
     with (
         pytest.raises(EmulatorError, match=r"Init failed: .*no such thing"),
-        LambdaEmulator(target),
+        AwsLambdaEmulator(target),
     ):
         pass
 
 
 def test_instances_leave_no_thread(write_function):
-    """The server's threads end with the instance."""
+    """The threads of the API server end with the instance."""
     target = write_function("def handler(event, context): pass")
     before = threading.active_count()
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         instance.invoke()
-        lifecycle = instance.lifecycle
+        state = instance.state
 
-    assert lifecycle.wait(lambda: threading.active_count() <= before, WAIT)
+    assert state.wait(lambda: threading.active_count() <= before, WAIT)
 
 
 @pytest.mark.parametrize(
@@ -133,44 +134,44 @@ def test_instances_leave_no_thread(write_function):
     ],
 )
 def test_options(write_function, options, expected):
-    """An option that cannot be meant is named, with what is possible."""
+    """The error for an invalid option lists the valid ones."""
     target = write_function("")
 
     with pytest.raises(EmulatorError, match=expected):
-        LambdaEmulator(target, **options)
+        AwsLambdaEmulator(target, **options)
 
 
 def test_interpreter_without_runtime(write_function, tmp_path):
-    """The message says how to install what is missing."""
+    """Without awslambdaric, the error says how to install it."""
     with (
         pytest.raises(EmulatorError, match=r"serverless-flags-aws-lambda\[emulator\]"),
-        LambdaEmulator(write_function(""), python=str(tmp_path / "python")),
+        AwsLambdaEmulator(write_function(""), python=str(tmp_path / "python")),
     ):
         pass
 
 
 def test_other_systems(write_function, monkeypatch):
-    """Where awslambdaric has no wheel, the message names what to use."""
+    """On systems without a wheel of awslambdaric, the error names an alternative."""
     monkeypatch.setattr(sys, "platform", "darwin")
-    _environment.find_runtime.cache_clear()
+    find_runtime.cache_clear()
 
     with (
         pytest.raises(EmulatorError, match="container"),
-        LambdaEmulator(write_function("")),
+        AwsLambdaEmulator(write_function("")),
     ):
         pass
 
 
 def test_not_started(write_function):
-    """Before the start there is nothing to look at."""
-    instance = LambdaEmulator(write_function(""))
+    """Reading the state before ``start`` is an error."""
+    instance = AwsLambdaEmulator(write_function(""))
 
     with closing(instance), pytest.raises(EmulatorError, match=r"call start\(\) first"):
-        instance.lifecycle  # noqa: B018  reason: reading it is what raises
+        instance.state  # noqa: B018  reason: reading it is what raises
 
 
 def test_emulate(write_function):
-    """The hook answers for this platform only, with the options it was given."""
+    """``emulate`` returns an emulator, with its options, for this platform only."""
     target = write_function("def handler(event, context): pass")
     arguments = {"target": target, "environ": {"A": "1"}, "python": sys.executable}
     instance = emulate("aws_lambda", options={"grace": "0.3"}, **arguments)

@@ -1,4 +1,4 @@
-"""The example does what its README says."""
+"""The example works as its README describes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "aws_lambda"
 
 
 def test_answers_and_flips(flag_server):
-    """The Function URL answers JSON, a flip is obeyed, both evaluations count."""
+    """The Function URL answers with the current flag, and both evaluations count."""
     environ = {
         **flag_server.environ,
         "SERVERLESS_FLAGS_MAX_AGE": "0",
@@ -32,7 +32,7 @@ def test_answers_and_flips(flag_server):
 
 
 def test_template_names_the_handler(monkeypatch):
-    """The template deploys the function that the module has."""
+    """The template names a function of the module."""
     monkeypatch.delenv("UNLEASH_URL", raising=False)
     template = (EXAMPLE / "template.yaml").read_text()
     module, name = re.search(r"Handler: (\w+)\.(\w+)", template).groups()

@@ -1,4 +1,4 @@
-"""The extension that makes Lambda send SIGTERM, against good and bad servers."""
+"""Registration of the extension that makes Lambda send SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,49 +12,41 @@ from typing import TYPE_CHECKING
 import pytest
 
 from serverless_flags_aws_lambda import _extension
-from serverless_flags_aws_lambda._environment import Function
 from serverless_flags_aws_lambda._extension import (
-    Outcome,
     Registration,
+    RegistrationOutcome,
     register_once,
-    register_silently,
+    register_without_events,
 )
-from serverless_flags_aws_lambda._lifecycle import Lifecycle
-from serverless_flags_aws_lambda._runtime_api import RuntimeApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from typing_extensions import Self
 
+    from serverless_flags_aws_lambda._emulator.runtime_api_server import (
+        RuntimeApiServer,
+    )
+
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nlambda-extension-IDENTIFIER: abc\r\n\r\n{}"
 
 
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget what earlier tests registered in this process."""
-    kept: list[socket.socket] = []
+    """Give each test a process that has registered nothing."""
+    pending: list[socket.socket] = []
     monkeypatch.setattr(_extension, "_registrations", {})
-    monkeypatch.setattr(_extension, "_kept", kept)
+    monkeypatch.setattr(_extension, "_pending", pending)
     yield
-    for connection in kept:
+    for connection in pending:
         connection.close()
 
 
-@pytest.fixture(name="api")
-def _api() -> Iterator[RuntimeApi]:
-    """Yield the API of an instance in Init."""
-    lifecycle = Lifecycle(workers=1, managed=False, on_idle=lambda: None)
-    api = RuntimeApi(lifecycle, Function("f", "module.handler"))
-    yield api
-    api.close()
-
-
 class ScriptedServer:
-    """Accept connections and answer each with the next of ``replies``, or never."""
+    """Send the next of ``replies`` on each connection; later ones get none."""
 
     def __init__(self, *replies: bytes) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -87,41 +79,43 @@ class ScriptedServer:
             connection.close()
 
 
-def test_registers_without_events_and_calls_next(api: RuntimeApi) -> None:
-    """After registration the API waits for us no more, so Init can end."""
-    registration = register_silently(api.address)
-    (extension,) = api.lifecycle.extensions.values()
+def test_registration_without_events_calls_next(api: RuntimeApiServer) -> None:
+    """The API need not wait for a registered extension, so Init can end."""
+    registration = register_without_events(api.address)
+    (extension,) = api.state.extensions.values()
 
-    assert registration.outcome is Outcome.ACCEPTED
+    assert registration.outcome is RegistrationOutcome.ACCEPTED
     assert (extension.name, extension.events) == ("serverless-flags", [])
-    assert api.lifecycle.wait(lambda: extension.waiting, WAIT)
+    assert api.state.wait(lambda: extension.waiting, WAIT)
 
 
 def test_registers_once_per_process(
-    api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
+    api: RuntimeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two sessions of one process are one extension; a forked child is another."""
-    mine = [register_once(register_silently, api.address) for _ in range(2)]
+    """Sessions of one process share an extension; a forked child has its own."""
+    mine = [register_once(register_without_events, api.address) for _ in range(2)]
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    child = register_once(register_silently, api.address)
+    child = register_once(register_without_events, api.address)
 
-    assert [Outcome.ACCEPTED] * 2 == [registration.outcome for registration in mine]
-    assert child.outcome is Outcome.REFUSED
-    assert len(api.lifecycle.extensions) == 1
+    assert [RegistrationOutcome.ACCEPTED] * 2 == [
+        registration.outcome for registration in mine
+    ]
+    assert child.outcome is RegistrationOutcome.REFUSED
+    assert len(api.state.extensions) == 1
 
 
 def test_next_is_sent_and_never_read() -> None:
-    """The request for an event carries the identifier, whatever the header's case."""
+    """The request for an event has the identifier; header names ignore case."""
     with ScriptedServer(ACCEPTED, b"") as server:
-        registration = register_silently(server.address)
+        registration = register_without_events(server.address)
         for _ in range(2):
             assert server.served.acquire(timeout=WAIT)
         head = server.requests[1].decode()
 
-    assert registration == Registration(Outcome.ACCEPTED, "abc")
+    assert registration == Registration(RegistrationOutcome.ACCEPTED, "abc")
     assert head.startswith("GET /2020-01-01/extension/event/next HTTP/1.1\r\n")
     assert "Lambda-Extension-Identifier: abc\r\n" in head
-    assert len(_extension._kept) == 1
+    assert len(_extension._pending) == 1
 
 
 REFUSAL = b"""HTTP/1.1 403 Forbidden\r
@@ -146,42 +140,44 @@ Content-Length: 77\r
 def test_other_answers(
     monkeypatch: pytest.MonkeyPatch, reply: bytes, why_not: str
 ) -> None:
-    """A refusal or nonsense, also one that never ends, is an answer that says why."""
+    """For a refusal, or for a malformed or endless response, ``why_not`` says why."""
     monkeypatch.setattr(_extension, "_REGISTER_TIMEOUT", 0.2)
     with ScriptedServer(reply) as server:
-        registration = register_silently(server.address)
+        registration = register_without_events(server.address)
 
-    assert registration.outcome is not Outcome.ACCEPTED
+    assert registration.outcome is not RegistrationOutcome.ACCEPTED
     assert re.search(why_not, registration.why_not)
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1:x", "127.0.0.1:99999999"])
 def test_malformed_address(address: str) -> None:
-    """A unit test that sets the variable to anything gets no error."""
-    assert register_silently(address).outcome is Outcome.FAILED
+    """A malformed address raises nothing: a unit test may set any value."""
+    assert register_without_events(address).outcome is RegistrationOutcome.FAILED
 
 
-def test_nobody_listens() -> None:
-    """A refused connection is an outcome too."""
+def test_connection_refused() -> None:
+    """If the API refuses connections, the registration has failed."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
 
-    registration = register_silently(f"127.0.0.1:{port}")
+    registration = register_without_events(f"127.0.0.1:{port}")
 
-    assert registration == Registration(Outcome.FAILED, detail="ConnectionRefusedError")
+    assert registration == Registration(
+        RegistrationOutcome.FAILED, detail="ConnectionRefusedError"
+    )
 
 
 @pytest.mark.parametrize(
     ("failures", "expected"),
-    [(1, Outcome.ACCEPTED), (2, Outcome.FAILED)],
+    [(1, RegistrationOutcome.ACCEPTED), (2, RegistrationOutcome.FAILED)],
 )
 def test_next_is_tried_twice(
-    api: RuntimeApi,
+    api: RuntimeApiServer,
     monkeypatch: pytest.MonkeyPatch,
     failures: int,
-    expected: Outcome,
+    expected: RegistrationOutcome,
 ) -> None:
-    """Once registered, Init hangs without next: a failure is tried again."""
+    """A failed request for the next event is repeated once, as Init would hang."""
     connect, calls = socket.create_connection, []
 
     def create_connection(*args: object) -> socket.socket:
@@ -192,4 +188,4 @@ def test_next_is_tried_twice(
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
 
-    assert expected is register_silently(api.address).outcome
+    assert expected is register_without_events(api.address).outcome

@@ -1,10 +1,10 @@
-"""How the emulated Function URL reads what a function returned."""
+"""Events and responses of the emulated Function URL."""
 
 from __future__ import annotations
 
 import pytest
 
-from serverless_flags_aws_lambda._function_url import build_event, read_result
+from serverless_flags_aws_lambda._emulator.function_url import build_event, read_result
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,17 @@ from serverless_flags_aws_lambda._function_url import build_event, read_result
     ],
 )
 def test_result(result, expected):
-    """With a ``statusCode`` a result is a response, without one it is a JSON body."""
+    """A result with ``statusCode`` is a response, any other one is its JSON body."""
     assert expected == read_result(result)
 
 
 def test_binary_body():
-    """A body that is no text arrives in base64."""
+    """A binary body is encoded in base64."""
     event = build_event("POST", "/", {}, b"\xff\x00")
 
     assert (event["body"], event["isBase64Encoded"]) == ("/wA=", True)
 
 
 def test_no_body():
-    """A request without a body has no ``body``."""
+    """The event of a request without a body has no ``body``."""
     assert "body" not in build_event("GET", "/", {}, b"")

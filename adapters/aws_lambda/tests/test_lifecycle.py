@@ -1,24 +1,24 @@
-"""The phases of an instance: Init, invocation, timeout, freeze, shutdown."""
+"""The phases of an emulated instance: Init, Invoke, timeout, freeze, Shutdown."""
 
 from __future__ import annotations
 
 import pytest
 
 from serverless_flags import EmulatorError
-from serverless_flags_aws_lambda._emulator import LambdaEmulator
+from serverless_flags_aws_lambda._emulator.emulator import AwsLambdaEmulator
 
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
-DEAF = """
+UNREGISTERED = """
 import plain_extension
 
 def handler(event, context):
     pass
 """
-"""Would print what it hears, but registers no extension."""
+"""It would print a message at SIGTERM, but registers no extension."""
 
-HEARING = """
+REGISTERED = """
 from plain_extension import register, send_next
 
 kept = send_next(register([])[0])
@@ -36,23 +36,23 @@ def test_frozen_when_idle(write_function, is_frozen):
             return "ran"
         """
     )
-    with LambdaEmulator(target) as instance:
-        lifecycle = instance.lifecycle
-        after_init = lifecycle.wait(lambda: is_frozen(instance), WAIT)
+    with AwsLambdaEmulator(target) as instance:
+        state = instance.state
+        after_init = state.wait(lambda: is_frozen(instance), WAIT)
         answer = instance.invoke()
-        after_invocation = lifecycle.wait(lambda: is_frozen(instance), WAIT)
+        after_invocation = state.wait(lambda: is_frozen(instance), WAIT)
 
         assert after_init
         assert answer.json() == "ran"
         assert after_invocation
 
 
-# -- the end -----------------------------------------------------------------------
+# -- shutdown ----------------------------------------------------------------------
 
 
 def test_end_without_extension(write_function):
-    """Without an extension the instance is killed and hears nothing."""
-    with LambdaEmulator(write_function(DEAF)) as instance:
+    """Without an extension the instance is killed without SIGTERM."""
+    with AwsLambdaEmulator(write_function(UNREGISTERED)) as instance:
         instance.invoke()
         ended = instance.terminate()
 
@@ -61,19 +61,19 @@ def test_end_without_extension(write_function):
 
 
 def test_end_with_extension(write_function, polling):
-    """With an extension, even one without events, the instance hears SIGTERM."""
-    target = write_function(HEARING)
-    with LambdaEmulator(target, polling=polling, grace=str(WAIT)) as instance:
+    """With an extension, even one without events, the instance gets SIGTERM."""
+    target = write_function(REGISTERED)
+    with AwsLambdaEmulator(target, polling=polling, grace=str(WAIT)) as instance:
         instance.invoke()
         ended = instance.terminate()
 
         assert (ended.killed, ended.code) == (False, 0)
-        assert instance.output == "told\n"
+        assert instance.output == "got SIGTERM\n"
 
 
 @pytest.mark.parametrize(("polling", "runs"), [("true", True), ("false", False)])
 def test_handler_in_python(write_function, polling, *, runs):
-    """Without polling no Python handler runs while idle, until the grace is over."""
+    """Without polling, no Python signal handler runs while the instance is idle."""
     target = write_function(
         """
         import os
@@ -89,7 +89,7 @@ def test_handler_in_python(write_function, polling, *, runs):
         """
     )
     grace = str(WAIT) if runs else "0.2"
-    with LambdaEmulator(target, polling=polling, grace=grace) as instance:
+    with AwsLambdaEmulator(target, polling=polling, grace=grace) as instance:
         instance.invoke()
         ended = instance.terminate()
 
@@ -106,7 +106,7 @@ def test_invocation_after_the_end(write_function):
             return os.getpid()
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         first = instance.invoke()
         instance.terminate()
         second = instance.invoke()
@@ -115,7 +115,7 @@ def test_invocation_after_the_end(write_function):
 
 
 def test_an_ending_instance_is_not_frozen(write_function, is_frozen):
-    """What it answers after SIGTERM must not stop it on its way out."""
+    """A response after SIGTERM does not freeze the instance."""
     target = write_function(
         """
         import signal
@@ -126,12 +126,12 @@ def test_an_ending_instance_is_not_frozen(write_function, is_frozen):
             return "answered"
         """
     )
-    with LambdaEmulator(target) as instance:
-        lifecycle = instance.lifecycle
-        idle = lifecycle.wait(lambda: is_frozen(instance), WAIT)
+    with AwsLambdaEmulator(target) as instance:
+        state = instance.state
+        idle = state.wait(lambda: is_frozen(instance), WAIT)
         instance._send_sigterm()
         answer = instance.invoke()
-        lifecycle.wait(lambda: lifecycle.idle, WAIT)
+        state.wait(lambda: state.idle, WAIT)
 
         assert (True, "answered") == (idle, answer.json())
         assert not is_frozen(instance)
@@ -141,7 +141,7 @@ def test_an_ending_instance_is_not_frozen(write_function, is_frozen):
 
 
 def test_timeout(write_function, polling):
-    """A function timeout is a shutdown: SIGTERM in mid-handler, then a new process."""
+    """At a function timeout the instance gets SIGTERM, and a new one follows."""
     target = write_function(
         """
         import os
@@ -156,19 +156,19 @@ def test_timeout(write_function, polling):
             return os.getpid()
         """
     )
-    with LambdaEmulator(target, polling=polling, grace=str(WAIT)) as instance:
+    with AwsLambdaEmulator(target, polling=polling, grace=str(WAIT)) as instance:
         first = instance.invoke(0)
         late = instance.invoke(1, timeout=0.2)
         second = instance.invoke(0)
 
         assert late.status == 500
         assert late.json()["errorType"] == "Sandbox.Timedout"
-        assert instance.output == "told\n"
+        assert instance.output == "got SIGTERM\n"
         assert first.json() != second.json()
 
 
 def test_timeout_without_extension(write_function):
-    """Without an extension the timeout kills at once."""
+    """Without an extension the instance is killed at the timeout."""
     target = write_function(
         """
         import time
@@ -178,7 +178,7 @@ def test_timeout_without_extension(write_function):
             time.sleep(event)
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         late = instance.invoke(30, timeout=0.2)
 
         assert late.json()["errorType"] == "Sandbox.Timedout"
@@ -190,7 +190,7 @@ def test_timeout_without_extension(write_function):
 
 
 def test_extension_that_never_calls_next(write_function):
-    """An extension that registered and never called next hangs Init."""
+    """Init hangs if a registered extension never calls next."""
     target = write_function(
         """
         from plain_extension import register
@@ -204,13 +204,13 @@ def test_extension_that_never_calls_next(write_function):
 
     with (
         pytest.raises(EmulatorError, match="extension plain never called next"),
-        LambdaEmulator(target, init_timeout="5"),
+        AwsLambdaEmulator(target, init_timeout="5"),
     ):
         pass
 
 
 def test_refused_registration(write_function):
-    """SHUTDOWN is no event for internal extensions, and after Init it is too late."""
+    """SHUTDOWN events, and registrations after Init, are refused."""
     target = write_function(
         """
         from plain_extension import register
@@ -221,7 +221,7 @@ def test_refused_registration(write_function):
             return [refusal, register([])[1]["errorType"]]
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         refusals = instance.invoke().json()
 
         assert refusals == [
@@ -231,7 +231,7 @@ def test_refused_registration(write_function):
 
 
 def test_work_after_the_response(write_function):
-    """The caller is answered while an INVOKE extension works; the next event waits."""
+    """The response precedes an INVOKE extension's work, the next event follows it."""
     target = write_function(
         """
         import threading
@@ -257,7 +257,7 @@ def test_work_after_the_response(write_function):
             return list(log)
         """
     )
-    with LambdaEmulator(target) as instance:
+    with AwsLambdaEmulator(target) as instance:
         first, second = instance.invoke(), instance.invoke()
 
         assert first.json() == ["handler"]
@@ -265,7 +265,7 @@ def test_work_after_the_response(write_function):
 
 
 def test_dead_invoke_extension(write_function):
-    """An INVOKE extension that stops asking costs every invocation its timeout."""
+    """If an INVOKE extension stops calling next, every invocation times out."""
     target = write_function(
         """
         import os
@@ -277,9 +277,9 @@ def test_dead_invoke_extension(write_function):
             return os.getpid()
         """
     )
-    with LambdaEmulator(target, timeout="0.3", grace=str(WAIT)) as instance:
+    with AwsLambdaEmulator(target, timeout="0.3", grace=str(WAIT)) as instance:
         first, second = instance.invoke(), instance.invoke()
 
         assert (first.status, second.status) == (200, 200)
         assert first.json() != second.json()
-        assert instance.output == "told\n"
+        assert instance.output == "got SIGTERM\n"

@@ -1,4 +1,4 @@
-"""Models in the event's place are read like the event that they were made of."""
+"""A model in place of the event is read like the event it was made from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = ["function_url", "http_api", "rest_api", "alb", "websocket", "app_sync",
 
 
 class Powertools(Mapping[str, Any]):
-    """An event source class of Powertools: a mapping with the event beside."""
+    """An event source class of Powertools: a mapping with a ``raw_event``."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self._event = event
@@ -42,7 +42,7 @@ class Powertools(Mapping[str, Any]):
 
 
 class OldPowertools:
-    """One of its older versions, which are no mappings."""
+    """An event source class of older versions, which are no mappings."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self._event = event
@@ -54,7 +54,7 @@ class OldPowertools:
 
 
 class Dumped:
-    """A model that tells nothing but what ``model_dump`` returns."""
+    """A model whose only interface is ``model_dump``."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self._event = event
@@ -66,7 +66,7 @@ class Dumped:
 
 
 class OldDumped:
-    """A model of pydantic 1 likewise."""
+    """A model of pydantic 1 whose only interface is ``dict``."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self._event = event
@@ -127,35 +127,35 @@ MODELS = {
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_has_the_events_context(model: str, name: str) -> None:
-    """Whatever library has made it, the facts are those of the event."""
+    """The context is that of the event, for the models of every library."""
     event = json.loads((EVENTS / f"{name}.json").read_text())
 
     assert read_context(event) == read_context(MODELS[model](event))
 
 
 class Http(NamedTuple):
-    """A part with values of other types than text."""
+    """A part of an event with values that are not text."""
 
     source_ip: object
     method: object
 
 
 class Method(str, enum.Enum):
-    """How a model may write a method."""
+    """An enumeration of HTTP methods, as a model may use it."""
 
     GET = "GET"
 
 
 @dataclasses.dataclass
 class RequestContext:
-    """A part with names in Python's way."""
+    """A part of an event with Python's snake_case names."""
 
     http: Http
     authorizer: object = None
 
 
 class Request:
-    """A model of pydantic 2 with aliases, and with what it did not declare."""
+    """A model of pydantic 2 with aliases and extra fields."""
 
     model_fields: ClassVar[Mapping[str, Any]] = {
         "inner": SimpleNamespace(alias="requestContext"),
@@ -178,7 +178,7 @@ class Request:
     ],
 )
 def test_names_and_values_of_models(address: object) -> None:
-    """Aliases, Python's names, addresses as objects and enumerations are understood."""
+    """Aliases, snake_case names, address objects and enumerations are understood."""
     lambda_authorizer = SimpleNamespace(principalId="ignored: not a structure")
     part = RequestContext(Http(address, Method.GET), {"lambda": lambda_authorizer})
     context = read_context(Request(part))
@@ -189,7 +189,7 @@ def test_names_and_values_of_models(address: object) -> None:
 
 
 def test_a_name_that_python_reserves() -> None:
-    """A class cannot have a field ``lambda``."""
+    """``lambda`` is read from ``lambda_``, because it is a keyword."""
 
     @dataclasses.dataclass
     class Authorizer:
@@ -202,14 +202,14 @@ def test_a_name_that_python_reserves() -> None:
 
 
 class NotText:
-    """A model that returns what is no structure."""
+    """A model whose ``raw_event`` is not a structure."""
 
     model_fields = "none"
     raw_event = 7
 
 
 class Bare:
-    """A model that returns what is no structure, from each of its methods."""
+    """A model whose methods do not return a structure."""
 
     def __init__(self, result: object) -> None:
         self._result = result
@@ -228,12 +228,12 @@ class OddRoot:
 
 @pytest.mark.parametrize("event", [NotText(), Bare(None), Bare([1]), OddRoot()])
 def test_other_objects_have_no_context(event: object) -> None:
-    """What is no structure tells nothing and raises nothing."""
+    """The context of any other object is empty, without an error."""
     assert read_context(event) == {}
 
 
 def test_a_model_is_a_mapping_of_what_it_declares() -> None:
-    """Its fields are listed under their names and their aliases."""
+    """The fields are listed by name and by alias."""
     fields = unpack(Request(None))
 
     assert fields is not None
@@ -243,7 +243,7 @@ def test_a_model_is_a_mapping_of_what_it_declares() -> None:
 
 
 def test_a_models_fault_is_raised_for_the_session_to_report() -> None:
-    """The session logs it and does without the context of that invocation."""
+    """An error of a model is raised; the session logs it and uses no context."""
 
     class Broken:
         def model_dump(self, **_: object) -> object:

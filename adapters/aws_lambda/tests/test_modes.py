@@ -1,4 +1,4 @@
-"""Other kinds of Init and of instances, emulated under the real awslambdaric."""
+"""Provisioned concurrency and Managed Instances under the real awslambdaric."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pytest
 
 from serverless_flags import EmulatorError
 from serverless_flags.testing import Counts
-from serverless_flags_aws_lambda._emulator import LambdaEmulator
+from serverless_flags_aws_lambda._emulator.emulator import AwsLambdaEmulator
 
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 # -- provisioned concurrency -----------------------------------------------------------
 
 
 def test_first_call_long_after_init(run, flag_server, is_frozen):
-    """What Init knew is too old by then, and is refreshed before the first handler."""
+    """Flags that became stale since Init are refreshed before the first handler."""
     settings = {
         "SERVERLESS_FLAGS_MAX_AGE": "0.2",
         "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "0",
     }
     with run(mode="provisioned-concurrency", settings=settings) as instance:
-        assert instance.lifecycle.wait(lambda: is_frozen(instance), WAIT)
+        assert instance.state.wait(lambda: is_frozen(instance), WAIT)
         flag_server.set("simpleFlag", False)
         time.sleep(0.25)  # the instance has its own clock, and it is frozen
         answer = instance.invoke().json()
@@ -37,7 +37,7 @@ def test_first_call_long_after_init(run, flag_server, is_frozen):
 
 
 def test_workers(write_function, tmp_path, is_frozen):
-    """Workers handle events side by side, unfrozen; one extension tells them all."""
+    """Workers handle events in parallel, unfrozen; one extension brings all SIGTERM."""
     source = """
     import os
     import time
@@ -54,7 +54,7 @@ def test_workers(write_function, tmp_path, is_frozen):
     """
     target = write_function(source)
     options = {"mode": "managed-instances", "workers": "2"}
-    with LambdaEmulator(target, grace=str(WAIT), **options) as instance:
+    with AwsLambdaEmulator(target, grace=str(WAIT), **options) as instance:
         with ThreadPoolExecutor(2) as pool:
             answers = [each.json() for each in pool.map(instance.invoke, (0, 1))]
         frozen = is_frozen(instance)
@@ -64,11 +64,11 @@ def test_workers(write_function, tmp_path, is_frozen):
         assert None in [refusal for _, refusal in answers]
         assert not frozen
         assert not ended.killed
-        assert instance.output == "told\n" * 2
+        assert instance.output == "got SIGTERM\n" * 2
 
 
 def test_workers_without_extension(write_function):
-    """Without an extension the workers are killed together and hear nothing."""
+    """Without an extension the workers are killed together, without SIGTERM."""
     target = write_function(
         """
         import plain_extension
@@ -77,7 +77,7 @@ def test_workers_without_extension(write_function):
             pass
         """
     )
-    with LambdaEmulator(target, mode="managed-instances") as instance:
+    with AwsLambdaEmulator(target, mode="managed-instances") as instance:
         ended = instance.terminate()
 
         assert ended.killed
@@ -85,7 +85,7 @@ def test_workers_without_extension(write_function):
 
 
 def test_workers_know_no_timeout(write_function):
-    """Who waits for a worker too long gives up; the worker is left alone."""
+    """A caller that waits too long gets an error; the worker goes on."""
     target = write_function(
         """
         import time
@@ -94,7 +94,7 @@ def test_workers_know_no_timeout(write_function):
             time.sleep(event)
         """
     )
-    with LambdaEmulator(target, mode="managed-instances", workers="1") as instance:
+    with AwsLambdaEmulator(target, mode="managed-instances", workers="1") as instance:
         with pytest.raises(EmulatorError, match=r"no answer in 0\.2 s"):
             instance.invoke(30, timeout=0.2)
 
@@ -102,7 +102,7 @@ def test_workers_know_no_timeout(write_function):
 
 
 def test_flags_in_workers(run, flag_server, tmp_path):
-    """Each worker has its own session, hears the end and flushes; no file is left."""
+    """Each worker has its own session and flushes at SIGTERM; no file remains."""
     source = """
     @flags.wrap
     def handler(event, context):

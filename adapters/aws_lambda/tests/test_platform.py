@@ -1,11 +1,8 @@
-"""The doorbell and the facts and invocations of the platform, without a runtime."""
+"""The properties and invocations of the platform, without a runtime."""
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
@@ -13,27 +10,19 @@ from unittest.mock import MagicMock, Mock
 import pytest
 
 from serverless_flags_aws_lambda import detect_platform
-from serverless_flags_aws_lambda._platform import AwsLambda, AwsLambdaAfterResponse
+from serverless_flags_aws_lambda._platform import AwsLambda
 
 ENVIRON = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME": "f"}
 
 
 @pytest.fixture(name="platform")
 def _platform() -> AwsLambda:
-    """Return the platform as an on-demand instance has it."""
+    """Return the platform of an on-demand instance."""
     return AwsLambda(ENVIRON)
 
 
-@pytest.mark.parametrize(
-    "environ", [{}, *({name: value} for name, value in ENVIRON.items())]
-)
-def test_detects_nothing_elsewhere(environ: dict[str, str]) -> None:
-    """One of the two variables alone is no Lambda runtime."""
-    assert detect_platform(environ) is None
-
-
 def test_facts() -> None:
-    """The facts of an on-demand instance."""
+    """An on-demand instance has these properties."""
     platform = detect_platform(ENVIRON)
 
     assert platform is not None
@@ -59,34 +48,8 @@ def test_managed_instances_run_between_invocations(extra: dict[str, str]) -> Non
     assert platform.runs_between_invocations
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [("1", AwsLambdaAfterResponse), ("0", AwsLambda), ("", AwsLambda)],
-)
-def test_work_after_the_response_is_opt_in(value: str, kind: type) -> None:
-    """Only a user who says so gets the extension that Lambda waits for."""
-    name = "SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE"
-
-    assert type(detect_platform(ENVIRON)) is AwsLambda
-    assert type(detect_platform({**ENVIRON, name: value})) is kind
-
-
-def test_doorbell_is_cheap() -> None:
-    """On another cloud the doorbell loads none of the rooms."""
-    source = (
-        "import serverless_flags_aws_lambda as doorbell, json, sys;"
-        "doorbell.detect_platform({});"
-        "print(json.dumps(sorted(n for n in sys.modules if 'aws_lambda' in n)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, check=True, text=True
-    )
-
-    assert json.loads(done.stdout) == ["serverless_flags_aws_lambda"]
-
-
 def test_invocation(platform: AwsLambda) -> None:
-    """The context gives the id and the remaining time; the event is read lazily."""
+    """The context has the id and the remaining time; the event is read on demand."""
     event = {"requestContext": {"http": {"sourceIp": "192.0.2.1", "method": "GET"}}}
     context = SimpleNamespace(
         aws_request_id="id", get_remaining_time_in_millis=lambda: 1500
@@ -139,7 +102,7 @@ def test_invocation_of_a_method(platform: AwsLambda) -> None:
 
 
 def test_invocation_by_keywords(platform: AwsLambda) -> None:
-    """The two arguments may have names."""
+    """The event and the context may be keyword arguments."""
     context = SimpleNamespace(aws_request_id="id")
     event = {"requestContext": {"http": {"sourceIp": "192.0.2.1"}}}
     invocation = platform.read_invocation((), {"event": event, "context": context})
@@ -151,7 +114,7 @@ def test_invocation_by_keywords(platform: AwsLambda) -> None:
 
 @pytest.mark.parametrize("context", [Mock(), MagicMock()])
 def test_mocked_context(platform: AwsLambda, context: Mock) -> None:
-    """A mock in the place of the context gives no limit that means nothing."""
+    """A mocked context means no time limit."""
     invocation = platform.read_invocation(({}, context), {})
 
     assert invocation.id is None

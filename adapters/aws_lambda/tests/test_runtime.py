@@ -1,4 +1,4 @@
-"""Flags in functions under the real awslambdaric, up to the last answer."""
+"""Flags in functions under the real awslambdaric, from Init to the last response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from serverless_flags.testing import Counts, FlagServer, emulate
 
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 STALE_AT_ONCE = {
     "SERVERLESS_FLAGS_MAX_AGE": "0",
@@ -17,7 +17,7 @@ STALE_AT_ONCE = {
 
 
 def test_flip(run, flag_server):
-    """With ages of 0 the next invocation obeys a flip."""
+    """With maximum ages of 0 the next invocation sees a changed flag."""
     with run(settings=STALE_AT_ONCE) as instance:
         before = instance.invoke()
         flag_server.set("simpleFlag", False)
@@ -27,7 +27,7 @@ def test_flip(run, flag_server):
 
 
 def test_starts_while_the_module_is_imported(run, flag_server):
-    """Init asks for the flags once; an invocation soon after asks for nothing."""
+    """Init fetches the flags once; invocations soon after fetch nothing."""
     with run() as instance:
         after_init = [(each.method, each.path) for each in flag_server.requests]
         answers = [instance.invoke().json() for _ in range(3)]
@@ -38,11 +38,11 @@ def test_starts_while_the_module_is_imported(run, flag_server):
 
 
 def test_flip_during_a_freeze(run, flag_server):
-    """After a freeze longer than the flags may be old, the first answer is right."""
+    """After a freeze longer than the maximum age, the first invocation is current."""
     settings = {**STALE_AT_ONCE, "SERVERLESS_FLAGS_MAX_AGE": "0.2"}
     with run(settings=settings) as instance:
         instance.invoke()
-        instance.lifecycle.wait(lambda: instance.lifecycle.idle, WAIT)
+        instance.state.wait(lambda: instance.state.idle, WAIT)
         instance.freeze()
         flag_server.set("simpleFlag", False)
         time.sleep(0.25)  # the instance has its own clock, and it is frozen
@@ -51,7 +51,7 @@ def test_flip_during_a_freeze(run, flag_server):
 
 
 def test_context_of_the_request(write_function):
-    """A strategy sees the address that the Function URL tells."""
+    """A strategy sees the address in the event of the Function URL."""
     strategies = [{"name": "remoteAddress", "parameters": {"IPs": "127.0.0.1"}}]
     feature = {"name": "simpleFlag", "enabled": True, "strategies": strategies}
     source = """
@@ -71,7 +71,7 @@ def test_context_of_the_request(write_function):
 
 
 def test_status(run):
-    """The session knows its platform and hears the end; one thread listens for it."""
+    """The status has the platform and the signal, which one thread waits for."""
     source = """
     @flags.wrap
     def handler(event, context):
@@ -91,7 +91,7 @@ def test_status(run):
 
 
 def test_result_and_exception(run):
-    """What the function returns or raises reaches the caller as without a wrapper."""
+    """The wrapper passes results and exceptions on unchanged."""
     source = """
     @flags.wrap
     def handler(event, context):
@@ -111,7 +111,7 @@ def test_result_and_exception(run):
 
 
 def test_async_handler(run, flag_server, polling):
-    """Handlers with ``async def`` run on one loop, and the end is heard after them."""
+    """Handlers with ``async def`` share a loop; SIGTERM is still handled after them."""
     source = """
     loops = set()
 
@@ -130,11 +130,11 @@ def test_async_handler(run, flag_server, polling):
         assert flag_server.wait_for_counts("simpleFlag", 3, WAIT) == Counts(yes=3)
 
 
-# -- bad days ------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------
 
 
 def test_no_url(run):
-    """Without a url the function runs, flags take their defaults, one warning."""
+    """Without a url the function runs with default flags and one warning."""
     with run(settings={"UNLEASH_URL": "", "UNLEASH_API_TOKEN": ""}) as instance:
         answers = [instance.invoke().json() for _ in range(2)]
         ended = instance.terminate()
@@ -145,7 +145,7 @@ def test_no_url(run):
 
 
 def test_refused_connection(run, flag_server):
-    """A flag server that is down changes nothing but the answers."""
+    """If the flag server is down, flags take their defaults."""
     flag_server.stop()
     with run() as instance:
         answers = [instance.invoke().json() for _ in range(2)]
@@ -156,7 +156,7 @@ def test_refused_connection(run, flag_server):
 
 
 def test_silent_server(run):
-    """A flag server that never answers holds neither Init nor the end for long."""
+    """A flag server that never answers delays neither Init nor shutdown for long."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = {
             "UNLEASH_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/api",

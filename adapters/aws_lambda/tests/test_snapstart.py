@@ -1,4 +1,4 @@
-"""SnapStart: many copies of one image, emulated under the real awslambdaric."""
+"""SnapStart under the real awslambdaric: snapshots and restored instances."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from serverless_flags import EmulatorError, FlagSession
 from serverless_flags.testing import Counts
 from serverless_flags.testing.faults import Fault
 from serverless_flags_aws_lambda import _snapstart
-from serverless_flags_aws_lambda._emulator import LambdaEmulator
+from serverless_flags_aws_lambda._emulator.emulator import AwsLambdaEmulator
 
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 # -- the emulator ----------------------------------------------------------------------
 
@@ -45,7 +45,7 @@ def test_hooks(write_function):
     snapshot.register_after_restore(after)
     """
     target = write_function(HOOKS + dedent(register))
-    with LambdaEmulator(target, mode="snap-start") as instance:
+    with AwsLambdaEmulator(target, mode="snap-start") as instance:
         assert instance.invoke().json() == ["import", "before", "after"]
 
 
@@ -57,12 +57,12 @@ def test_hooks(write_function):
     ],
 )
 def test_failing_hook(write_function, moment, expected):
-    """A hook that raises ends the instance with a code of its own."""
+    """A hook that raises ends the instance with the exit code of its phase."""
     target = write_function(HOOKS + f"snapshot.register_{moment}(fail)\n")
 
     with (
         pytest.raises(EmulatorError, match=expected),
-        LambdaEmulator(target, mode="snap-start", grace=str(WAIT)),
+        AwsLambdaEmulator(target, mode="snap-start", grace=str(WAIT)),
     ):
         pass
 
@@ -75,8 +75,8 @@ def requests_for_flags(server):
     return [each for each in server.requests if each.method == "GET"]
 
 
-def test_a_copy_obeys_what_changed_since_the_image(run, flag_server):
-    """It asks before its first invocation, whatever the age of the image's flags."""
+def test_a_restored_instance_sees_flags_changed_since_the_snapshot(run, flag_server):
+    """It refreshes the snapshot's flags before its first invocation."""
     instance = run(mode="snap-start")
     instance.while_frozen = lambda: flag_server.set("simpleFlag", False)
     with instance:
@@ -91,7 +91,7 @@ def test_a_copy_obeys_what_changed_since_the_image(run, flag_server):
 
 
 def test_what_init_counted_is_sent_once(run, flag_server):
-    """By the original before its image is taken; the copies count from zero."""
+    """The counts of Init are sent before the snapshot, and only then."""
     source = """
     import snapshot_restore_py as snapshot
 
@@ -102,22 +102,22 @@ def test_what_init_counted_is_sent_once(run, flag_server):
     snapshot.register_after_restore(flags.is_enabled, "simpleFlag")
     flags.is_enabled("simpleFlag")
     """
-    in_image = []
+    at_snapshot = []
     instance = run(source, mode="snap-start")
-    instance.while_frozen = lambda: in_image.append(flag_server.counts("simpleFlag"))
+    instance.while_frozen = lambda: at_snapshot.append(flag_server.counts("simpleFlag"))
     with instance:
         instance.invoke()
         instance.terminate()
 
-        assert in_image == [Counts(yes=1)]
+        assert at_snapshot == [Counts(yes=1)]
         assert flag_server.wait_for_counts("simpleFlag", 3, WAIT) == Counts(yes=3)
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.UNHEARD, Fault.ERROR])
-def test_a_copy_whose_server_fails_serves_the_flags_of_the_image(
+def test_without_a_server_a_restored_instance_serves_the_snapshots_flags(
     run, faulty_server, fault
 ):
-    """Restoration is held up for ``start_timeout`` at most, and never fails."""
+    """The restore takes ``start_timeout`` at most, and does not fail."""
     source = """
     @flags.wrap
     def handler(event, context):
@@ -132,30 +132,30 @@ def test_a_copy_whose_server_fails_serves_the_flags_of_the_image(
 
 def test_two_copies_of_one_image_are_two_instances(run, flag_server):
     """
-    Each has an identity of its own.
+    Two instances restored from one snapshot have different identities.
 
-    Restored, they have the same memory and the same process id, and Python is told
-    nothing; so here the image is taken by a ``fork`` that Python does not see.
+    They have the same memory and the same process id, and Python does not notice the
+    restore. Here a ``fork`` that Python does not notice stands for it.
     """
     source = """
     import ctypes
     import snapshot_restore_py as snapshot
 
-    def copy():
+    def fork():
         pid = os.getpid()
         if ctypes.PyDLL(None).fork() == 0:
             os.getpid = lambda: pid
 
-    snapshot.register_before_snapshot(copy)  # the first to be registered is called last
+    snapshot.register_before_snapshot(fork)  # the first to be registered is called last
 
     @flags.wrap
     def handler(event, context):
         return flags.is_enabled("simpleFlag")
     """
     with run(source, mode="snap-start") as instance:
-        instance.thaw()  # the first copy that was ready had both of them frozen
-        lifecycle = instance.lifecycle
-        lifecycle.wait(lambda: len(requests_for_flags(flag_server)) == 3, WAIT)
+        instance.thaw()  # the first process that was ready had both of them frozen
+        state = instance.state
+        state.wait(lambda: len(requests_for_flags(flag_server)) == 3, WAIT)
         asked = [each.headers for each in requests_for_flags(flag_server)]
 
     assert len(asked) == 3
@@ -168,7 +168,7 @@ def test_two_copies_of_one_image_are_two_instances(run, flag_server):
 
 @pytest.fixture(name="hooks")
 def _hooks(monkeypatch):
-    """Return the hooks that are registered, in a registry of the test's own."""
+    """Return the registered hooks, from a registry that the test provides."""
     hooks = []
 
     class Registry:
@@ -183,16 +183,16 @@ def _hooks(monkeypatch):
 
 
 def test_hooks_of_a_session_that_is_gone(hooks):
-    """They keep no session alive, and do nothing without it."""
-    _snapstart.connect_image(FlagSession(client="memory", platform="local"))
+    """The hooks keep no session alive, and do nothing after it is collected."""
+    _snapstart.connect_snapshot(FlagSession(client="memory", platform="local"))
 
     assert [hook() for hook in hooks] == [None, None]
 
 
 def test_faults_of_the_session_are_logged(hooks, monkeypatch, caplog):
-    """A hook that raised would cost the instance."""
+    """An error in a hook is logged, because raising would end the instance."""
     session = FlagSession(client="memory", platform="local")
-    _snapstart.connect_image(session)
+    _snapstart.connect_snapshot(session)
     monkeypatch.setattr(session, "renew", lambda: 1 / 0)
     for hook in hooks:
         hook()
@@ -201,9 +201,9 @@ def test_faults_of_the_session_are_logged(hooks, monkeypatch, caplog):
 
 
 def test_without_the_runtimes_module(monkeypatch, caplog):
-    """A runtime that cannot tell of its images is named in a warning."""
+    """Without snapshot-restore-py, a warning says so."""
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
-    _snapstart.connect_image(FlagSession(client="memory", platform="local"))
+    _snapstart.connect_snapshot(FlagSession(client="memory", platform="local"))
 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "snapshot-restore-py" in caplog.text

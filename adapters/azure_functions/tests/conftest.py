@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from serverless_flags.testing import FlagServer, emulate
-from serverless_flags_azure_functions._emulator import FunctionsHost
+from serverless_flags_azure_functions._emulator.emulator import AzureFunctionsEmulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ PATIENT = {
     "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "20",
     "SERVERLESS_FLAGS_REQUEST_TIMEOUT": "20",
 }
-"""A busy machine must not decide a test."""
+"""Generous timeouts: a busy machine must not fail a test."""
 
 
 class Start(Protocol):
@@ -30,7 +30,7 @@ class Start(Protocol):
 
     def __call__(
         self, target: str, environ: Mapping[str, str] | None = None, **options: str
-    ) -> FunctionsHost: ...
+    ) -> AzureFunctionsEmulator: ...
 
 
 @pytest.fixture(name="start")
@@ -39,14 +39,14 @@ def _start() -> Iterator[Start]:
 
         def start(
             target: str, environ: Mapping[str, str] | None = None, **options: str
-        ) -> FunctionsHost:
+        ) -> AzureFunctionsEmulator:
             instance = emulate(
                 "azure_functions",
                 f"{APPS}/{target}",
                 environ={**PATIENT, **(environ or {})},
                 **options,
             )
-            assert isinstance(instance, FunctionsHost)
+            assert isinstance(instance, AzureFunctionsEmulator)
             return instances.enter_context(instance)
 
         yield start

@@ -1,4 +1,4 @@
-"""The emulator calls functions as the host and the worker of their Python do."""
+"""The emulator invokes functions as the host and the worker of their Python do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from serverless_flags.exceptions import EmulatorError
-from serverless_flags_azure_functions._emulator import FunctionsHost
-from serverless_flags_azure_functions._instance import __main__ as instance_program
+from serverless_flags_azure_functions._emulator.emulator import AzureFunctionsEmulator
+from serverless_flags_azure_functions._emulator.worker import (
+    __main__ as worker_program,
+)
 
 APPS = Path(__file__).parent / "apps"
 
@@ -31,7 +33,7 @@ def test_def_functions_run_in_the_pool_and_coroutines_on_the_loop(start):
 
 
 def test_a_request_arrives_as_it_was_sent(start):
-    """Method, query and body pass; the front end appends the address that called."""
+    """Method, query and body arrive; the front end appends the caller's address."""
     instance = start("plain.py:hello")
 
     answer = instance.request(
@@ -46,7 +48,7 @@ def test_a_request_arrives_as_it_was_sent(start):
 
 
 def test_the_context_is_the_workers(start):
-    """A function that declares ``context`` gets the invocation's."""
+    """A function that declares ``context`` receives that of the invocation."""
     instance = start("plain.py:hello_async")
 
     first, second = instance.request().json(), instance.request().json()
@@ -65,7 +67,7 @@ def test_the_context_is_the_workers(start):
     ],
 )
 def test_route_parameters_reach_the_function(start, path, expected):
-    """Routes are matched as ASP.NET does: parameters, optional ones, any case."""
+    """Routes match as in ASP.NET: with optional parameters, ignoring case."""
     instance = start("plain.py:item")
 
     assert expected == instance.request(path).json()["route_params"]
@@ -76,14 +78,14 @@ def test_route_parameters_reach_the_function(start, path, expected):
     [("/api/nothing", "GET"), ("/api/items/7/red/more", "GET"), ("/api/hello", "PUT")],
 )
 def test_what_no_route_matches_is_not_found(start, path, method):
-    """A wrong path or method calls nothing."""
+    """A path or method without a route invokes nothing."""
     instance = start("plain.py:hello")
 
     assert instance.request(path, method=method).status == 404
 
 
 def test_what_functions_return_becomes_the_answer(start):
-    """Text, a cookie and an exception; nothing is none, as the worker has it."""
+    """Text, cookies and exceptions are returned; None is an error, as in the worker."""
     instance = start("plain.py:files")
 
     text = instance.request("/api/files/a/b")
@@ -99,8 +101,8 @@ def test_what_functions_return_becomes_the_answer(start):
     assert "raise LookupError(message)" in instance.output
 
 
-def test_invocations_run_side_by_side(start):
-    """A coroutine that waits for another invocation is not alone on the loop."""
+def test_invocations_run_concurrently(start):
+    """A coroutine can wait for another invocation, which runs meanwhile."""
     instance = start("plain.py:meet")
 
     with concurrent.futures.ThreadPoolExecutor() as callers:
@@ -111,7 +113,7 @@ def test_invocations_run_side_by_side(start):
 
 
 def test_other_triggers_are_run_by_name(start):
-    """The binding's converter makes the parameter; outputs come back."""
+    """``invoke`` converts the trigger's data and returns the outputs."""
     instance = start("plain.py:queue")
 
     answer = instance.invoke(
@@ -123,7 +125,7 @@ def test_other_triggers_are_run_by_name(start):
 
 
 def test_a_target_without_a_route_cannot_be_requested(start):
-    """``request`` says how else a queue's function is called."""
+    """``request`` to a queue's function says to use ``invoke``."""
     instance = start("plain.py:queue")
 
     with pytest.raises(EmulatorError, match=r"queue has no HTTP trigger.*invoke"):
@@ -131,7 +133,7 @@ def test_a_target_without_a_route_cannot_be_requested(start):
 
 
 def test_the_runtime_names_its_versions(start):
-    """Below Python 3.13 there is no worker to install, and ``runtime`` says so."""
+    """``runtime`` has the library; before Python 3.13 it says there is no worker."""
     if sys.version_info >= (3, 13):
         library = f"azure-functions-runtime {version('azure-functions-runtime')}"
     else:
@@ -143,7 +145,7 @@ def test_the_runtime_names_its_versions(start):
 
 
 def test_the_environment_is_azures(start, monkeypatch):
-    """What another cloud has set here is gone, and the caller's settings stand last."""
+    """Other platforms' variables are removed, and ``environ`` takes precedence."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "other-cloud")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
     instance = start("plain.py:environ", {"WEBSITE_SITE_NAME": "my-app"})
@@ -156,7 +158,7 @@ def test_the_environment_is_azures(start, monkeypatch):
 
 
 def test_sigterm_ends_the_worker_by_the_signal(start):
-    """The worker has no handler: Azure reports exit code 143."""
+    """The worker has no signal handler, so SIGTERM ends it: exit code 143."""
     instance = start("plain.py:hello")
     instance.request()
 
@@ -166,7 +168,7 @@ def test_sigterm_ends_the_worker_by_the_signal(start):
 
 
 def test_a_handler_of_the_application_runs(start):
-    """Python signal handlers run on the worker's main thread, as on Azure."""
+    """The application's signal handler runs on the worker's main thread."""
     instance = start("plain.py:leave")
     instance.request()
 
@@ -188,19 +190,19 @@ APP = "import azure.functions as func\napp = func.FunctionApp()\n"
     ],
 )
 def test_what_cannot_be_indexed_does_not_start(tmp_path, source, complaint):
-    """The error shows what the worker would have reported to its host."""
+    """If the app cannot be indexed, the error shows the worker's report."""
     script = tmp_path / "function_app.py"
     script.write_text(source)
 
     with (
         pytest.raises(EmulatorError, match=complaint),
-        FunctionsHost(f"{script}:handler"),
+        AzureFunctionsEmulator(f"{script}:handler"),
     ):
         pass
 
 
 def test_an_instance_that_has_ended_does_not_answer(start):
-    """A request to it raises instead of waiting."""
+    """A request to an instance that has ended raises an error."""
     instance = start("plain.py:hello")
     instance.terminate()
 
@@ -209,33 +211,33 @@ def test_an_instance_that_has_ended_does_not_answer(start):
 
 
 def test_an_instance_that_was_not_started_has_no_runtime():
-    """What only the instance knows is asked for too early."""
-    instance = FunctionsHost(f"{APPS}/plain.py:hello")
+    """Reading ``runtime`` before ``start`` is an error."""
+    instance = AzureFunctionsEmulator(f"{APPS}/plain.py:hello")
 
     with contextlib.closing(instance), pytest.raises(EmulatorError, match="call start"):
         _ = instance.runtime
 
 
-def test_an_option_that_is_no_truth_is_refused():
-    """A misspelt one must not be taken for its default."""
+def test_an_option_that_is_not_a_boolean_is_refused():
+    """An option must be ``true`` or ``false``."""
     with pytest.raises(EmulatorError, match="'yes', neither true nor false"):
-        FunctionsHost(f"{APPS}/plain.py:hello", placeholder="yes")
+        AzureFunctionsEmulator(f"{APPS}/plain.py:hello", placeholder="yes")
 
 
 def test_a_missing_library_names_the_cure(monkeypatch):
-    """An interpreter without azure-functions says what to install."""
+    """Without azure-functions, the worker exits and says how to install it."""
 
     def create_worker():
         raise PackageNotFoundError("azure-functions")
 
-    monkeypatch.setattr(instance_program, "create_worker", create_worker)
+    monkeypatch.setattr(worker_program, "create_worker", create_worker)
 
     with pytest.raises(SystemExit, match=r"pip install '.*\[emulator\]'"):
-        instance_program.find_worker()
+        worker_program.find_worker()
 
 
 def test_host_json_changes_the_routes(tmp_path):
-    """``routePrefix`` may be empty, and a catch-all route takes the root then."""
+    """With an empty ``routePrefix`` a catch-all route matches the root."""
     (tmp_path / "host.json").write_text('{"extensions":{"http":{"routePrefix":""}}}')
     script = tmp_path / "function_app.py"
     script.write_text(
@@ -246,7 +248,7 @@ def test_host_json_changes_the_routes(tmp_path):
         '    return "path: " + req.route_params.get("path", "")\n'
     )
 
-    with FunctionsHost(f"{script}:handler") as instance:
+    with AzureFunctionsEmulator(f"{script}:handler") as instance:
         bodies = [instance.request(path).body for path in ("/", "/a/b")]
 
     assert bodies == ["path: ", "path: a/b"]

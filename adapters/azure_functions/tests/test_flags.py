@@ -1,4 +1,4 @@
-"""Flags in a function app: what invocations get, and what the server gets."""
+"""Flags in a function app: what invocations see, and what the server counts."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ CONTEXT_FLAGS = {
 
 
 @pytest.mark.parametrize("function", ["hello", "hello_async"])
-def test_the_example_obeys_a_flip_at_once(flag_server, function):
-    """With ages 0 the next invocation has the new state, in pool and loop alike."""
+def test_the_example_sees_a_changed_flag_at_once(flag_server, function):
+    """With maximum ages of 0 the next invocation sees a changed flag."""
     environ = {**flag_server.environ, **ALWAYS_REFRESH}
     target = f"{EXAMPLE}:{function}"
     with emulate("azure_functions", target, environ=environ) as instance:
@@ -61,7 +61,7 @@ def test_the_example_obeys_a_flip_at_once(flag_server, function):
 
 
 def test_every_count_arrives_at_the_end(start, flag_server):
-    """Nothing is sent before SIGTERM; then all is, and the signal ends the worker."""
+    """At SIGTERM all counts are sent, and then the signal ends the worker."""
     instance = start("flagged.py:hello", flag_server.environ)
     paths = ["/api/hello", "/api/hello_async"] * 10
     with concurrent.futures.ThreadPoolExecutor(4) as callers:
@@ -78,7 +78,7 @@ def test_every_count_arrives_at_the_end(start, flag_server):
 
 @pytest.mark.parametrize("placeholder", ["false", "true"])
 def test_settings_are_read_when_the_app_is_imported(start, flag_server, placeholder):
-    """A placeholder has no setting, no name and no flag server until then."""
+    """A placeholder, too, reads its settings when its app is imported."""
     environ = {**flag_server.environ, "WEBSITE_SITE_NAME": "shop"}
     instance = start("flagged.py:hello", environ, placeholder=placeholder)
     status = instance.request("/api/status").json()
@@ -91,7 +91,7 @@ def test_settings_are_read_when_the_app_is_imported(start, flag_server, placehol
 
 
 def test_without_a_url_flags_take_their_defaults(start):
-    """The function answers, and one warning tells what to set."""
+    """Without a url flags take their defaults, and one warning names the variable."""
     instance = start("flagged.py:hello")
 
     answers = [instance.request().body for _ in range(3)]
@@ -109,8 +109,8 @@ def test_without_a_url_flags_take_their_defaults(start):
         ("False", ["byAddress", "byPath", "byMethod"]),
     ],
 )
-def test_flags_know_who_asks(start, authenticated, expected):
-    """The principal counts only where App Service has checked it."""
+def test_flags_see_the_user_and_the_request(start, authenticated, expected):
+    """The user is known only if App Service authenticates."""
     with FlagServer(CONTEXT_FLAGS) as server:
         environ = {**server.environ, "WEBSITE_AUTH_ENABLED": authenticated}
         instance = start("flagged.py:context", environ)

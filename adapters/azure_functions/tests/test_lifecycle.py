@@ -13,7 +13,7 @@ from serverless_flags.testing import Counts
 from serverless_flags.testing.faults import Fault, FaultyFlagServer
 
 PATIENCE = 10.0
-"""Seconds after which a test that waits gives up."""
+"""Seconds after which a test fails instead of hanging."""
 
 SLOW = {
     "start": {},
@@ -23,12 +23,12 @@ SLOW = {
     },
     "flush": {"SERVERLESS_FLAGS_FLUSH_INTERVAL": "0"},
 }
-"""What makes an invocation wait for the server: each word by its settings."""
+"""The settings that make an invocation wait for each of these requests."""
 
 
 @pytest.mark.parametrize("what", SLOW)
-def test_a_slow_flag_server_blocks_nobody_else(start, what):
-    """While functions in the pool and on the loop wait for it, others answer."""
+def test_a_slow_flag_server_delays_no_other_function(start, what):
+    """While functions wait for the flag server, others are answered."""
     with FaultyFlagServer({"simpleFlag": True}) as server, ThreadPoolExecutor() as pool:
         instance = start("flagged.py:hello", {**server.environ, **SLOW[what]})
         if what != "start":
@@ -53,7 +53,7 @@ def test_a_slow_flag_server_blocks_nobody_else(start, what):
 
 @pytest.mark.parametrize("path", ["hello", "hello_async"])
 def test_off_the_main_thread_each_invocation_flushes(start, flag_server, path):
-    """As under Python 3.15's worker; a kill costs nothing, and the status says why."""
+    """Off the main thread each invocation flushes, and the status says why."""
     environ = flag_server.environ
     instance = start(f"flagged.py:{path}", environ, main_thread="false")
 
@@ -68,7 +68,7 @@ def test_off_the_main_thread_each_invocation_flushes(start, flag_server, path):
 
 
 def test_a_coroutine_on_the_main_thread_connects_late(start, flag_server):
-    """What the import could not connect, the first invocation on the loop can."""
+    """The first invocation on the loop connects what the import could not."""
     instance = start("off_main_thread.py:hello_async", flag_server.environ)
     instance.request()
     status = instance.request("/api/status").json()
@@ -78,15 +78,15 @@ def test_a_coroutine_on_the_main_thread_connects_late(start, flag_server):
     assert flag_server.counts("simpleFlag").total == 1
 
 
-def test_a_signal_for_another_thread_is_heard(start, flag_server):
-    """SIGTERM ends the worker although its event loop sleeps and is not interrupted."""
+def test_a_signal_on_another_thread_is_handled(start, flag_server):
+    """SIGTERM on another thread wakes the event loop, which handles it."""
     instance = start("flagged.py:interrupt", flag_server.environ)
 
     with pytest.raises(EmulatorError, match="does not answer"):
         instance.request()
 
     assert instance.process.wait(PATIENCE) == -signal.SIGTERM
-    assert "SIGTERM was not heard" not in instance.output
+    assert "SIGTERM was not handled" not in instance.output
     assert flag_server.counts("simpleFlag").total == 1
 
 
@@ -99,8 +99,8 @@ def test_a_signal_for_another_thread_is_heard(start, flag_server):
         ("chains, installed later", -signal.SIGTERM),
     ],
 )
-def test_a_handler_of_the_application_has_its_turn(start, flag_server, handler, code):
-    """It decides how the worker ends, and the counts are sent in any case."""
+def test_a_handler_of_the_application_runs(start, flag_server, handler, code):
+    """Your own handler decides how the worker ends; the counts are always sent."""
     instance = start("handled.py:hello", {**flag_server.environ, "HANDLER": handler})
     instance.request()
 
@@ -108,11 +108,11 @@ def test_a_handler_of_the_application_has_its_turn(start, flag_server, handler, 
 
     assert code == end.code
     assert flag_server.counts("simpleFlag").total == 1
-    assert "the handler's turn" in instance.output
+    assert "the handler ran" in instance.output
 
 
 def test_a_worker_that_stays_flushes_each_answer(start, flag_server):
-    """A handler may leave the end to the platform, which kills after the drain."""
+    """If your handler does not exit, each later invocation flushes."""
     instance = start("handled.py:hello", {**flag_server.environ, "HANDLER": "stays"})
     instance.request()
 
@@ -127,7 +127,7 @@ def test_a_worker_that_stays_flushes_each_answer(start, flag_server):
 
 
 def test_an_invocation_that_is_drained_is_counted(start, flag_server, tmp_path):
-    """``sys.exit`` waits for functions in the pool, whose counts come last."""
+    """``sys.exit`` waits for functions in the pool, and their counts are sent."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     environ = {**flag_server.environ, "HANDLER": "leaves"}
@@ -138,7 +138,7 @@ def test_an_invocation_that_is_drained_is_counted(start, flag_server, tmp_path):
         with gate.open("w"):  # opens when the function has opened its end
             ended = threads.submit(instance.terminate)
             at_sigterm = flag_server.wait_for_counts("simpleFlag", 1, PATIENCE)
-        in_flight.exception()  # nobody is left to answer it
+        in_flight.exception()  # the worker has exited without answering it
 
     assert at_sigterm == Counts(yes=1)
     assert (ended.result().code, ended.result().killed) == (7, False)
@@ -146,7 +146,7 @@ def test_an_invocation_that_is_drained_is_counted(start, flag_server, tmp_path):
 
 
 def test_without_a_handler_an_invocation_in_flight_is_cut(start, flag_server, tmp_path):
-    """As without the session: the signal ends the worker, after the flush."""
+    """Without a handler SIGTERM ends the worker after the flush."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     instance = start("handled.py:hello", {**flag_server.environ, "HANDLER": "none"})
@@ -164,7 +164,7 @@ def test_without_a_handler_an_invocation_in_flight_is_cut(start, flag_server, tm
 
 @pytest.mark.parametrize(("interval", "counted"), [("60", 0), ("0", 2)])
 def test_a_kill_costs_what_was_not_flushed(start, flag_server, interval, counted):
-    """The host's own kill is no signal; ``flush_interval`` bounds what it can cost."""
+    """SIGKILL loses the counts since the last flush; ``flush_interval`` bounds them."""
     environ = {"SERVERLESS_FLAGS_FLUSH_INTERVAL": interval, **flag_server.environ}
     instance = start("flagged.py:hello", environ)
 

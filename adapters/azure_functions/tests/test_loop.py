@@ -1,4 +1,4 @@
-"""The wakeup fd, by which signals interrupt the event loop's sleep."""
+"""The wakeup fd, by which signals wake the event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serverless_flags_azure_functions import _loop
 
 @pytest.fixture(autouse=True)
 def _process(monkeypatch):
-    """Give each test the state of a process of its own."""
+    """Give each test the state of a new process."""
     wakers: dict[int, _loop._Waker] = {}
     monkeypatch.setattr(_loop, "_wakers", wakers)
     yield
@@ -24,7 +24,7 @@ def _process(monkeypatch):
 
 
 def test_a_function_that_handled_a_signal():
-    """asyncio resets the wakeup fd; it is set again, from whichever thread."""
+    """The wakeup fd that asyncio resets is set again, from any thread."""
 
     async def work() -> tuple[int, int]:
         _loop.wake_loop_at_signals()
@@ -43,7 +43,7 @@ def test_a_function_that_handled_a_signal():
 
 
 def test_a_loop_that_handles_signals_keeps_its_own():
-    """It wakes up at every signal, and would not know of its own ones otherwise."""
+    """The wakeup fd of a loop that handles signals itself is not replaced."""
 
     async def work() -> tuple[int, int]:
         loop = asyncio.get_running_loop()
@@ -60,8 +60,8 @@ def test_a_loop_that_handles_signals_keeps_its_own():
     assert theirs == after
 
 
-def test_a_loop_that_is_closed_is_left_alone():
-    """A refresh may end after it; nothing is raised."""
+def test_a_closed_loop_is_ignored():
+    """After the loop is closed, nothing is set and nothing raised."""
     asyncio.run(_wake())
     signal.set_wakeup_fd(-1)
     _loop.wake_loop_again()
@@ -70,7 +70,7 @@ def test_a_loop_that_is_closed_is_left_alone():
 
 
 def test_without_a_loop_or_off_the_main_thread_nothing_is_set():
-    """A pool's thread cannot, and need not."""
+    """Without a running loop on the main thread, no wakeup fd is set."""
     _loop.wake_loop_at_signals()
     thread = threading.Thread(
         target=lambda: asyncio.run(_wake()), name="not the main thread"

@@ -1,25 +1,22 @@
-"""What the adapter tells without an instance: detection, facts, requests."""
+"""The properties and invocations of the platform, without an instance."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
 
-import serverless_flags_azure_functions as doorbell
+from serverless_flags_azure_functions._invocation import client_address
 from serverless_flags_azure_functions._platform import AzureFunctions
-from serverless_flags_azure_functions._request import client_address
 
 PYTHON = {"FUNCTIONS_WORKER_RUNTIME": "python"}
 PRINCIPAL = {"X-MS-CLIENT-PRINCIPAL-ID": "alice"}
 
 
 def make_request(headers: dict[str, str]) -> func.HttpRequest:
-    """Return a request as the worker makes it."""
+    """Return a request of the worker's class."""
     return func.HttpRequest(
         method="get",
         url="https://shop.azurewebsites.net/api/hello?token=secret",
@@ -29,7 +26,7 @@ def make_request(headers: dict[str, str]) -> func.HttpRequest:
 
 
 class URL:
-    """What Starlette gives for a url."""
+    """A url object, as Starlette's requests have it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -45,43 +42,6 @@ def read_context(platform: AzureFunctions, *args: object, **kwargs: object) -> o
     return context()
 
 
-@pytest.mark.parametrize("value", ["python", "Python"])
-def test_the_python_worker_is_recognised(value):
-    """The host compares the setting without regard to case, and so do we."""
-    platform = doorbell.detect_platform({"FUNCTIONS_WORKER_RUNTIME": value})
-
-    assert isinstance(platform, AzureFunctions)
-    assert platform.name == "azure_functions"
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {},
-        {"FUNCTIONS_WORKER_RUNTIME": "node"},
-        {"WEBSITE_SITE_NAME": "a-web-app", "WEBSITE_INSTANCE_ID": "1"},
-        {"FUNCTION_TARGET": "hello", "K_SERVICE": "hello"},
-    ],
-)
-def test_other_processes_are_not(environ):
-    """A web app, another language and another cloud are not ours."""
-    assert doorbell.detect_platform(environ) is None
-
-
-def test_the_doorbell_imports_no_room():
-    """Asked on another cloud, the adapter costs one small module."""
-    code = (
-        "import sys, serverless_flags_azure_functions as doorbell\n"
-        "assert doorbell.detect_platform({}) is None\n"
-        "assert doorbell.emulate('other', '', {}, '', {}) is None\n"
-        "names = [n for n in sys.modules if n.startswith(doorbell.__name__)]\n"
-        "assert names == [doorbell.__name__], names\n"
-        "assert 'asyncio' not in sys.modules\n"
-    )
-
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -91,12 +51,12 @@ def test_the_doorbell_imports_no_room():
     ],
 )
 def test_the_apps_name_is_the_platforms(environ, expected):
-    """Core Tools give none."""
+    """``function_name`` is the app's; Core Tools set none."""
     assert expected == AzureFunctions(environ).function_name
 
 
 def test_an_invocation_has_the_contexts_identifier():
-    """Only functions that declare ``context`` are given it."""
+    """The id is in ``context``, if the function declares it."""
     platform = AzureFunctions(PYTHON)
     context = SimpleNamespace(invocation_id="an-id")
 
@@ -110,7 +70,7 @@ def test_an_invocation_has_the_contexts_identifier():
 
 @pytest.mark.parametrize("named", [True, False])
 def test_the_context_is_found_under_any_name_and_place(named):
-    """Decorators may inject arguments, rename the context or hand it on by place."""
+    """The context is found under any name and at any position."""
     platform, context = AzureFunctions(PYTHON), SimpleNamespace(invocation_id="an-id")
     given = {"ctx": context} if named else {}
     places = () if named else ("text", context)
@@ -120,8 +80,8 @@ def test_the_context_is_found_under_any_name_and_place(named):
     assert invocation.id == "an-id"
 
 
-def test_a_request_tells_method_path_and_address():
-    """The query stays out of it; the address is the one that the front end saw."""
+def test_the_context_has_method_path_and_address():
+    """The path has no query; the address is the one that the front end appended."""
     request = make_request({"X-Forwarded-For": "9.9.9.9, 203.0.113.7:50000"})
 
     context = read_context(AzureFunctions(PYTHON), req=request)
@@ -134,7 +94,7 @@ def test_a_request_tells_method_path_and_address():
 
 
 def test_a_request_is_found_under_any_name():
-    """The trigger's parameter may have any name, and other bindings stand beside it."""
+    """The request is found under any name, next to other bindings."""
     platform, request = AzureFunctions(PYTHON), make_request({})
 
     by_name = read_context(platform, blob=b"", anything=request)
@@ -145,13 +105,13 @@ def test_a_request_is_found_under_any_name():
 
 
 class ClientRequest:
-    """A request that an HTTP client would send: the same attributes, another thing."""
+    """A request of an HTTP client, with the same attributes."""
 
     method, url, headers = "POST", "https://elsewhere/", {"x-forwarded-for": "9.9.9.9"}
 
 
 def test_the_workers_request_wins_over_an_injected_one():
-    """What a client library calls a request is not the caller's."""
+    """The worker's request precedes a request of a client library."""
     platform, request = AzureFunctions(PYTHON), make_request({})
 
     injected = read_context(platform, ClientRequest(), out=ClientRequest(), req=request)
@@ -159,8 +119,8 @@ def test_the_workers_request_wins_over_an_injected_one():
     assert injected == {"properties": {"method": "GET", "path": "/api/hello"}}
 
 
-def test_only_a_few_arguments_are_looked_at():
-    """However many arguments there are, an invocation costs the same."""
+def test_the_inspected_arguments_are_bounded():
+    """Only a bounded number of arguments is inspected."""
     platform, request = AzureFunctions(PYTHON), make_request({})
     context = SimpleNamespace(invocation_id="an-id")
 
@@ -172,7 +132,7 @@ def test_only_a_few_arguments_are_looked_at():
 
 
 def test_a_mocked_request_has_no_address():
-    """A unit test may give a mock: what is no text is not believed."""
+    """Headers of a mock, which are no text, are ignored."""
     trusting = AzureFunctions({**PYTHON, "WEBSITE_AUTH_ENABLED": "True"})
     request = Mock(method="GET", url="https://shop/api/hello")
 
@@ -182,7 +142,7 @@ def test_a_mocked_request_has_no_address():
 
 
 def test_a_streamed_request_is_read_too():
-    """With the worker's HTTP streaming it is Starlette's, whose url is an object."""
+    """With HTTP streaming the request is Starlette's, which has a url object."""
     request = SimpleNamespace(
         method="GET", url=URL("https://shop/api/hello?a=1"), headers={}
     )
@@ -192,15 +152,15 @@ def test_a_streamed_request_is_read_too():
     assert context == {"properties": {"method": "GET", "path": "/api/hello"}}
 
 
-def test_other_triggers_tell_nothing():
-    """A message says nothing of who asks."""
+def test_other_triggers_have_no_context():
+    """The evaluation context of other triggers is empty."""
     message = func.QueueMessage(id="1", body=b"text")
 
     assert read_context(AzureFunctions(PYTHON), message=message) == {}
 
 
 def test_the_principal_needs_app_service_authentication():
-    """Without it the header is whatever a client sends."""
+    """The principal's header is used only with App Service authentication."""
     request = make_request(PRINCIPAL)
     trusting = AzureFunctions({**PYTHON, "WEBSITE_AUTH_ENABLED": "True"})
 
@@ -220,5 +180,5 @@ def test_the_principal_needs_app_service_authentication():
     ],
 )
 def test_the_last_address_is_the_callers(forwarded, expected):
-    """App Service appends ``address:port``; IPv6 stands in brackets."""
+    """The address is the last one, without its port; IPv6 may be in brackets."""
     assert expected == client_address(forwarded)

@@ -1,4 +1,4 @@
-"""A wrapped function is indexed and called whatever triggers it."""
+"""Wrapped functions of every trigger are indexed and called."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from serverless_flags_azure_functions._emulator import FunctionsHost
+from serverless_flags_azure_functions._emulator.emulator import AzureFunctionsEmulator
 
 APPS = Path(__file__).parent / "apps"
 
 DURABLE = {"activity_trigger", "entity_trigger", "orchestration_trigger"}
-"""They need azure-functions-durable, which indexes plain functions of its own."""
+"""Triggers that need azure-functions-durable."""
 
 NO_TRIGGERS = {"function_name", "http_type", "mcp_tool_property"}
 
@@ -37,7 +37,7 @@ DATA: dict[str, object] = {
     "mcp_prompt_trigger": "{}",
     "mcp_tool": '{"arguments": {"data": "d"}}',
 }
-"""What the triggers deliver; text where nothing else is needed."""
+"""The data of each trigger; the default is a text."""
 
 
 @pytest.fixture(name="names", scope="module")
@@ -51,10 +51,10 @@ def _names() -> list[str]:
 
 
 def test_every_trigger_calls_the_wrapped_function(flag_server, names):
-    """Each of them is indexed, called, and its evaluation counted, def and async."""
+    """Each trigger calls a sync and an async function, whose evaluations count."""
     target = f"{APPS}/triggers.py:route"
     wrong = {}
-    with FunctionsHost(target, environ=flag_server.environ) as instance:
+    with AzureFunctionsEmulator(target, environ=flag_server.environ) as instance:
         calls = [call for name in names for call in (name, f"{name}_async")]
         for call in calls:
             if call.startswith("route"):

@@ -1,4 +1,4 @@
-"""Wrapped functions are indexed and called as if they were not wrapped."""
+"""The worker indexes and calls wrapped functions like any others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ APPS = Path(__file__).parent / "apps"
 
 @pytest.fixture(name="flags")
 def _flags(monkeypatch) -> FlagSession:
-    """Return a session that believes itself on Azure."""
+    """Return a session that detects Azure Functions."""
     monkeypatch.setenv("FUNCTIONS_WORKER_RUNTIME", "python")
     return FlagSession()
 
 
 def test_the_context_names_the_users_directory(start, flag_server):
-    """``context.function_directory`` is where the function is, not the wrapper."""
+    """``context.function_directory`` is the directory of your function."""
     instance = start("wrapped.py:context_of", flag_server.environ)
 
     answer = instance.request("/api/context").json()
@@ -38,7 +38,7 @@ def test_the_context_names_the_users_directory(start, flag_server):
 def test_functions_of_blueprints_and_methods_can_be_wrapped(
     start, flag_server, path, expected
 ):
-    """The wrapper is a function that the worker indexes, whatever is inside."""
+    """The worker indexes wrapped functions of blueprints and wrapped methods."""
     instance = start("wrapped.py:context_of", flag_server.environ)
 
     answer = instance.request(f"/api/{path}")
@@ -48,7 +48,7 @@ def test_functions_of_blueprints_and_methods_can_be_wrapped(
 
 @pytest.mark.parametrize("kind", ["asgi", "wsgi"])
 def test_a_web_application_can_be_wrapped(start, flag_server, kind):
-    """Where azure-functions makes the function itself, the application is wrapped."""
+    """An ASGI or WSGI application, for which azure-functions makes the function."""
     instance = start(f"{kind}.py:http_app_func", flag_server.environ)
 
     answers = [instance.request("/api/any/path") for _ in range(2)]
@@ -60,7 +60,7 @@ def test_a_web_application_can_be_wrapped(start, flag_server, kind):
 
 @pytest.mark.parametrize("path", ["object", "partial"])
 def test_objects_can_be_wrapped(start, flag_server, path):
-    """Azure alone refuses what is no function; the context is the object's own."""
+    """A wrapped object can be a function, though Azure accepts none unwrapped."""
     instance = start("wrapped.py:context_of", flag_server.environ)
 
     answer = instance.request(f"/api/{path}")
@@ -69,7 +69,7 @@ def test_objects_can_be_wrapped(start, flag_server, path):
 
 
 def test_output_bindings_get_what_the_function_sets(start, flag_server):
-    """Output parameters and ``$return`` pass through the wrapper."""
+    """Output parameters and ``$return`` work through the wrapper."""
     instance = start("wrapped.py:output", flag_server.environ)
 
     assert instance.request().body == "done"
@@ -84,7 +84,7 @@ def test_output_bindings_get_what_the_function_sets(start, flag_server):
 def test_the_functions_own_exception_reaches_the_worker(
     start, flag_server, path, expected
 ):
-    """It is the same exception, its evaluation counted, and no traceback line lies."""
+    """The exception is unchanged, and its traceback names the wrapper correctly."""
     instance = start(f"wrapped.py:{path}", flag_server.environ)
 
     answer = instance.request()
@@ -109,7 +109,7 @@ def test_the_functions_own_exception_reaches_the_worker(
     ],
 )
 def test_the_wrong_order_of_decorators_is_refused(flags, kind, decorator, arguments):
-    """Above a decorator of the app the wrapper would never be called; it says so."""
+    """Above a decorator of the app, ``wrap`` raises an error that shows the order."""
     decorate = getattr(kind(), decorator)(**arguments)
 
     @decorate
@@ -120,14 +120,14 @@ def test_the_wrong_order_of_decorators_is_refused(flags, kind, decorator, argume
         flags.wrap(hello)
 
 
-def test_an_app_is_not_what_is_wrapped(flags):
-    """What Azure calls are its functions."""
+def test_an_app_cannot_be_wrapped(flags):
+    """A function app is no callable, and ``wrap`` says so."""
     with pytest.raises(TypeError, match="callable, not FunctionApp"):
         flags.wrap(func.FunctionApp())
 
 
 def test_signature_annotations_and_kind_are_kept(flags):
-    """The four things the worker reads are the function's own."""
+    """The wrapper keeps the signature, the annotations, the directory and the kind."""
 
     def hello(req: func.HttpRequest, context: func.Context) -> str: ...
 
@@ -143,8 +143,8 @@ def test_signature_annotations_and_kind_are_kept(flags):
         assert expected == inspect.iscoroutinefunction(wrapped)
 
 
-def test_each_wrapper_has_its_own_place(flags, tmp_path):
-    """The directory of one wrapper is not the next one's."""
+def test_each_wrapper_has_its_own_directory(flags, tmp_path):
+    """Each wrapper has the directory of its own function."""
     scope: dict[str, typing.Any] = {}
     exec(compile("def other(req): ...", f"{tmp_path}/other.py", "exec"), scope)
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from serverless_flags.testing import FlagServer, emulate
-from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
+from serverless_flags_gcp_cloud_functions._emulator.emulator import (
+    GcpCloudFunctionsEmulator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,7 @@ PATIENT = {
     "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "20",
     "SERVERLESS_FLAGS_FLUSH_TIMEOUT": "20",
 }
-"""A busy machine must not decide a test."""
+"""Generous timeouts: a busy machine must not fail a test."""
 
 
 SERVERS = {
@@ -31,7 +33,7 @@ SERVERS = {
     "uvicorn": ("aio_http", {}),
     "uvicorn-def": ("aio_def_http", {}),
 }
-"""Every server of functions-framework: a function of ``flagged.py``, and options."""
+"""For each server: a function of ``flagged.py`` and the emulator's options."""
 
 
 class Start(Protocol):
@@ -39,13 +41,13 @@ class Start(Protocol):
 
     def __call__(
         self, target: str, *, environ: dict[str, str] | None = None, **options: str
-    ) -> FunctionsFramework: ...
+    ) -> GcpCloudFunctionsEmulator: ...
 
 
 class StartUnder(Protocol):
-    """Start the function of a server of ``SERVERS``."""
+    """Start a function under one of ``SERVERS``."""
 
-    def __call__(self, **options: Any) -> FunctionsFramework: ...
+    def __call__(self, **options: Any) -> GcpCloudFunctionsEmulator: ...
 
 
 @pytest.fixture(name="start")
@@ -54,14 +56,14 @@ def _start() -> Iterator[Start]:
 
         def start(
             target: str, *, environ: dict[str, str] | None = None, **options: str
-        ) -> FunctionsFramework:
+        ) -> GcpCloudFunctionsEmulator:
             instance = emulate(
                 "gcp_cloud_functions",
                 f"{FUNCTIONS}/{target}",
                 environ={**PATIENT, **(environ or {})},
                 **options,
             )
-            assert isinstance(instance, FunctionsFramework)
+            assert isinstance(instance, GcpCloudFunctionsEmulator)
             return instances.enter_context(instance)
 
         yield start
@@ -75,11 +77,11 @@ def _server() -> Iterator[FlagServer]:
 
 @pytest.fixture(name="start_flagged")
 def _start_flagged(start: Start, server: FlagServer) -> Start:
-    """Start a function of ``flagged.py`` that asks the flag server."""
+    """Start a function of ``flagged.py`` with the flag server."""
 
     def start_flagged(
         target: str, *, environ: dict[str, str] | None = None, **options: str
-    ) -> FunctionsFramework:
+    ) -> GcpCloudFunctionsEmulator:
         environ = {**server.environ, **(environ or {})}
         return start(f"flagged.py:{target}", environ=environ, **options)
 
@@ -95,7 +97,7 @@ def _start_under(request: pytest.FixtureRequest, start_flagged: Start) -> StartU
 
 @pytest.fixture(name="gate")
 def _gate(tmp_path: Path) -> Path:
-    """Make a named pipe: a function that reads it is in flight until it is closed."""
+    """Make a named pipe: a function that reads it waits until it is closed."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     return gate

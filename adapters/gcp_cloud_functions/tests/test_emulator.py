@@ -1,4 +1,4 @@
-"""The emulator is the real functions-framework, started and ended as Google does it."""
+"""The emulator runs the real functions-framework as Google does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from serverless_flags import EmulatorError, MissingDependencyError
-from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
+from serverless_flags_gcp_cloud_functions._emulator.emulator import (
+    GcpCloudFunctionsEmulator,
+)
 
 PLAIN = Path(__file__).parent / "functions" / "plain.py"
 
 
 @pytest.mark.parametrize("server", ["gthread", "sync"])
 def test_gunicorn_imports_in_the_master_and_serves_in_a_worker(start, server):
-    """The process that imports the user's module is not the one that serves."""
+    """The master imports the module, a worker serves it."""
     instance = start("plain.py:http", server=server)
 
     answer = instance.request().json()
@@ -32,7 +34,7 @@ def test_gunicorn_imports_in_the_master_and_serves_in_a_worker(start, server):
     ("target", "on_main_thread"), [("aio_http", True), ("aio_def_http", False)]
 )
 def test_an_aio_target_is_served_by_uvicorn(start, target, on_main_thread):
-    """functions-framework chooses uvicorn by the target, whatever was asked for."""
+    """functions-framework chooses uvicorn by the target, not by the option."""
     instance = start(f"plain.py:{target}")
 
     answer = instance.request().json()
@@ -42,7 +44,7 @@ def test_an_aio_target_is_served_by_uvicorn(start, target, on_main_thread):
 
 
 def test_the_runtime_names_its_versions(start):
-    """``runtime`` tells the framework, its server and the instance's Python."""
+    """``runtime`` names the framework, its server and the instance's Python."""
     instance = start("plain.py:http", server="sync")
 
     python = ".".join(map(str, sys.version_info[:3]))
@@ -54,7 +56,7 @@ def test_the_runtime_names_its_versions(start):
 
 
 def test_the_environment_is_googles(start, monkeypatch):
-    """What another cloud has set here is gone, and the caller's settings stand last."""
+    """Other platforms' variables are removed, and ``environ`` takes precedence."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "other-cloud")
     monkeypatch.setenv("THREADS", "1")
     monkeypatch.setenv("KEPT", "kept")
@@ -78,7 +80,7 @@ def test_the_environment_is_googles(start, monkeypatch):
 
 
 def test_a_request_reaches_the_function_whole(start):
-    """Method, path, headers and body arrive as they were given."""
+    """Method, path, headers and body arrive unchanged."""
     instance = start("plain.py:http")
 
     answer = instance.request(
@@ -92,7 +94,7 @@ def test_a_request_reaches_the_function_whole(start):
 
 
 def test_an_event_reaches_the_function(start):
-    """``cloud_event`` delivers data and attributes, given and default."""
+    """``cloud_event`` delivers the data, and given and default attributes."""
     instance = start("plain.py:cloud_event")
 
     answer = instance.cloud_event({"a": 1}, id="42", type="com.example.thing")
@@ -103,7 +105,7 @@ def test_an_event_reaches_the_function(start):
 
 
 def test_a_background_function_is_called_with_data_and_context(start):
-    """``signature_type`` reaches functions without a decorator."""
+    """``signature_type`` applies to functions without a decorator."""
     instance = start("plain.py:background", signature_type="event")
 
     body = b'{"context": {"eventId": "7", "eventType": "t"}, "data": {"a": 1}}'
@@ -116,9 +118,9 @@ def test_a_background_function_is_called_with_data_and_context(start):
 
 
 def test_the_grace_ends_with_sigkill(start):
-    """An instance that does not end in time is killed, as Cloud Run does it."""
+    """An instance that does not end in time is killed, as on Cloud Run."""
     instance = start("plain.py:http", grace="0.05")
-    instance.freeze()  # what no longer runs cannot hear SIGTERM
+    instance.freeze()  # a stopped process does not handle SIGTERM
 
     end = instance.terminate()
 
@@ -126,20 +128,20 @@ def test_the_grace_ends_with_sigkill(start):
 
 
 def test_two_workers_serve(start):
-    """``workers`` is gunicorn's number of worker processes."""
+    """``workers`` sets the number of gunicorn's worker processes."""
     instance = start("plain.py:http", workers="2", server="sync")
 
     assert instance.request().json()["environ"]["WORKERS"] == "2"
 
 
 def test_a_module_that_fails_shows_what_it_printed(start):
-    """The error of an instance that does not start carries its traceback."""
+    """The error of an instance that does not start shows its traceback."""
     with pytest.raises(EmulatorError, match="to contain a function named 'absent'"):
         start("plain.py:absent")
 
 
 def test_an_instance_that_is_gone_is_an_error(start):
-    """A request to an instance that has ended says so."""
+    """A request to an instance that has ended raises an error."""
     instance = start("plain.py:http")
     instance.kill()
 
@@ -148,18 +150,18 @@ def test_an_instance_that_is_gone_is_an_error(start):
 
 
 def test_an_unknown_server_is_refused():
-    """The error lists the servers there are."""
+    """The error for an unknown server lists the known ones."""
     with pytest.raises(EmulatorError, match="gthread, sync, uvicorn, debug"):
-        FunctionsFramework(f"{PLAIN}:http", server="waitress")
+        GcpCloudFunctionsEmulator(f"{PLAIN}:http", server="waitress")
 
 
 def test_a_python_without_functions_framework_shows_the_cure(tmp_path):
-    """The message is the command that installs it."""
+    """The error shows the command that installs functions-framework."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     python.chmod(0o755)
 
-    instance = FunctionsFramework(f"{PLAIN}:http", python=str(python))
+    instance = GcpCloudFunctionsEmulator(f"{PLAIN}:http", python=str(python))
     with (
         contextlib.closing(instance),
         pytest.raises(MissingDependencyError, match=r"pip install .*\[emulator\]"),

@@ -1,4 +1,4 @@
-"""The end of an instance: SIGTERM under every server, and what may be in its way."""
+"""Shutdown under every server: idle, during requests and with open connections."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serverless_flags.testing import Answer, Exit
-    from serverless_flags_gcp_cloud_functions._emulator import FunctionsFramework
+    from serverless_flags_gcp_cloud_functions._emulator.emulator import (
+        GcpCloudFunctionsEmulator,
+    )
 
 PATIENCE = 10.0
-"""Seconds after which a test that waits gives up."""
+"""Seconds after which a test fails instead of hanging."""
 
 
 def test_a_request_in_flight_is_answered_and_counted(start_under, server, gate):
-    """SIGTERM drains the server; the last evaluation comes after the signal."""
+    """A request that is in flight at SIGTERM is answered and counted."""
     instance = start_under(environ={"GUNICORN_LOG_LEVEL": "info"})
     instance.request()
 
@@ -37,7 +39,7 @@ def test_a_request_in_flight_is_answered_and_counted(start_under, server, gate):
 
 @pytest.mark.parametrize("target", ["http_streaming", "aio_http_streaming"])
 def test_a_body_in_flight_is_sent_and_counted(start_flagged, server, gate, target):
-    """A streamed body outlives its invocation: only the last flush can count it."""
+    """A streamed body that outlives its invocation is counted by the last flush."""
     instance = start_flagged(target, environ={"GUNICORN_LOG_LEVEL": "info"})
     instance.request()
 
@@ -49,16 +51,16 @@ def test_a_body_in_flight_is_sent_and_counted(start_flagged, server, gate, targe
 
 
 def _end_while_in_flight(
-    instance: FunctionsFramework, gate: Path
+    instance: GcpCloudFunctionsEmulator, gate: Path
 ) -> tuple[Answer, Exit]:
-    """Let a request go on only when the server is draining."""
+    """Hold a request until the server drains; return its answer and the exit."""
     with ThreadPoolExecutor(2) as threads:
         in_flight = threads.submit(instance.request, f"/?gate={gate}")
         with gate.open("w"):  # opens when the function has opened its end
             ended = threads.submit(instance.terminate)
             if instance.server == "uvicorn":
                 _wait_until(lambda: not _takes_connections(instance.port))
-            else:  # a gunicorn worker keeps its listener open to the end
+            else:  # a gunicorn worker keeps its listener open until it exits
                 _wait_until(lambda: "Handling signal: term" in instance.output)
         return in_flight.result(), ended.result()
 
@@ -78,9 +80,9 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 def test_a_request_longer_than_the_grace_loses_its_own_counts_only(
     start_under, server, gate
 ):
-    """Every server flushes at SIGTERM; what is killed after it had been counted."""
+    """At SIGTERM all earlier evaluations are sent, even if SIGKILL follows."""
     instance = start_under(grace="1")
-    asked = _ask_until_sigterm_is_heard(instance)
+    asked = _ask_until_sigterm_is_handled(instance)
 
     assert server.counts("simpleFlag").total == 0
 
@@ -96,8 +98,8 @@ def test_a_request_longer_than_the_grace_loses_its_own_counts_only(
     assert end.killed
 
 
-def _ask_until_sigterm_is_heard(instance: FunctionsFramework) -> int:
-    """Return how often: gthread's main thread connects after the first invocation."""
+def _ask_until_sigterm_is_handled(instance: GcpCloudFunctionsEmulator) -> int:
+    """Return the number of requests: gthread connects after the first ones."""
     answers = [instance.request().json()]
     deadline = time.monotonic() + PATIENCE
     while answers[-1]["handler"] != "serverless_flags._signals.handler":
@@ -112,7 +114,7 @@ def _ask_until_sigterm_is_heard(instance: FunctionsFramework) -> int:
 def test_an_open_connection_delays_the_flush_and_does_not_lose_it(
     start_flagged, server
 ):
-    """The server waits for clients that keep their connection open."""
+    """An idle client connection delays shutdown; the counts still arrive."""
     instance = start_flagged("http")
     connection = http.client.HTTPConnection(
         "127.0.0.1", instance.port, timeout=PATIENCE
@@ -127,8 +129,8 @@ def test_an_open_connection_delays_the_flush_and_does_not_lose_it(
     assert Counts(yes=1) == server.counts("simpleFlag")
 
 
-def test_uvicorn_alone_is_heard_too(start_flagged, server):
-    """``--debug`` for an aio target: one process, without a master."""
+def test_uvicorn_without_gunicorn_flushes(start_flagged, server):
+    """uvicorn without a master, by ``--debug``, flushes at SIGTERM too."""
     instance = start_flagged("aio_http", server="debug")
 
     answer = instance.request().json()

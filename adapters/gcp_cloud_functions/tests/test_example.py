@@ -1,4 +1,4 @@
-"""The example does what its README says."""
+"""The example works as its README describes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DISABLED = "Feature flag 'simpleFlag' is disabled"
 
 @pytest.fixture(name="run")
 def _run(server):
-    """Run one of the example's functions; a flip is obeyed by the next invocation."""
+    """Run a function of the example; each invocation sees the current flags."""
     environ = {
         **server.environ,
         "SERVERLESS_FLAGS_MAX_AGE": "0",
@@ -32,7 +32,7 @@ def _run(server):
     ("function", "runtime"), [("hello", "gthread"), ("hello_async", "uvicorn")]
 )
 def test_the_http_functions_answer(run, server, function, runtime):
-    """One module holds both kinds, and each gets the server that it needs."""
+    """The sync and the async function answer, each under its server."""
     with run(function) as instance:
         before = instance.request("/").json()
         server.set("simpleFlag", False)
@@ -45,7 +45,7 @@ def test_the_http_functions_answer(run, server, function, runtime):
 
 
 def test_the_event_function_logs(run, server):
-    """An event is acknowledged, and the flag's state is in the log."""
+    """The event function logs the state of the flag."""
     with run("hello_event") as instance:
         answer = instance.cloud_event({"a": 1}, type="com.example.made")
         instance.terminate()

@@ -1,4 +1,4 @@
-"""Every kind of function that functions-framework knows, untouched by its wrapper."""
+"""The wrapper changes no function of any kind that functions-framework knows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serverless_flags.testing import Counts, FlagServer
 
 @pytest.mark.parametrize("target", ["http_wrapped_last", "aio_http_wrapped_last"])
 def test_the_decorators_may_change_places(start_flagged, server, target):
-    """functions-framework goes by the function's name, which the wrapper keeps."""
+    """The wrapper may be the outer decorator: it keeps the function's name."""
     instance = start_flagged(target)
 
     assert instance.request().json()["enabled"]
@@ -19,7 +19,7 @@ def test_the_decorators_may_change_places(start_flagged, server, target):
     "target", ["cloud_event", "cloud_event_wrapped_last", "aio_cloud_event"]
 )
 def test_event_functions(start_flagged, server, target):
-    """Either decorator may stand first."""
+    """Event functions work with the decorators in either order."""
     instance = start_flagged(target)
 
     answer = instance.cloud_event({"a": 1}, id="7")
@@ -28,7 +28,7 @@ def test_event_functions(start_flagged, server, target):
 
 
 def test_background_functions(start_flagged, server):
-    """The older signature has data and context."""
+    """Background functions, with data and context, can be wrapped."""
     instance = start_flagged("background", signature_type="event")
 
     answer = instance.request(
@@ -41,7 +41,7 @@ def test_background_functions(start_flagged, server):
 
 
 def test_typed_functions(start_flagged, server):
-    """The framework reads the argument's type through the wrapper."""
+    """functions-framework reads the argument's type through the wrapper."""
     instance = start_flagged("typed")
 
     answer = instance.request(
@@ -55,7 +55,7 @@ def test_typed_functions(start_flagged, server):
 
 @pytest.mark.parametrize("target", ["http_streaming", "aio_http_streaming"])
 def test_a_streamed_body_is_untouched(start_flagged, server, target):
-    """It runs after the function has returned, and what it evaluates is counted."""
+    """A body that is sent after the function has returned is counted too."""
     instance = start_flagged(target)
 
     answer = instance.request()
@@ -66,7 +66,7 @@ def test_a_streamed_body_is_untouched(start_flagged, server, target):
 
 
 def test_a_streamed_body_may_be_an_invocation_of_its_own(start_flagged, server):
-    """It ends with a flush then, where every invocation does."""
+    """A body in ``flags.invocation()`` ends with a flush if invocations do."""
     first_generation = {"K_CONFIGURATION": ""}
     instance = start_flagged("http_streaming_in_invocation", environ=first_generation)
 
@@ -79,7 +79,7 @@ def test_a_streamed_body_may_be_an_invocation_of_its_own(start_flagged, server):
 
 @pytest.mark.parametrize("target", ["http", "aio_http"])
 def test_the_client_address_decides(start, target):
-    """The evaluation context reaches a strategy of the flag."""
+    """A flag's strategy sees the client's address, which cannot be forged."""
     strategy = {"name": "remoteAddress", "parameters": {"IPs": "203.0.113.7"}}
     flag = {"name": "simpleFlag", "enabled": True, "strategies": [strategy]}
     with FlagServer({"version": 2, "features": [flag]}) as own:

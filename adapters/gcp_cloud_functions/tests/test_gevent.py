@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, which functions-framework's app can be served by."""
+"""functions-framework's application under gunicorn's gevent worker."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _gunicorn(server):
 
 
 def test_sigterm_while_a_request_is_in_flight(gunicorn, server, tmp_path):
-    """The request is answered, the worker ends in order, and every count arrives."""
+    """The request is answered, the worker exits normally and every count arrives."""
     gunicorn.wait()
     began = tmp_path / "began"
 

@@ -1,4 +1,4 @@
-"""From the first request to the last but one: the session under every server."""
+"""The session during an instance's life, under every server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _fetches(server):
 
 @pytest.mark.parametrize("target", ["http", "aio_def_http"])
 def test_many_first_requests_start_one_client(start_flagged, server, target):
-    """Start is single-flight per worker, for as many threads as the server has."""
+    """Concurrent first requests of a worker share one start."""
     instance = start_flagged(target, environ={"THREADS": "50"})
 
     assert server.requests == []
@@ -38,7 +38,7 @@ def test_many_first_requests_start_one_client(start_flagged, server, target):
 
 @pytest.mark.parametrize("target", ["http", "aio_http"])
 def test_every_worker_has_its_own_session(start_flagged, server, target):
-    """One of two is killed and forked again: it starts anew, and takes only its own."""
+    """A worker that is killed loses its own counts only; its successor starts anew."""
     instance = start_flagged(target, workers="2")
 
     answers = _ask_at_once(instance, 40)
@@ -55,7 +55,7 @@ def test_every_worker_has_its_own_session(start_flagged, server, target):
 
 
 def _ask_at_once(instance, number):
-    """Ask until so many requests were answered: a killed worker drops what it has."""
+    """Repeat requests until ``number`` are answered: a killed worker drops some."""
 
     def ask(_):
         while True:
@@ -72,7 +72,7 @@ def _ask_at_once(instance, number):
     ("target", "options"), [("http", {"server": "sync"}), ("aio_http", {})]
 )
 def test_a_worker_that_is_aborted_flushes(start_flagged, server, target, options):
-    """A request past the timeout ends its worker: SystemExit inside the function."""
+    """gunicorn aborts a worker past the request timeout; the counts are sent."""
     instance = start_flagged(target, environ=TIMEOUT, **options)
 
     first = instance.request().json()["pid"]
@@ -90,7 +90,7 @@ def test_a_worker_that_is_aborted_flushes(start_flagged, server, target, options
 
 
 def test_a_request_that_times_out_costs_nothing_else(start_flagged, server):
-    """RequestTimeoutException is the function's own; its worker and session live on."""
+    """After a RequestTimeoutException, worker and session continue."""
     environ = {**TIMEOUT, "THREADED_TIMEOUT_ENABLED": "true"}
     instance = start_flagged("http", environ=environ)
 
@@ -106,7 +106,7 @@ def test_a_request_that_times_out_costs_nothing_else(start_flagged, server):
 
 @pytest.mark.parametrize("target", ["http_two_sessions", "aio_http_two_sessions"])
 def test_two_sessions_are_both_flushed(start_flagged, server, target):
-    """One process may hold several sessions."""
+    """All sessions of a process are flushed."""
     instance = start_flagged(target)
     instance.request()
     instance.terminate()
@@ -116,7 +116,7 @@ def test_two_sessions_are_both_flushed(start_flagged, server, target):
 
 
 def test_the_first_generation_flushes_every_invocation(start_flagged, server):
-    """It promises no SIGTERM: the status says so, and a kill costs nothing."""
+    """Without SIGTERM each invocation flushes, and the status says why."""
     instance = start_flagged("http", environ={"K_CONFIGURATION": ""})
 
     answer = instance.request().json()
@@ -128,7 +128,7 @@ def test_the_first_generation_flushes_every_invocation(start_flagged, server):
 
 
 def test_the_reloaders_child_flushes_every_invocation(start_flagged, server):
-    """``--debug`` imports the module twice, and kills the process that serves."""
+    """Under ``--debug``, whose reloader kills the server, each invocation flushes."""
     instance = start_flagged("http", server="debug")
 
     answer = instance.request().json()

@@ -1,4 +1,4 @@
-"""What a pool's thread cannot connect, the server's main thread does."""
+"""Signals are connected on the server's main thread if the function runs elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serverless_flags_gcp_cloud_functions._uvicorn import connect_shutdown
 
 
 class Worker:
-    """What gunicorn's workers have: a handler and a heartbeat, both methods."""
+    """A gunicorn worker: its signal handler and its heartbeat are methods."""
 
     def __init__(self):
         self.heartbeats = 0
@@ -23,7 +23,7 @@ class Worker:
         self.heartbeats += 1
 
     def handle_exit(self, sig, frame):
-        """End, some time."""
+        """Start to shut down."""
 
 
 @pytest.fixture(name="worker")
@@ -35,20 +35,20 @@ def _worker():
 
 
 def test_work_is_done_once_at_the_next_heartbeat(worker):
-    """And the heart goes on beating."""
+    """The work runs once, and later heartbeats are unchanged."""
     done = []
 
-    lent = run_on_main_thread(lambda: done.append(worker.heartbeats))
+    scheduled = run_on_main_thread(lambda: done.append(worker.heartbeats))
     before = list(done)
     worker.notify()
     worker.notify()
 
-    assert lent
+    assert scheduled
     assert ([], [1], 2) == (before, done, worker.heartbeats)
 
 
-def test_two_sessions_have_their_turn(worker):
-    """One may be waiting already when another one's first invocation begins."""
+def test_the_work_of_two_sessions_is_done(worker):
+    """Work may be scheduled while other work still waits for a heartbeat."""
     done = []
     for name in ("first", "second"):
         run_on_main_thread(lambda name=name: done.append(name))
@@ -61,7 +61,7 @@ def test_two_sessions_have_their_turn(worker):
 
 
 def test_work_that_fails_does_not_end_the_worker(worker, caplog):
-    """It is logged, and the end is heard when the server has shut down."""
+    """An error in the work is logged and does not reach the worker."""
 
     def fail():
         raise ValueError
@@ -74,13 +74,13 @@ def test_work_that_fails_does_not_end_the_worker(worker, caplog):
     assert ["a signal could not be connected"] == caplog.messages
 
 
-def test_without_a_server_nobody_lends_a_thread():
-    """As in a unit test of the user's."""
+def test_without_a_server_nothing_is_scheduled():
+    """Without a server, as in a unit test, the work is not scheduled."""
     assert not run_on_main_thread(list)
 
 
-def test_at_import_the_status_says_what_is_to_come(monkeypatch):
-    """The master connects nothing: gunicorn overwrites its handlers in the workers."""
+def test_the_import_connects_nothing(monkeypatch):
+    """At import nothing is connected, and the status says when it will be."""
     monkeypatch.setenv("FUNCTION_TARGET", "hello")
     flags = FlagSession(client="memory")
     before = signal.getsignal(signal.SIGTERM)
@@ -93,17 +93,17 @@ def test_at_import_the_status_says_what_is_to_come(monkeypatch):
 
 
 class Server:
-    """What uvicorn's server has: a handler and a shutdown, both methods."""
+    """A uvicorn server: its signal handler and its shutdown are methods."""
 
     def handle_exit(self, sig, frame):
-        """End, some time."""
+        """Start to shut down."""
 
     async def shutdown(self):
-        """End the requests in flight."""
+        """Finish the requests in flight."""
 
 
 class Ending:
-    """A session, as the signals see it."""
+    """A session with the methods that ``signals`` calls."""
 
     def terminate(self, timeout):
         """Flush."""
@@ -121,7 +121,7 @@ def _uvicorn():
 
 
 def test_a_server_is_found_behind_our_own_handler(uvicorn):
-    """The second session of a worker hears the shutdown as the first one does."""
+    """The server is found although SIGTERM has our handler."""
     session = Ending()
 
     found = [connect_shutdown()]
@@ -132,15 +132,15 @@ def test_a_server_is_found_behind_our_own_handler(uvicorn):
 
 
 def test_a_copy_of_a_server_serves_nothing(uvicorn, monkeypatch):
-    """A process that a function has forked hears no shutdown."""
+    """In a forked process, the copy of the server cannot be connected."""
     connect_shutdown()
     monkeypatch.setattr(os, "getpid", lambda: 0)
 
     assert not connect_shutdown()
 
 
-def test_the_frameworks_request_timeout_passes():
-    """It is raised into the thread of a request, wherever that is."""
+def test_the_request_timeout_passes():
+    """``passing_exceptions`` has the framework's request timeout."""
     from functions_framework.exceptions import RequestTimeoutException as Timeout
 
     name = f"{Timeout.__module__}.{Timeout.__qualname__}"

@@ -1,4 +1,10 @@
-"""AWS Lambda for serverless-flags: the doorbell, which tells whether it is for us."""
+"""
+The AWS Lambda adapter of serverless-flags: its entry point.
+
+Every process that has the adapter installed may import this module, on any platform. It
+only reads the environment variables that it is given; all else is in ``_platform`` and,
+for development, in ``_emulator``.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +15,15 @@ from serverless_flags import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from serverless_flags_aws_lambda._emulator import LambdaEmulator
-    from serverless_flags_aws_lambda._platform import AwsLambda
+    from serverless_flags import Platform
+    from serverless_flags.testing import Emulator
 
-__all__ = ["detect_platform", "emulate"]
+NAME = "aws_lambda"
 
 
 @hookimpl
-def detect_platform(environ: Mapping[str, str]) -> AwsLambda | None:
-    """Recognise Lambda by two variables that its runtimes always have."""
+def detect_platform(environ: Mapping[str, str]) -> Platform | None:
+    """Recognise Lambda by two variables that all of its runtimes set."""
     if "AWS_LAMBDA_RUNTIME_API" in environ and "AWS_LAMBDA_FUNCTION_NAME" in environ:
         from serverless_flags_aws_lambda import _platform
 
@@ -34,10 +40,10 @@ def emulate(
     environ: Mapping[str, str],
     python: str,
     options: Mapping[str, str],
-) -> LambdaEmulator | None:
-    """Start ``target`` under awslambdaric; the options are those of ``_options``."""
-    if platform_name != "aws_lambda":
+) -> Emulator | None:
+    """Run ``target`` under the real awslambdaric on this machine."""
+    if platform_name != NAME:
         return None
-    from serverless_flags_aws_lambda._emulator import LambdaEmulator
+    from serverless_flags_aws_lambda._emulator.emulator import AwsLambdaEmulator
 
-    return LambdaEmulator(target, environ=environ, python=python, **options)
+    return AwsLambdaEmulator(target, environ=environ, python=python, **options)

@@ -1,4 +1,4 @@
-"""Find the event and Lambda's context among the arguments of any handler."""
+"""Find the event and Lambda's context among the arguments of a handler."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST = 16
-"""Arguments that are looked at: handlers have two, and a few that are injected."""
+MAX_ARGUMENTS = 16
+"""The most arguments that are inspected: a handler has two, decorators inject a few."""
 
 
 def find_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], Any]:
     """
-    Return what may be the event, the likeliest first, and the context or None.
+    Return the candidates for the event, the likeliest first, and the context or None.
 
-    The context is recognised by what it is, wherever it stands; decorators inject
-    arguments, and a method has its ``self``. The event stands before it.
+    The context is recognised by its attributes at any position, because decorators
+    inject arguments and a method has its ``self``. The event precedes it.
     """
-    arguments = [*args[:MOST], *islice(kwargs.values(), MOST)]
+    arguments = [*args[:MAX_ARGUMENTS], *islice(kwargs.values(), MAX_ARGUMENTS)]
     place = _place_of_context(arguments)
     if place is None:
         context, events = None, arguments
     else:
         context = arguments[place]
         before, after = arguments[:place], arguments[place + 1 :]
-        if place >= len(args):  # named: those without names come first
+        if place >= len(args):  # a keyword: positional arguments are likelier
             before = [*before[len(args) :], *before[: len(args)]]
         events = [*reversed(before), *after]
     if "event" in kwargs:
@@ -37,7 +37,7 @@ def find_arguments(
 
 
 def _place_of_context(arguments: list[Any]) -> int | None:
-    """Return where the context stands; a mock of it has no text for an identifier."""
+    """Return the index of the context; a mock of one has no ``str`` as its id."""
     for place, argument in enumerate(arguments):
         if isinstance(getattr(argument, "aws_request_id", None), str):
             return place

@@ -1,7 +1,7 @@
 """
-The evaluation context of an event: who asks, and from where.
+The evaluation context of an event: the user, the address, the method and the path.
 
-Only what AWS itself has verified or measured is told. The shapes are documented at
+Only values that AWS itself has verified are used. The shapes are documented at
 https://docs.aws.amazon.com/apigateway/latest/developerguide/ (pages "Create AWS Lambda
 proxy integrations" for HTTP APIs and "Input format of a Lambda function for proxy
 integration" for REST APIs), https://docs.aws.amazon.com/lambda/latest/dg/ (pages
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def read_first_context(events: Iterable[Any]) -> dict[str, Any]:
-    """Read the evaluation context of the first of several objects that has one."""
+    """Return the evaluation context of the first of several events that has one."""
     contexts = (read_context(event) for event in events)
     return next((context for context in contexts if context), {})
 
 
 def read_context(event: Any) -> dict[str, Any]:
     """
-    Read the evaluation context of a request; other events have none.
+    Return the evaluation context of a request; it is empty for other events.
 
     Function URLs and HTTP APIs send payload 2.0, REST and WebSocket APIs payload 1.0,
-    Application Load Balancers and AppSync one of their own.
+    Application Load Balancers and AppSync payloads of their own.
     """
     event = _unpack(event)
     request = _unpack(_dig(event, "requestContext"))
@@ -66,7 +66,7 @@ def _read_http_api(event: Any, request: Any) -> dict[str, Any]:
 
 
 def _read_rest_api(event: Any, request: Any) -> dict[str, Any]:
-    """Read payload 1.0: a REST or WebSocket API, or an HTTP API told to send it."""
+    """Read payload 1.0: a REST or WebSocket API, or an HTTP API configured for it."""
     authorizer, identity = _dig(request, "authorizer"), _dig(request, "identity")
     return _context(
         user=_first(
@@ -84,9 +84,10 @@ def _read_rest_api(event: Any, request: Any) -> dict[str, Any]:
 
 def _read_app_sync(identity: Any) -> dict[str, Any]:
     """
-    Read the identity that AppSync gives a resolver.
+    Read the identity that AppSync passes to a resolver.
 
-    ``sourceIp`` is a list, of one address only if the client sent no X-Forwarded-For.
+    ``sourceIp`` is a list; it has one address only if the client sent no
+    X-Forwarded-For.
     """
     addresses = _dig(identity, "sourceIp")
     alone = isinstance(addresses, list) and len(addresses) == 1
@@ -102,9 +103,9 @@ def _read_app_sync(identity: Any) -> dict[str, Any]:
 
 def _last_forwarded_for(event: Any) -> str | None:
     """
-    Return the address that the load balancer saw, which it appends to the header.
+    Return the client's address, which the load balancer appends to the header.
 
-    What stands before it came from the client. An optional port is cut off.
+    Earlier entries come from the client and may be forged. A port is removed.
     """
     values = _dig(event, "multiValueHeaders", "x-forwarded-for")
     value = values[-1] if isinstance(values, list) and values else None
@@ -124,7 +125,7 @@ def _context(
     method: Any = None,
     path: Any = None,
 ) -> dict[str, Any]:
-    """Name the facts as Unleash names them, without the unknown ones."""
+    """Return the known values under the names that Unleash gives them."""
     context: dict[str, Any] = {"userId": user, "remoteAddress": _address(address)}
     context = {name: value for name, value in context.items() if value is not None}
     properties = {"method": _first(method), "path": _first(path)}

@@ -1,10 +1,11 @@
 """
-An internal extension without events, for the sake of SIGTERM.
+Register an internal extension without events, so that Lambda sends SIGTERM.
 
-Lambda kills an instance without a signal unless an extension is registered; one with
-``"events": []`` is enough, is never waited for after Init and never told anything:
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Plain
-sockets, because an HTTP client's import costs more than the whole exchange.
+Lambda kills an instance without a signal unless an extension is registered. One with
+``"events": []`` is enough; it receives no events, and Lambda waits for it during Init
+only: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. The
+requests use plain sockets, because importing an HTTP client would take longer than
+they do.
 """
 
 from __future__ import annotations
@@ -26,58 +27,64 @@ _LOG = logging.getLogger("serverless_flags")
 NEXT_EVENT = "/2020-01-01/extension/event/next"
 _NAME = "serverless-flags"
 _REGISTER_TIMEOUT = 1.0
-"""Seconds for the connection and the answer each: Init must not hang on us."""
-_LONGEST_HEAD = 65536
-"""Bytes of status line and headers that are read at most."""
+"""Seconds for the connection and for the response, each: Init must not hang."""
+_MAX_HEAD = 65536
+"""The most bytes of status line and headers that are read."""
 
 
-class Outcome(enum.Enum):
-    """What the Extensions API made of us."""
+class RegistrationOutcome(enum.Enum):
+    """The result of a registration at the Extensions API."""
 
     ACCEPTED = enum.auto()
-    """SIGTERM will be sent."""
+    """The extension is registered: Lambda will send SIGTERM."""
     REFUSED = enum.auto()
-    """403: too late, the name is taken, or the events are not to be had."""
+    """Status 403: it is too late, the name is taken or an event is not allowed."""
     FAILED = enum.auto()
-    """No usable answer."""
+    """There was no usable response."""
 
 
 class Registration(NamedTuple):
-    """The answer to one registration."""
+    """The response to one registration."""
 
-    outcome: Outcome
+    outcome: RegistrationOutcome
     identifier: str = ""
-    """By which the API knows the extension, once accepted."""
+    """Identifies an accepted extension in its further requests."""
     detail: str = ""
-    """What else the API said, for people."""
+    """The reason of a refusal or failure, to show to users."""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the extension is registered."""
+        return self.outcome is RegistrationOutcome.ACCEPTED
 
     @property
     def why_not(self) -> str:
-        """Why SIGTERM will not be sent."""
-        if self.outcome is Outcome.REFUSED:
+        """Why Lambda will not send SIGTERM, and what to do about it."""
+        if self.outcome is RegistrationOutcome.REFUSED:
             cure = "wrap the handler while its module is imported"
             return f"Lambda refused the extension ({self.detail}): {cure}"
         return f"Lambda's Extensions API gave no usable answer ({self.detail})"
 
 
 class _Answer(NamedTuple):
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     headers: dict[str, str]
-    """By name in lower case."""
+    """The headers, by their names in lower case."""
     body: str
-    """What of it came with the headers."""
+    """The part of the body that arrived with the headers."""
 
 
 _registrations: dict[int, Registration] = {}
-"""By process: a forked child is not registered."""
-_kept: list[socket.socket] = []
-"""Never read and never closed: the API counts the pending request as readiness."""
+"""By process id: a forked child is not registered."""
+_pending: list[socket.socket] = []
+"""Connections that are never read or closed: to the API, the pending request on each
+means that the extension is ready."""
 
 
 def register_once(register: Callable[[str], Registration], api: str) -> Registration:
-    """Register this process in one way or another, once for all its sessions."""
+    """Call ``register`` once per process; all its sessions share the registration."""
     pid = os.getpid()
     if pid not in _registrations:
         _registrations[pid] = registration = register(api)
@@ -86,39 +93,44 @@ def register_once(register: Callable[[str], Registration], api: str) -> Registra
     return _registrations[pid]
 
 
-def register_silently(api: str) -> Registration:
+def register_without_events(api: str) -> Registration:
     """
-    Register at ``api``, a ``host:port``, for no events; never raise, never hang.
+    Register at ``api``, a ``host:port``; it neither raises nor blocks for long.
 
-    It works only while the handler's module is being imported: registration closes at
-    the runtime's first request for an event.
+    Call it while the handler's module is imported: registration closes when the runtime
+    requests its first event.
     """
-    registration = Registration(Outcome.FAILED)
-    asked = False
+    registration = Registration(RegistrationOutcome.FAILED)
+    requested = False
     try:
-        registration = register_for(api, "")
+        registration = register_for_events(api, "")
     finally:
-        # Once accepted, the next call is a duty: Init would hang without it.
-        if registration.outcome is Outcome.ACCEPTED:
-            asked = any(_send_next(api, registration.identifier) for _ in range(2))
-    if registration.outcome is Outcome.ACCEPTED and not asked:
-        return Registration(Outcome.FAILED, detail="the connection broke")
+        # Init would hang until an accepted extension has requested its next event.
+        if registration.is_accepted:
+            requested = any(
+                _request_next_event(api, registration.identifier) for _ in range(2)
+            )
+    if registration.is_accepted and not requested:
+        return Registration(RegistrationOutcome.FAILED, detail="the connection broke")
     return registration
 
 
-def register_for(api: str, events: str) -> Registration:
-    """Register for ``events``, as JSON; who is accepted has to call next."""
+def register_for_events(api: str, events: str) -> Registration:
+    """Register for ``events``, in JSON; once accepted, request the next event."""
     try:
         answer = _post_register(_address(api), f'{{"events":[{events}]}}'.encode())
     except (OSError, ValueError, IndexError) as error:
-        return Registration(Outcome.FAILED, detail=type(error).__name__)
+        return Registration(RegistrationOutcome.FAILED, detail=type(error).__name__)
     identifier = answer.headers.get("lambda-extension-identifier", "")
     if answer.status == HTTPStatus.OK and identifier:
-        return Registration(Outcome.ACCEPTED, identifier)
+        return Registration(RegistrationOutcome.ACCEPTED, identifier)
     kind = re.search(r'"errorType"\s*:\s*"([\w.]+)"', answer.body)
     detail = kind[1] if kind else f"HTTP status {answer.status}"
     refused = answer.status == HTTPStatus.FORBIDDEN
-    return Registration(Outcome.REFUSED if refused else Outcome.FAILED, detail=detail)
+    return Registration(
+        RegistrationOutcome.REFUSED if refused else RegistrationOutcome.FAILED,
+        detail=detail,
+    )
 
 
 def _address(api: str) -> tuple[str, int]:
@@ -148,24 +160,24 @@ def _post_register(address: tuple[str, int], body: bytes) -> _Answer:
 
 def _read_answer(connection: socket.socket) -> str:
     """
-    Read to the blank line, and of the body what has come with it.
+    Read the headers, and the part of the body that arrives with them.
 
     Raises:
-        ValueError: when there is no blank line in time or in size.
+        ValueError: when the headers are too long or do not end in time.
     """
     deadline = time.monotonic() + _REGISTER_TIMEOUT
     answer = b""
     while b"\r\n\r\n" not in answer:
         chunk = connection.recv(4096)
         answer += chunk
-        if not chunk or len(answer) > _LONGEST_HEAD or time.monotonic() > deadline:
+        if not chunk or len(answer) > _MAX_HEAD or time.monotonic() > deadline:
             message = "the Extensions API sent no complete answer"
             raise ValueError(message)
     return answer.decode("latin-1")
 
 
-def _send_next(api: str, identifier: str) -> bool:
-    """Ask for an event that will never come; no thread waits for it."""
+def _request_next_event(api: str, identifier: str) -> bool:
+    """Request an event that will never come, without waiting for the response."""
     request = (
         f"GET {NEXT_EVENT} HTTP/1.1\r\n"
         f"Host: {api}\r\n"
@@ -173,7 +185,7 @@ def _send_next(api: str, identifier: str) -> bool:
     )
     try:
         connection = socket.create_connection(_address(api), _REGISTER_TIMEOUT)
-        _kept.append(connection)
+        _pending.append(connection)
         connection.sendall(request.encode())
         connection.settimeout(None)
     except OSError:

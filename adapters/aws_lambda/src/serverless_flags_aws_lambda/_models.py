@@ -1,4 +1,4 @@
-"""Read events that a library has made into objects, without knowing the library."""
+"""Read events that a library has parsed into objects, without importing the library."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 def unpack(value: Any) -> Mapping[str, Any] | None:
     """
-    Return an event, or a part of one, as a mapping; None where it is no structure.
+    Return an event, or a part of one, as a mapping; None if it has no structure.
 
-    Read are models of pydantic 1 and 2, dataclasses, attrs classes, msgspec structs,
-    named tuples and objects with the event beside (``raw_event``, as Powertools). What
-    they are is asked of their classes: a mock or a proxy would say yes to anything.
+    It reads models of pydantic 1 and 2, dataclasses, attrs classes, msgspec structs,
+    named tuples and objects with a ``raw_event``, as Powertools has them. Their classes
+    are inspected rather than the objects, because a mock or a proxy has any attribute.
     """
     kind = type(value)
     if hasattr(kind, "raw_event"):
@@ -31,7 +31,7 @@ def unpack(value: Any) -> Mapping[str, Any] | None:
 
 
 def _fields_of(kind: type) -> dict[str, str]:
-    """Return the attributes that a class declares, by their names and their aliases."""
+    """Return the attributes that a class declares, by name and by alias."""
     for declared in ("model_fields", "__fields__", "__dataclass_fields__"):
         fields = getattr(kind, declared, None)
         if isinstance(fields, Mapping):
@@ -55,14 +55,14 @@ def _with_aliases(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 class _Fields(Mapping[str, Any]):
-    """The declared attributes of an object, by the keys that AWS gives them."""
+    """A mapping from AWS's keys to the declared attributes of an object."""
 
     def __init__(self, value: Any, names: Mapping[str, str]) -> None:
         self._value = value
         self._names = names
 
     def __getitem__(self, key: str) -> Any:
-        """Return an attribute; ``request_context`` stands for ``requestContext``."""
+        """Return an attribute; for ``requestContext`` also ``request_context``."""
         for name in (key, _snake_case(key), f"{key}_"):
             if name in self._names:
                 return getattr(self._value, self._names[name])

@@ -1,8 +1,8 @@
 """
-SnapStart: one instance is started, and many are copies of its memory.
+SnapStart: Lambda starts one instance and restores many from a snapshot of its memory.
 
-https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. A hook
-that raised would end the instance before it could serve.
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. If a
+hook raised, the instance would end before its first invocation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("serverless_flags")
 
 _LAST_FLUSH = 2.0
-"""Seconds for the counts of Init; a version is being published, nobody waits."""
+"""Seconds for sending the counts of Init, while a version is published."""
 
 
-def connect_image(session: FlagSession) -> None:
-    """Prepare ``session`` for the image of this process, and each copy for its life."""
+def connect_snapshot(session: FlagSession) -> None:
+    """Register hooks that renew ``session`` before a snapshot and after a restore."""
     try:
         # part of the managed runtimes that have SnapStart, and of awslambdaric
         import snapshot_restore_py as hooks
@@ -31,30 +31,30 @@ def connect_image(session: FlagSession) -> None:
             " of this instance will have the same identity and counts"
         )
         return
-    known = weakref.ref(session)
-    hooks.register_before_snapshot(_before_snapshot, known)
-    hooks.register_after_restore(_after_restore, known)
+    reference = weakref.ref(session)
+    hooks.register_before_snapshot(_before_snapshot, reference)
+    hooks.register_after_restore(_after_restore, reference)
 
 
-def _before_snapshot(known: weakref.ref[FlagSession]) -> None:
-    """Send what was counted, once and not by every copy; close the connections."""
-    session = known()
+def _before_snapshot(reference: weakref.ref[FlagSession]) -> None:
+    """Send the counts, so that no restored instance repeats them; disconnect."""
+    session = reference()
     if session is None:
         return
     try:
         session.flush(_LAST_FLUSH)
         session.renew()
-    except Exception:  # noqa: BLE001  reason: see the module
+    except Exception:  # noqa: BLE001  reason: see the module's docstring
         _LOG.warning("the session could not prepare for its image", exc_info=True)
 
 
-def _after_restore(known: weakref.ref[FlagSession]) -> None:
-    """Take an identity of its own, and ask whether the image's flags have changed."""
-    session = known()
+def _after_restore(reference: weakref.ref[FlagSession]) -> None:
+    """Give the session a new identity and refresh the flags of the snapshot."""
+    session = reference()
     if session is None:
         return
     try:
-        session.renew()  # hooks that ran after ours may have started it in the image
+        session.renew()  # hooks that ran after ours may have started it
         session.start()
-    except Exception:  # noqa: BLE001  reason: see the module
+    except Exception:  # noqa: BLE001  reason: see the module's docstring
         _LOG.warning("the session could not start after a restore", exc_info=True)

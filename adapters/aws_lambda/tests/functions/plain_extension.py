@@ -1,7 +1,8 @@
 """
 An internal extension of a function under test, without serverless-flags.
 
-Imported, it prints ``told`` and exits at SIGTERM, also while the main thread is in C.
+Once imported, it prints ``got SIGTERM`` and exits at that signal, even while the main
+thread runs C code.
 """
 
 import http.client
@@ -15,7 +16,7 @@ _API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 
 
 def register(events):
-    """Register; return the identifier, None when refused, and the answer."""
+    """Register; return the identifier, or None when refused, and the response."""
     connection = http.client.HTTPConnection(_API)
     headers = {"Lambda-Extension-Name": "plain"}
     body = json.dumps({"events": events})
@@ -27,7 +28,7 @@ def register(events):
 
 
 def send_next(identifier):
-    """Ask for the next event; the connection has to be kept."""
+    """Request the next event; the caller has to keep the connection."""
     connection = http.client.HTTPConnection(_API)
     headers = {"Lambda-Extension-Identifier": identifier}
     connection.request("GET", "/2020-01-01/extension/event/next", headers=headers)
@@ -36,7 +37,7 @@ def send_next(identifier):
 
 def _listen():
     receiver.recv(1)
-    os.write(1, b"told\n")
+    os.write(1, b"got SIGTERM\n")
     os._exit(0)
 
 

@@ -1,8 +1,9 @@
 """
-Azure Functions for serverless-flags: the doorbell.
+The Azure Functions adapter of serverless-flags: its entry point.
 
-It is imported in every process that has the adapter installed, on any cloud: it looks
-at the environment and leaves everything else to ``_platform`` and ``_emulator``.
+Every process that has the adapter installed may import this module, on any platform. It
+only reads the environment variables that it is given; all else is in ``_platform`` and,
+for development, in ``_emulator``.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ NAME = "azure_functions"
 @hookimpl
 def detect_platform(environ: Mapping[str, str]) -> Platform | None:
     """
-    Recognise the Python worker of the Functions host, on Azure and on a laptop.
+    Recognise the Python worker of the Functions host, on Azure and on your machine.
 
-    The host indexes functions made with decorators only where
-    ``FUNCTIONS_WORKER_RUNTIME`` names the worker, in any case
-    (WebJobs.Script/Utility.cs, ``CanWorkerIndex``), and hands it on to the worker. An
-    app setting on most plans and in ``local.settings.json``, it is the platform's own
-    on Flex Consumption. ``AzureWebJobsScriptRoot`` is not always there, and
-    ``WEBSITE_SITE_NAME`` and ``FUNCTIONS_EXTENSION_VERSION`` are in web apps too.
+    The host indexes functions made with decorators only if ``FUNCTIONS_WORKER_RUNTIME``
+    names the worker, in upper or lower case (WebJobs.Script/Utility.cs,
+    ``CanWorkerIndex``), and passes the variable to the worker. It is an app setting on
+    most plans and in ``local.settings.json``, and set by the platform on Flex
+    Consumption. ``AzureWebJobsScriptRoot`` is not always set, and web apps have
+    ``WEBSITE_SITE_NAME`` and ``FUNCTIONS_EXTENSION_VERSION``, too.
     """
     if environ.get("FUNCTIONS_WORKER_RUNTIME", "").lower() != "python":
         return None
@@ -47,9 +48,11 @@ def emulate(
     python: str,
     options: Mapping[str, str],
 ) -> Emulator | None:
-    """Run ``target`` under the real worker library on this machine."""
+    """Run ``target`` under the worker's real library on this machine."""
     if platform_name != NAME:
         return None
-    from serverless_flags_azure_functions._emulator import FunctionsHost
+    from serverless_flags_azure_functions._emulator.emulator import (
+        AzureFunctionsEmulator,
+    )
 
-    return FunctionsHost(target, environ=environ, python=python, **options)
+    return AzureFunctionsEmulator(target, environ=environ, python=python, **options)

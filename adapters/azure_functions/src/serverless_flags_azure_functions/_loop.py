@@ -1,4 +1,4 @@
-"""Let signals interrupt the event loop's sleep, so that a handler runs at once."""
+"""Wake the event loop at signals, so that a Python signal handler runs at once."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from typing import NamedTuple
 
 
 class _Waker(NamedTuple):
-    """The event loop of one process, and the wakeup fd that wakes it."""
+    """The event loop of one process, and the fd to which signals are written."""
 
     loop: asyncio.AbstractEventLoop
     writer: int
 
     def arm(self) -> None:
-        """Set the wakeup fd unless another wakes the loop; on the main thread only."""
+        """Set the wakeup fd, on the main thread, unless another one wakes the loop."""
         previous = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
-        if previous not in (-1, self.writer):  # asyncio's, which wakes the loop, too
+        if previous not in (
+            -1,
+            self.writer,
+        ):  # asyncio's own, which wakes the loop, too
             signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
 
 
 _wakers: dict[int, _Waker] = {}
-"""By process."""
+"""By process id."""
 
 
 def wake_loop_at_signals() -> None:
     """
     Wake the event loop of the main thread at every signal, from now on.
 
-    A handler in Python runs on the main thread, between two bytecodes. A signal that
-    comes just before the loop enters ``epoll_wait()``, or on another thread, would be
-    heard at the loop's next event, and an idle worker may have none. asyncio does the
-    same for handlers of its own (asyncio/unix_events.py, ``add_signal_handler``).
+    A Python signal handler runs on the main thread, between two bytecodes. If a signal
+    arrives just before the loop enters ``epoll_wait()``, or on another thread, the
+    handler would run at the loop's next event, and an idle worker may have none. For
+    its own handlers asyncio does the same (asyncio/unix_events.py,
+    ``add_signal_handler``).
     """
     try:
         loop = asyncio.get_running_loop()
@@ -52,9 +56,9 @@ def wake_loop_at_signals() -> None:
 
 def wake_loop_again() -> None:
     """
-    Set the wakeup fd where a function has reset it, as asyncio does; from any thread.
+    Set the wakeup fd again if a function has reset it, as asyncio does.
 
-    The loop does it, soon, on the only thread that can.
+    It may be called on any thread: the loop sets the fd on the main thread.
     """
     waker = _wakers.get(os.getpid())
     if waker is not None:

@@ -1,4 +1,4 @@
-"""An ASGI application as a function app: what is wrapped is the application."""
+"""A wrapped ASGI application as a function app."""
 
 import azure.functions as func
 
@@ -8,7 +8,7 @@ flags = FlagSession()
 
 
 async def application(scope, receive, send):
-    """Answer the state of the flag to any request."""
+    """Answer any request with the state of the flag."""
     if scope["type"] == "lifespan":
         while True:
             event = (await receive())["type"]

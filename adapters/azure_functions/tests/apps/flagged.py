@@ -1,4 +1,4 @@
-"""Functions that evaluate a flag, for the life of an instance."""
+"""Functions that evaluate a flag."""
 
 import json
 import signal
@@ -42,14 +42,14 @@ async def unwrapped_async(req: func.HttpRequest) -> str:
 @app.route(route="context")
 @flags.wrap
 def context(req: func.HttpRequest) -> str:
-    """Answer the flags that are enabled for who asks."""
+    """Answer with the flags that are enabled for the request."""
     return json.dumps([name for name in CONTEXT_FLAGS if flags.is_enabled(name)])
 
 
 @app.route(route="status")
 @flags.wrap
 def status(req: func.HttpRequest) -> str:
-    """Answer what the session knows of itself."""
+    """Answer with the session's status."""
     now = flags.status
     return json.dumps(
         {"platform": now.platform, "state": now.state.value, "end": now.termination}
@@ -59,9 +59,9 @@ def status(req: func.HttpRequest) -> str:
 @app.route(route="interrupt")
 @flags.wrap
 def interrupt(req: func.HttpRequest) -> str:
-    """Be the thread that SIGTERM is delivered to, while the event loop sleeps."""
+    """Send SIGTERM to this thread while the event loop sleeps."""
     flags.is_enabled("simpleFlag")
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     threading.Event().wait(10)  # the process ends here
-    print("SIGTERM was not heard", flush=True)  # noqa: T201  reason: nobody hears an answer
+    print("SIGTERM was not handled", flush=True)  # noqa: T201  reason: there is no caller any more
     return ""

@@ -1,4 +1,4 @@
-"""A function app with a SIGTERM handler of its own, of the kind that HANDLER says."""
+"""A function app with its own SIGTERM handler, whose kind is in ``HANDLER``."""
 
 import asyncio
 import os
@@ -14,23 +14,23 @@ KIND = os.environ["HANDLER"]
 
 
 def say():
-    """Tell that the handler has its turn."""
-    print("the handler's turn", flush=True)  # noqa: T201  reason: Azure logs standard output
+    """Print that the handler runs."""
+    print("the handler ran", flush=True)  # noqa: T201  reason: Azure logs standard output
 
 
 def leave(*_):
-    """End the worker in good order."""
+    """Exit normally."""
     say()
     sys.exit(7)
 
 
 def stay(*_):
-    """Leave the end to the platform."""
+    """Do not exit."""
     say()
 
 
 def chain(*args):
-    """Do what was to be done before."""
+    """Call the previous handler."""
     say()
     previous(*args)
 

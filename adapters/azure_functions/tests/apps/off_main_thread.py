@@ -1,4 +1,4 @@
-"""A function app imported as Python 3.15's worker does: not on the main thread."""
+"""A function app that is imported off the main thread, as by Python 3.15's worker."""
 
 import threading
 from importlib import import_module

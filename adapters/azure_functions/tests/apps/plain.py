@@ -1,4 +1,4 @@
-"""Functions without a flag session: what the emulator itself does."""
+"""Functions without a flag session, to test the emulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reply(**values: object) -> func.HttpResponse:
 
 @app.route(route="hello", methods=["GET", "POST"])
 def hello(req: func.HttpRequest) -> func.HttpResponse:
-    """Tell what arrived."""
+    """Return the request."""
     return reply(
         imported_by=imported_by,
         method=req.method,
@@ -40,7 +40,7 @@ def hello(req: func.HttpRequest) -> func.HttpResponse:
 async def hello_async(
     req: func.HttpRequest, context: func.Context
 ) -> func.HttpResponse:
-    """Tell where a coroutine runs and what its context says."""
+    """Return the context of a coroutine."""
     return reply(
         directory=context.function_directory,
         function=context.function_name,
@@ -51,19 +51,19 @@ async def hello_async(
 
 @app.route(route="items/{id:int}/{tag?}")
 def item(req: func.HttpRequest) -> func.HttpResponse:
-    """Tell the parameters of the route."""
+    """Return the parameters of the route."""
     return reply(route_params=dict(req.route_params))
 
 
 @app.route(route="files/{*path}")
 def files(req: func.HttpRequest) -> str:
-    """Answer text: the rest of the path."""
+    """Answer with text: the rest of the path."""
     return req.route_params["path"]
 
 
 @app.route(route="meet")
 async def meet(req: func.HttpRequest) -> str:
-    """Answer when another invocation arrives while this one waits."""
+    """Wait for another invocation, then answer."""
     if req.params.get("second"):
         met.set()
     await met.wait()
@@ -85,20 +85,20 @@ def silent(req: func.HttpRequest):
 
 @app.route(route="cookie")
 def cookie(req: func.HttpRequest) -> func.HttpResponse:
-    """Set a cookie, which both libraries convert into another shape."""
+    """Set a cookie, which both libraries convert."""
     headers = {"Set-Cookie": "taste=sweet; Path=/; SameSite=Lax"}
     return func.HttpResponse("a cookie", headers=headers)
 
 
 @app.route(route="environ")
 def environ(req: func.HttpRequest) -> func.HttpResponse:
-    """Tell the environment."""
+    """Return the environment variables."""
     return reply(environ=dict(os.environ))
 
 
 @app.route(route="leave")
 async def leave(req: func.HttpRequest) -> func.HttpResponse:
-    """Exit at SIGTERM from now on: the loop's thread may install a handler."""
+    """Install a handler that exits at SIGTERM."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, sys.exit, 3)
     return reply()
 

@@ -56,7 +56,7 @@ TRIGGERS: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 def make(name: str, kind: Any, *, is_async: bool) -> Any:
-    """Return a new function, named after its trigger, that evaluates the flag."""
+    """Return a function, named after its trigger, that evaluates the flag."""
 
     def function(data):
         flags.is_enabled("simpleFlag")
@@ -66,7 +66,7 @@ def make(name: str, kind: Any, *, is_async: bool) -> Any:
 
     made = coroutine if is_async else function
     made.__name__ = f"{name}_async" if is_async else name
-    made.__doc__ = f"Take what {name} delivers."
+    made.__doc__ = f"Receive the data of {name}."
     if kind is not None:
         made.__annotations__ = {"data": kind}
     return made

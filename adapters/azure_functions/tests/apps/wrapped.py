@@ -1,4 +1,4 @@
-"""What can be wrapped, with annotations that are strings."""
+"""Everything that can be wrapped, with annotations that are strings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app.register_functions(blueprint)
 @app.route(route="context")
 @flags.wrap
 def context_of(req: func.HttpRequest, context: func.Context) -> str:
-    """Answer what the worker's context says."""
+    """Answer with the worker's context."""
     return json.dumps(
         {
             "directory": context.function_directory,
@@ -38,7 +38,7 @@ async def output(req: func.HttpRequest, message: func.Out[str]) -> str:
 @app.queue_output(arg_name="$return", queue_name="out", connection="Storage")
 @flags.wrap
 def returned(message: func.QueueMessage) -> str:
-    """Return what the output binding sends."""
+    """Return a message for the output binding."""
     return f"{message.get_body().decode()} {flags.is_enabled('simpleFlag')}"
 
 

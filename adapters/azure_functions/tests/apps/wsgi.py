@@ -1,4 +1,4 @@
-"""A WSGI application as a function app: what is wrapped is the application."""
+"""A wrapped WSGI application as a function app."""
 
 import azure.functions as func
 
@@ -8,7 +8,7 @@ flags = FlagSession()
 
 
 def application(environ, start_response):
-    """Answer the state of the flag to any request, in a body that is streamed."""
+    """Answer any request with the state of the flag, in a streamed body."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield str(flags.is_enabled("simpleFlag")).encode()
 

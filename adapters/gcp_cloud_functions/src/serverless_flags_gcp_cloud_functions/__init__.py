@@ -1,7 +1,9 @@
-"""Google Cloud Functions (Cloud Run functions) for serverless-flags: the doorbell.
+"""
+The Google Cloud Functions (Cloud Run functions) adapter: its entry point.
 
-It is imported in every process that has the adapter installed, on any cloud: it looks
-at the environment and leaves everything else to ``_platform`` and ``_emulator``.
+Every process that has the adapter installed may import this module, on any platform. It
+only reads the environment variables that it is given; all else is in ``_platform`` and,
+for development, in ``_emulator``.
 """
 
 from __future__ import annotations
@@ -22,18 +24,16 @@ NAME = "gcp_cloud_functions"
 @hookimpl
 def detect_platform(environ: Mapping[str, str]) -> Platform | None:
     """
-    Recognise functions-framework, on Google's servers and on a laptop.
+    Recognise functions-framework, on Google's servers and on your machine.
 
-    It sets ``FUNCTION_TARGET`` itself before it imports the user's module
+    It sets ``FUNCTION_TARGET`` itself before it imports your module
     (functions_framework/_function_registry.py, ``get_function_target``). The oldest
-    runtimes of the 1st generation had ``FUNCTION_NAME`` and ``GCP_PROJECT`` instead.
+    runtimes of the 1st generation have ``FUNCTION_NAME`` and ``GCP_PROJECT`` instead.
     """
     first_generation = "FUNCTION_NAME" in environ and "GCP_PROJECT" in environ
     if not first_generation and "FUNCTION_TARGET" not in environ:
         return None
-    from serverless_flags_gcp_cloud_functions._platform import (
-        GcpCloudFunctions,
-    )
+    from serverless_flags_gcp_cloud_functions._platform import GcpCloudFunctions
 
     return GcpCloudFunctions(environ)
 
@@ -49,8 +49,8 @@ def emulate(
     """Run ``target`` under the real functions-framework on this machine."""
     if platform_name != NAME:
         return None
-    from serverless_flags_gcp_cloud_functions._emulator import (
-        FunctionsFramework,
+    from serverless_flags_gcp_cloud_functions._emulator.emulator import (
+        GcpCloudFunctionsEmulator,
     )
 
-    return FunctionsFramework(target, environ=environ, python=python, **options)
+    return GcpCloudFunctionsEmulator(target, environ=environ, python=python, **options)

@@ -1,7 +1,8 @@
-"""Have the server's main thread do what Python lets no other thread do.
+"""
+Run code on the main thread, the only one that can install signal handlers.
 
-Functions run on a pool under gunicorn's gthread worker, and ``def`` functions under
-uvicorn too, while signal handlers can be installed on the main thread only.
+Functions run on a thread pool under gunicorn's gthread worker, and ``def`` functions
+under uvicorn, too.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _LOG = logging.getLogger("serverless_flags")
 
 def run_on_main_thread(work: Callable[[], object]) -> bool:
     """
-    Run ``work`` soon; return False where no server lends its main thread.
+    Schedule ``work`` on the main thread; return False if no server is found.
 
     A server's SIGTERM handler is one of its methods, so the server can be found from
-    any thread. uvicorn's main thread runs an event loop. gunicorn's calls ``notify``,
-    the heartbeat of every worker, at least once per second (workers/base.py) and, in
-    gthread, after each request.
+    any thread. uvicorn's main thread runs an event loop. gunicorn's main thread calls
+    ``notify``, the heartbeat of a worker, at least once per second (workers/base.py)
+    and, in gthread, after each request.
     """
     server: Any = getattr(signals.previous_handler(), "__self__", None)
     listeners = getattr(server, "servers", None)
@@ -38,7 +39,7 @@ def run_on_main_thread(work: Callable[[], object]) -> bool:
 
 
 def _run_at_heartbeat(worker: Any, work: Callable[[], object]) -> None:
-    """Run ``work`` after the next ``notify`` of a gunicorn worker, once."""
+    """Run ``work`` once, after the next ``notify`` of a gunicorn worker."""
     notify = worker.notify
 
     def notify_and_work() -> None:

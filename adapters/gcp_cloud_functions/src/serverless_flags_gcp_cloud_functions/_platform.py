@@ -1,4 +1,4 @@
-"""Facts and signals of Google Cloud Functions, as functions-framework runs them."""
+"""The platform Google Cloud Functions: properties, shutdown signal, invocations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags import Platform, hookimpl, signals
 from serverless_flags_gcp_cloud_functions import NAME
-from serverless_flags_gcp_cloud_functions._invocations import (
-    MOST_ARGUMENTS,
+from serverless_flags_gcp_cloud_functions._invocation import (
+    MAX_ARGUMENTS,
     Readers,
 )
 from serverless_flags_gcp_cloud_functions._main_thread import run_on_main_thread
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from serverless_flags import FlagSession, Invocation
 
-_FORKS = "the server forks after the import, a worker's first invocation connects"
+_FORKS = "the server forks after the import, so a worker's first invocation connects"
 _FIRST_GENERATION = "the 1st generation of Cloud Functions promises no SIGTERM"
 _RELOADER = "the reloader of functions-framework --debug kills the serving process"
 _NO_SERVER = "this version of uvicorn does not let its server be found"
@@ -34,19 +34,19 @@ class GcpCloudFunctions(Platform):
     """
     Functions under functions-framework: gunicorn, or uvicorn inside gunicorn.
 
-    The user's module is imported in gunicorn's master and the workers are forked
-    afterwards (functions_framework/_http/gunicorn.py, ``load``). So nothing is started
-    or connected before a worker's first invocation: gunicorn overwrites the master's
-    signal handlers in each worker.
+    gunicorn's master imports your module and then forks the workers
+    (functions_framework/_http/gunicorn.py, ``load``), which replace the master's signal
+    handlers. So nothing starts or connects before a worker's first invocation.
     """
 
     name = NAME
     specificity = 20  # above Knative and plain Cloud Run, which share K_SERVICE
     will_fork = True
-    shutdown_grace = 2.0  # of Google's 10, of which a draining server may take many
-    # raised into a request's thread by its timer (functions_framework/
-    # request_timeout.py); gunicorn's own timeouts end the worker by SystemExit
+    shutdown_grace = 2.0
+    """Seconds: Google gives 10, of which the server may need many to drain."""
     passing_exceptions = ("functions_framework.exceptions.RequestTimeoutException",)
+    """A timer raises it into a request's thread (functions_framework/
+    request_timeout.py); gunicorn's own timeouts end the worker by SystemExit."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.function_name = (
@@ -61,7 +61,7 @@ class GcpCloudFunctions(Platform):
     @hookimpl
     def connect_instance(self, session: FlagSession, at: str) -> bool | str:
         """
-        Connect the ends that this worker's server can have.
+        Connect every way in which this worker's server can shut down.
 
         ==================  ================================  =====================
         server              at SIGTERM                        after the last answer
@@ -69,23 +69,23 @@ class GcpCloudFunctions(Platform):
         gunicorn            handler; in gthread from the      ``atexit``
                             next heartbeat on, in 1 s
         uvicorn             handler                           ``Server.shutdown``
-        ``--debug``, Flask  killed: every invocation flushes  (no such moment)
+        ``--debug``, Flask  killed: every invocation flushes  -
         ==================  ================================  =====================
         """
         if at != "first_invocation":
             return _FORKS
         drains = connect_shutdown()
-        heard = self._connect_signals(session) or run_on_main_thread(
+        handles_sigterm = self._connect_signals(session) or run_on_main_thread(
             lambda: self._connect_signals(session)
         )
         if self._is_first_generation:
             return _FIRST_GENERATION
         if "WERKZEUG_RUN_MAIN" in os.environ:
             return _RELOADER
-        return drains or heard or _runs_atexit() or _NO_SERVER
+        return drains or handles_sigterm or _runs_atexit() or _NO_SERVER
 
     def _connect_signals(self, session: FlagSession) -> bool:
-        """Install handlers; False off the main thread."""
+        """Install signal handlers; return False off the main thread."""
         if not signals.connect_sigterm(session, grace=self.shutdown_grace):
             return False
         if self._timeout is not None:
@@ -97,14 +97,14 @@ class GcpCloudFunctions(Platform):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Invocation:
         """
-        Read the request, the event or its context, wherever it stands.
+        Read the request, the event or the event's context.
 
-        It is the last argument, unless decorators inject others or give it a name.
+        It is the last argument, unless decorators inject others or pass it by keyword.
         """
         arguments: Iterable[Any] = reversed(args)
-        if kwargs or len(args) > MOST_ARGUMENTS:
+        if kwargs or len(args) > MAX_ARGUMENTS:
             given = (*kwargs.values(), *args)
-            arguments = reversed(given[-MOST_ARGUMENTS:])
+            arguments = reversed(given[-MAX_ARGUMENTS:])
         timeout = self._timeout
         return self._readers.read(
             arguments, None if timeout is None else _countdown(timeout)
@@ -113,10 +113,10 @@ class GcpCloudFunctions(Platform):
 
 def _is_first_generation(environ: Mapping[str, str]) -> bool:
     """
-    Tell the 1st generation, for which no source promises a SIGTERM.
+    Return whether this is the 1st generation, which documents no SIGTERM.
 
     Only the 2nd, a Cloud Run service, has ``K_CONFIGURATION`` (firebase-functions, pull
-    request 930); on a laptop there is no ``K_SERVICE`` either.
+    request 930). On your machine there is no ``K_SERVICE`` either.
     """
     if environ.get("K_CONFIGURATION"):
         return False
@@ -125,12 +125,12 @@ def _is_first_generation(environ: Mapping[str, str]) -> bool:
 
 
 def _runs_atexit() -> bool:
-    """Tell whether this process ends in good order: uvicorn ends by its signal."""
+    """Return whether this process runs ``atexit``: uvicorn ends by its signal."""
     return "uvicorn.server" not in sys.modules
 
 
 def _timeout(environ: Mapping[str, str]) -> float | None:
-    """Return the service's request timeout in seconds, None when it is not known."""
+    """Return the service's request timeout in seconds, or None if it is unknown."""
     try:
         return float(environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")) or None
     except ValueError:
@@ -138,6 +138,6 @@ def _timeout(environ: Mapping[str, str]) -> float | None:
 
 
 def _countdown(seconds: float) -> Callable[[], float]:
-    """Return the seconds that are left, counted from now."""
+    """Return a function that returns how many of ``seconds`` are left."""
     deadline = time.monotonic() + seconds
     return lambda: deadline - time.monotonic()

@@ -1,8 +1,9 @@
-"""Hear the ends of a uvicorn server: it dies of a signal, so ``atexit`` never runs.
+"""
+Close the sessions when a uvicorn server shuts down: it ends without ``atexit``.
 
-``uvicorn.Server.capture_signals`` puts the default action back and raises the signal
+``uvicorn.Server.capture_signals`` restores the default action and raises the signal
 again (uvicorn/server.py, since 0.29). Its ``shutdown`` runs before that, after the
-requests in flight have ended, whatever thread the function runs on.
+requests in flight have ended, and independently of the function's thread.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ def connect_shutdown() -> bool:
     Close every session when the uvicorn server of this process has shut down.
 
     Returns:
-        False when no such server can be found: in a process that a function has forked
-        there is a copy, which serves nothing.
+        False if there is no such server; in a process that a function has forked there
+        is a copy of one, which serves nothing.
     """
     with _lock:
-        # The server's signal handler is one of its methods; from a pool thread too.
+        # The server's signal handler is one of its methods.
         server: Any = getattr(signals.previous_handler(), "__self__", None)
         shutdown = getattr(server, "shutdown", None)
         if isinstance(shutdown, _Shutdown):
@@ -57,7 +58,7 @@ class _Shutdown:
 
 
 async def _close() -> None:
-    """Await the close on a thread: the loop's executor may be full or shut down."""
+    """Close the sessions on a new thread: the loop's executor may be full or closed."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -71,18 +72,19 @@ async def _close() -> None:
 
     try:
         threading.Thread(target=close, name="serverless-flags-close").start()
-    except RuntimeError:  # no thread to be had: late, but not lost
+    except RuntimeError:  # no thread can be started: block the loop
         close()
     await closed.wait()
 
 
 def connect_abort() -> None:
     """
-    Flush when gunicorn's master aborts this worker; does nothing off the main thread.
+    Flush when gunicorn's master aborts this worker; call it on the main thread.
 
-    It sends SIGABRT to a worker whose heart has not beaten for the request's timeout,
+    The master sends SIGABRT to a worker without a heartbeat for the request timeout,
     and SIGKILL a second later (arbiter.py, ``murder_workers``). gunicorn's own workers
-    exit in order then, uvicorn's has no handler (uvicorn_worker, ``init_signals``).
+    exit normally then; uvicorn's has no handler (uvicorn_worker, ``init_signals``).
+    Off the main thread, or if there is a handler, the call does nothing.
     """
     on_main_thread = threading.current_thread() is threading.main_thread()
     if on_main_thread and signal.getsignal(signal.SIGABRT) == signal.SIG_DFL:

@@ -1,4 +1,4 @@
-"""Functions of every kind that functions-framework knows, each asking for a flag."""
+"""Functions of every kind that functions-framework knows; each evaluates a flag."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def _answer() -> dict[str, Any]:
 
 
 def _pass(gate: str | None) -> None:
-    """Wait until the other end of the named pipe was opened and closed again."""
+    """Wait until the named pipe has been opened for writing and closed."""
     if gate:
         Path(gate).read_text()
 
 
 def _sleep(began: str | None, seconds: str) -> None:
-    """Say that the request has begun, and let others run: greenlets, too."""
+    """Create the file ``began``, then sleep, which lets greenlets run."""
     if began:
         Path(began).touch()
         time.sleep(float(seconds))
 
 
 def _stay(where: str | None) -> None:
-    """Never return, in Python code, where exceptions and signals can be heard."""
+    """Never return; run Python code, which exceptions and signals interrupt."""
     while where:
         time.sleep(0.01)
 
@@ -63,7 +63,7 @@ def _log(*words: object) -> None:
 @functions_framework.http
 @flags.wrap
 def http(request: Request) -> dict[str, Any]:
-    """Answer with the flag, after the gate if there is one, or stay for ever."""
+    """Answer with the flag, after the gate if there is one, or never."""
     _pass(request.args.get("gate"))
     _sleep(request.args.get("began"), request.args.get("seconds", "0"))
     answer = _answer()
@@ -74,7 +74,7 @@ def http(request: Request) -> dict[str, Any]:
 @flags.wrap
 @functions_framework.http
 def http_wrapped_last(_request: Request) -> dict[str, Any]:
-    """Answer with the flag; the decorators stand in the other order."""
+    """Answer with the flag; the decorators are in the other order."""
     return _answer()
 
 
@@ -82,14 +82,14 @@ def http_wrapped_last(_request: Request) -> dict[str, Any]:
 @others.wrap
 @flags.wrap
 def http_two_sessions(_request: Request) -> dict[str, Any]:
-    """Ask two sessions."""
+    """Evaluate flags of two sessions."""
     return {**_answer(), "other": others.is_enabled("otherFlag")}
 
 
 @functions_framework.http
 @flags.wrap
 def http_streaming(request: Request) -> Response:
-    """Answer in two parts, the second of which asks for the flag, after the gate."""
+    """Answer in two parts; the second evaluates the flag, after the gate."""
     gate = request.args.get("gate")
 
     def body() -> Iterator[str]:
@@ -113,7 +113,7 @@ def http_streaming_in_invocation(request: Request) -> Response:
 
 
 class Asked:
-    """What the typed function takes."""
+    """The argument of the typed function."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -127,7 +127,7 @@ class Asked:
 @functions_framework.typed(Asked)
 @flags.wrap
 def typed(asked):
-    """Answer with the flag asked for; without an annotation, which is a string here."""
+    """Answer with the requested flag; an annotation would be a string here."""
     return {"enabled": flags.is_enabled(asked.name)}
 
 
@@ -141,7 +141,7 @@ def cloud_event(event: CloudEvent) -> None:
 @flags.wrap
 @functions_framework.cloud_event
 def cloud_event_wrapped_last(event: CloudEvent) -> None:
-    """Print the flag; the decorators stand in the other order."""
+    """Print the flag; the decorators are in the other order."""
     _log("event", event["id"], _answer()["enabled"])
 
 
@@ -164,7 +164,7 @@ async def aio_http(request: AsyncRequest) -> dict[str, Any]:
 @flags.wrap
 @functions_framework.aio.http
 async def aio_http_wrapped_last(_request: AsyncRequest) -> dict[str, Any]:
-    """Answer with the flag; the decorators stand in the other order."""
+    """Answer with the flag; the decorators are in the other order."""
     return _answer()
 
 
@@ -172,7 +172,7 @@ async def aio_http_wrapped_last(_request: AsyncRequest) -> dict[str, Any]:
 @others.wrap
 @flags.wrap
 async def aio_http_two_sessions(_request: AsyncRequest) -> dict[str, Any]:
-    """Ask two sessions."""
+    """Evaluate flags of two sessions."""
     return {**_answer(), "other": others.is_enabled("otherFlag")}
 
 
@@ -187,7 +187,7 @@ def aio_def_http(request: AsyncRequest) -> dict[str, Any]:
 @functions_framework.aio.http
 @flags.wrap
 async def aio_http_streaming(request: AsyncRequest) -> StreamingResponse:
-    """Answer in two parts, the second of which asks for the flag, after the gate."""
+    """Answer in two parts; the second evaluates the flag, after the gate."""
     gate = request.query_params.get("gate")
 
     async def body() -> AsyncIterator[str]:

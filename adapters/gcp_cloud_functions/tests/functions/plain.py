@@ -1,4 +1,4 @@
-"""Functions without flags: what the platform itself does."""
+"""Functions without flags, to test the emulator."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ def _log(*words: object) -> None:
 
 @functions_framework.http
 def http(request: Request) -> dict[str, Any]:
-    """Tell what was asked and where it runs."""
+    """Return the request, the process and the thread."""
     asked = [request.method, request.path, request.headers.get("x-asked", "")]
     return {**_process(), "asked": asked, "body": request.get_data(as_text=True)}
 
 
 @functions_framework.aio.http
 async def aio_http(_request: AsyncRequest) -> dict[str, Any]:
-    """Tell where it runs."""
+    """Return the process and the thread."""
     return _process()
 
 
 @functions_framework.aio.http
 def aio_def_http(_request: AsyncRequest) -> dict[str, Any]:
-    """Tell where it runs."""
+    """Return the process and the thread."""
     return _process()
 
 
 @functions_framework.cloud_event
 def cloud_event(event: CloudEvent) -> None:
-    """Print what was delivered."""
+    """Print the event."""
     _log("event", event["type"], event["source"], event["id"], event.data)
 
 
 def background(data: Any, context: Any) -> None:
-    """Print what was delivered."""
+    """Print the event."""
     _log("background", data, context.event_id, context.event_type)

@@ -1,8 +1,9 @@
 """
-How the worker before Python 3.13 indexes a function, with azure-functions alone.
+Index the functions of an app as the worker before Python 3.13 does.
 
-The worker itself is on no package index: this follows azure_functions_worker 4.34.0
-(loader.py, ``index_function_app``; functions.py, ``add_indexed_function``).
+That worker is on no package index. This module follows azure_functions_worker 4.34.0
+(loader.py, ``index_function_app``; functions.py, ``add_indexed_function``), and uses
+azure-functions alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _OUT = 1  # BindingInfo.Direction of the protocol
 
 
 class FunctionLoadError(RuntimeError):
-    """Raised when the worker could not call a function as it is declared."""
+    """Raised when the declaration of a function does not match its bindings."""
 
     def __init__(self, function: str, what: str) -> None:
         super().__init__(f"cannot load the {function} function: {what}")
@@ -30,7 +31,7 @@ class FunctionLoadError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What the worker knows of a function."""
+    """A function and its bindings, as the worker has indexed them."""
 
     name: str
     func: Callable[..., Any]
@@ -40,16 +41,16 @@ class Indexed:
     annotations: Mapping[str, Any]
 
     inputs: Mapping[str, str]
-    """The types of the bindings that are parameters, by name."""
+    """The types of the input bindings, by parameter name."""
 
     outputs: Mapping[str, str]
-    """The types of the bindings that are output parameters, by name."""
+    """The types of the output bindings, by parameter name."""
 
     result: str | None
-    """The type of the binding that the returned value is for."""
+    """The type of the binding that receives the returned value."""
 
     raw_bindings: list[str]
-    """The bindings as JSON, as the host is told of them."""
+    """The bindings in JSON, as they are sent to the host."""
 
 
 def index_application(script: Path) -> list[Indexed]:
@@ -58,7 +59,8 @@ def index_application(script: Path) -> list[Indexed]:
 
     Raises:
         ValueError: when it defines no function app, or several.
-        FunctionLoadError: when a function and its bindings do not fit.
+        FunctionLoadError: when the declaration of a function does not match its
+            bindings.
     """
     module = importlib.import_module(script.stem)
     azure_functions = importlib.import_module("azure.functions")
@@ -74,19 +76,19 @@ def index_application(script: Path) -> list[Indexed]:
 
 
 def find_converter(binding_type: str) -> Any:
-    """Return azure-functions' converter of a binding; None means: as it is."""
+    """Return azure-functions' converter for a binding, or None if it needs none."""
     meta = importlib.import_module("azure.functions.meta")
     return meta.get_binding_registry().get(binding_type)
 
 
 def may_return(converter: Any) -> bool:
-    """Whether a binding's function may return a value without a ``$return``."""
+    """Return whether a function may return a value without a ``$return`` binding."""
     has_implicit_output = getattr(converter, "has_implicit_output", None)
     return converter is None or bool(has_implicit_output and has_implicit_output())
 
 
 def _index(function: Any) -> Indexed:
-    """Read the function through ``inspect`` and ``typing``, as the worker does."""
+    """Inspect a function as the worker does, with ``inspect`` and ``typing``."""
     func, name = function.get_user_function(), function.get_function_name()
     bindings = {binding.name: binding for binding in function.get_bindings()}
     explicit = bindings.pop("$return", None)
@@ -129,7 +131,7 @@ def _check_parameters(
 def _check_annotations(
     name: str, annotations: Mapping[str, Any], bindings: Mapping[str, Any], result: Any
 ) -> None:
-    """Ask the converters whether they can make what the annotations promise."""
+    """Check that the converters support the types in the annotations."""
     for parameter, binding in bindings.items():
         kind, converter = annotations.get(parameter), find_converter(binding.type)
         if binding.direction == _OUT or converter is None or kind in (None, str, bytes):

@@ -1,7 +1,7 @@
 """
-The worker before Python 3.13: its call of a function, with azure-functions alone.
+The worker before Python 3.13: call a function, with azure-functions alone.
 
-It follows azure_functions_worker 4.34.0 (dispatcher.py,
+This follows azure_functions_worker 4.34.0 (dispatcher.py,
 ``_handle__invocation_request``); see also ``indexing``.
 """
 
@@ -21,14 +21,14 @@ from importlib.metadata import version
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_azure_functions._instance.data import (
+from serverless_flags_azure_functions._emulator.worker.data import (
     Data,
     HttpCall,
     HttpReply,
-    Outcome,
+    InvocationResult,
     typed,
 )
-from serverless_flags_azure_functions._instance.indexing import (
+from serverless_flags_azure_functions._emulator.worker.indexing import (
     Indexed,
     find_converter,
     index_application,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The worker's own class, which a function gets as ``context``."""
+    """The worker's class of the argument ``context``."""
 
     invocation_id: str
     function_name: str
@@ -53,7 +53,7 @@ class Context:
 
 
 class Out:
-    """The worker's own class, which a function gets for an output binding."""
+    """The worker's class of an argument for an output binding."""
 
     def __init__(self) -> None:
         self._value: Any = None
@@ -63,12 +63,12 @@ class Out:
         self._value = value
 
     def get(self) -> Any:
-        """Return what was set."""
+        """Return the value, or None."""
         return self._value
 
 
 class LibraryWorker:
-    """The worker's part of an invocation, on the running loop and a thread pool."""
+    """The worker of the emulator, on the running loop and a thread pool."""
 
     def __init__(self) -> None:
         self.runtime = f"azure-functions {version('azure-functions')} (no worker)"
@@ -96,17 +96,17 @@ class LibraryWorker:
 
     async def invoke(
         self, function: str, inputs: Mapping[str, Data], metadata: Mapping[str, Data]
-    ) -> Outcome:
-        """Decode, call, encode; what the function raises is an outcome too."""
+    ) -> InvocationResult:
+        """Call a function; its exception becomes part of the result."""
         indexed = self._functions[function]
         outputs = {name: Out() for name in indexed.outputs}
         try:
             arguments = self._arguments(indexed, inputs, metadata)
             result = await self._call(indexed, {**arguments, **outputs})
-            return self._outcome(indexed, result, outputs)
-        except Exception as error:  # noqa: BLE001  reason: the worker answers for it
+            return self._encode_result(indexed, result, outputs)
+        except Exception as error:  # noqa: BLE001  reason: the worker reports any exception to the host
             message = f"{type(error).__name__}: {error}"
-            return Outcome(error=message, trace=traceback.format_exc())
+            return InvocationResult(error=message, trace=traceback.format_exc())
 
     def _arguments(
         self,
@@ -129,9 +129,9 @@ class LibraryWorker:
         call = partial(indexed.func, **arguments)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    def _outcome(
+    def _encode_result(
         self, indexed: Indexed, result: Any, outputs: Mapping[str, Out]
-    ) -> Outcome:
+    ) -> InvocationResult:
         if result is not None and indexed.result is None:
             message = f"function {indexed.name!r} returned a value without a binding"
             raise RuntimeError(message)
@@ -141,7 +141,7 @@ class LibraryWorker:
             for name, out in outputs.items()
             if (value := out.get()) is not None
         }
-        return Outcome(result=returned, outputs=values)
+        return InvocationResult(result=returned, outputs=values)
 
     def _context(self, indexed: Indexed) -> Context:
         return Context(
@@ -160,15 +160,15 @@ class LibraryWorker:
     def _decode(
         self, indexed: Indexed, name: str, data: Data, metadata: Mapping[str, Any]
     ) -> Any:
-        """Convert ``data`` as the binding and the annotation of ``name`` ask for it."""
+        """Convert ``data`` for the binding and the annotation of ``name``."""
         converter = find_converter(indexed.inputs[name])
-        as_it_is = indexed.annotations.get(name) in (str, bytes)
-        if converter is None or (as_it_is and not may_return(converter)):
+        unconverted = indexed.annotations.get(name) in (str, bytes)
+        if converter is None or (unconverted and not may_return(converter)):
             return data.value
         return converter.decode(self._datum(data), trigger_metadata=metadata)
 
     def _encode(self, binding_type: str, value: Any) -> Data:
-        """Convert what the function returned or set, as the binding wants it."""
+        """Convert a returned value, or that of an output parameter, for its binding."""
         converter = find_converter(binding_type)
         if converter is None:
             return typed(value)
@@ -182,7 +182,7 @@ class LibraryWorker:
         return Data(datum.type, datum.value)
 
     def _datum(self, data: Data) -> Any:
-        """Return ``data`` in azure-functions' own class, requests in depth."""
+        """Return ``data`` as a ``Datum``, and the parts of a request likewise."""
         if not isinstance(data.value, HttpCall):
             return self._meta.Datum(data.value, data.kind)
         call = data.value
@@ -201,7 +201,7 @@ class LibraryWorker:
 
 
 def _reply(fields: Mapping[str, Any]) -> HttpReply:
-    """Read what azure-functions makes of an ``HttpResponse``."""
+    """Return the response that azure-functions has encoded in ``fields``."""
     cookies = [
         ("Set-Cookie", morsel.OutputString())
         for cookie in fields["cookies"] or []

@@ -1,4 +1,4 @@
-"""The emulated Runtime API and Extensions API, over HTTP, without an instance."""
+"""The emulated Runtime API and Extensions API, without an instance."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serverless_flags_aws_lambda._environment import Function
-from serverless_flags_aws_lambda._lifecycle import Call, Lifecycle
-from serverless_flags_aws_lambda._runtime_api import RuntimeApi
+from serverless_flags_aws_lambda._emulator.environment import Function
+from serverless_flags_aws_lambda._emulator.instance_state import Call, InstanceState
+from serverless_flags_aws_lambda._emulator.runtime_api_server import RuntimeApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,26 +21,26 @@ NEXT = "/2018-06-01/runtime/invocation/next"
 REGISTER = "/2020-01-01/extension/register"
 EVENT = "/2020-01-01/extension/event/next"
 WAIT = 10.0
-"""Seconds; a bound against hanging only."""
+"""Seconds after which a test fails instead of hanging."""
 
 
 class Client:
-    """What a runtime or an extension does, one connection per request."""
+    """A runtime or an extension; it opens one connection per request."""
 
-    def __init__(self, api: RuntimeApi) -> None:
+    def __init__(self, api: RuntimeApiServer) -> None:
         self.api = api
-        self.lifecycle = api.lifecycle
+        self.state = api.state
         self.open: list[HTTPConnection] = []
 
     def send(self, method: str, path: str, **options: Any) -> HTTPConnection:
-        """Send a request and leave its answer for later."""
+        """Send a request; its response is read later."""
         connection = HTTPConnection(self.api.address, timeout=WAIT)
         self.open.append(connection)
         connection.request(method, path, **options)
         return connection
 
     def ask(self, method: str, path: str, **options: Any) -> tuple[HTTPResponse, Any]:
-        """Send a request; return its answer and the JSON in it."""
+        """Send a request; return its response and the parsed body."""
         answer = self.send(method, path, **options).getresponse()
         return answer, json.loads(answer.read())
 
@@ -59,10 +59,10 @@ class Client:
 
 @pytest.fixture(name="client")
 def _client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    """Yield a client of an API of its own; the parameter says if it is managed."""
+    """Yield a client of a new API server; the parameter is ``managed``."""
     managed = getattr(request, "param", False)
-    lifecycle = Lifecycle(workers=1, managed=managed, on_idle=lambda: None)
-    api = RuntimeApi(lifecycle, Function("f", "module.handler"))
+    state = InstanceState(workers=1, managed=managed, on_idle=lambda: None)
+    api = RuntimeApiServer(state, Function("f", "module.handler"))
     client = Client(api)
     yield client
     client.close()
@@ -70,10 +70,10 @@ def _client(request: pytest.FixtureRequest) -> Iterator[Client]:
 
 
 def test_event_reaches_the_runtime(client: Client) -> None:
-    """The runtime gets the event, its id, its deadline and the function's ARN."""
+    """The runtime receives the event, its id, its deadline and the function's ARN."""
     pending = client.send("GET", NEXT)
     call = Call(b'{"a": 1}', time.time() + 30)
-    client.lifecycle.offer(call)
+    client.state.offer(call)
     answer = pending.getresponse()
 
     assert answer.read() == b'{"a": 1}'
@@ -87,9 +87,9 @@ def test_event_reaches_the_runtime(client: Client) -> None:
 
 @pytest.mark.parametrize(("verb", "succeeded"), [("response", True), ("error", False)])
 def test_chunked_answer(client: Client, verb: str, *, succeeded: bool) -> None:
-    """An answer may come in chunks; the caller has it as soon as it is posted."""
+    """A chunked response is accepted, and reaches the caller at once."""
     call = Call(b"{}", time.time() + 30)
-    client.lifecycle.offer(call)
+    client.state.offer(call)
     client.ask("GET", NEXT)
     answer, content = client.ask(
         "POST",
@@ -101,11 +101,11 @@ def test_chunked_answer(client: Client, verb: str, *, succeeded: bool) -> None:
 
     assert (answer.status, content) == (202, {"status": "OK"})
     assert call.outcome == (succeeded, b'"chunked"')
-    assert not client.lifecycle.idle
+    assert not client.state.idle
 
 
 def test_answer_to_an_unknown_call(client: Client) -> None:
-    """A result for a call that is not running is refused."""
+    """A result for an invocation that is not running is refused."""
     path = "/2018-06-01/runtime/invocation/other/response"
     answer, content = client.ask("POST", path, body="1")
 
@@ -115,7 +115,7 @@ def test_answer_to_an_unknown_call(client: Client) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/", "/2018-06-01/runtime/invocation/1/other"])
 def test_other_paths(client: Client, method: str, path: str) -> None:
-    """There is nothing else."""
+    """Other paths are not found."""
     answer, _ = client.ask(method, path)
 
     assert answer.status == 404
@@ -123,18 +123,18 @@ def test_other_paths(client: Client, method: str, path: str) -> None:
 
 @pytest.mark.parametrize("phase", ["init", "restore"])
 def test_failure_of_a_phase(client: Client, phase: str) -> None:
-    """An error of Init or of the restoration is kept; the second one is refused."""
+    """The first error of Init or the restore is kept, a second one is refused."""
     path = f"/2018-06-01/runtime/{phase}/error"
     first, _ = client.ask("POST", path, body='{"errorMessage": "no"}')
     second, _ = client.ask("POST", path, body="{}")
 
     assert (first.status, second.status) == (202, 403)
-    assert client.lifecycle.failure is not None
-    assert client.lifecycle.failure[1] == b'{"errorMessage": "no"}'
+    assert client.state.failure is not None
+    assert client.state.failure[1] == b'{"errorMessage": "no"}'
 
 
 def test_registration(client: Client) -> None:
-    """An extension learns whom it serves; the registration without events is one."""
+    """An extension may register without events; the response names the function."""
     headers = {"Lambda-Extension-Name": "x"}
     answer, content = client.ask("POST", REGISTER, body="{}", headers=headers)
     identifier = answer.headers["Lambda-Extension-Identifier"]
@@ -145,7 +145,7 @@ def test_registration(client: Client) -> None:
         "functionVersion": "$LATEST",
         "handler": "module.handler",
     }
-    assert client.lifecycle.extensions[identifier].events == []
+    assert client.state.extensions[identifier].events == []
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_registration(client: Client) -> None:
 def test_refused_registration(
     client: Client, name: str, body: str, expected: str
 ) -> None:
-    """No name, an event that is not for internal extensions, no JSON: 403."""
+    """A missing name, an unsupported event and malformed JSON are refused."""
     assert (403, expected) == client.register(name, body)
-    assert not client.lifecycle.extensions
+    assert not client.state.extensions
 
 
 def test_two_extensions_of_one_name(client: Client) -> None:
-    """A name is taken once."""
+    """An extension's name can be registered once."""
     first, _ = client.register("x")
 
     assert first == 200
@@ -175,7 +175,7 @@ def test_two_extensions_of_one_name(client: Client) -> None:
 
 
 def test_too_many_extensions(client: Client) -> None:
-    """Ten may register, the eleventh not."""
+    """Ten extensions may register, an eleventh is refused."""
     statuses = [client.register(f"x{number}")[0] for number in range(10)]
 
     assert statuses == [200] * 10
@@ -184,18 +184,16 @@ def test_too_many_extensions(client: Client) -> None:
 
 @pytest.mark.parametrize("path", [NEXT, "/2018-06-01/runtime/restore/next"])
 def test_registration_closes(client: Client, path: str) -> None:
-    """Nobody registers once the runtime has called next, or waits for a restore."""
+    """Registration closes when the runtime calls next or waits for a restore."""
     client.send("GET", path)
-    client.lifecycle.wait(
-        lambda: client.lifecycle.idle or client.lifecycle.snapshot_ready, WAIT
-    )
+    client.state.wait(lambda: client.state.idle or client.state.snapshot_ready, WAIT)
 
     assert client.register("x") == (403, "Extension.RegistrationClosed")
 
 
 @pytest.mark.parametrize("client", [True], indirect=True)
 def test_managed_instance_refuses_events(client: Client) -> None:
-    """On Managed Instances an internal extension may want no event at all."""
+    """On Managed Instances an internal extension can register without events only."""
     refused = client.register("x", '{"events": ["INVOKE"]}')
 
     assert refused == (403, "Extension.InvalidEventType")
@@ -212,21 +210,21 @@ def test_managed_instance_refuses_events(client: Client) -> None:
         ),
     ],
 )
-def test_event_for_nobody(
+def test_event_for_an_unknown_extension(
     client: Client, headers: dict[str, str], expected: str
 ) -> None:
-    """Only a registered extension may ask for an event."""
+    """Only a registered extension may request an event."""
     answer, content = client.ask("GET", EVENT, headers=headers)
 
     assert (answer.status, content["errorType"]) == (403, expected)
 
 
 def test_second_next_while_one_is_pending(client: Client) -> None:
-    """An extension that gave up waiting cannot ask again: the API still waits."""
+    """An extension cannot request an event while its last request is pending."""
     _, identifier = client.register("x")
     headers = {"Lambda-Extension-Identifier": identifier}
     client.send("GET", EVENT, headers=headers).close()
-    client.lifecycle.wait(lambda: client.lifecycle.extensions[identifier].waiting, WAIT)
+    client.state.wait(lambda: client.state.extensions[identifier].waiting, WAIT)
     answer, content = client.ask("GET", EVENT, headers=headers)
 
     assert answer.status == 403
@@ -234,27 +232,27 @@ def test_second_next_while_one_is_pending(client: Client) -> None:
 
 
 def test_init_ends_when_all_have_called_next(client: Client) -> None:
-    """Init waits for every extension, also for one that wants no events."""
-    lifecycle = client.lifecycle
+    """Init waits for every extension, even for one without events."""
+    state = client.state
     _, identifier = client.register("x", '{"events": []}')
     client.send("GET", NEXT)
-    before = lifecycle.wait(lambda: lifecycle.idle, 0.1)
+    before = state.wait(lambda: state.idle, 0.1)
     client.send("GET", EVENT, headers={"Lambda-Extension-Identifier": identifier})
 
     assert not before
-    assert lifecycle.wait(lambda: lifecycle.idle, WAIT)
+    assert state.wait(lambda: state.idle, WAIT)
 
 
 def test_invocation_ends_when_subscribers_have_called_next(client: Client) -> None:
-    """An INVOKE subscriber gets the event too, and the phase lasts until it is done."""
-    lifecycle = client.lifecycle
+    """An INVOKE extension gets the event too, and the phase lasts until it is done."""
+    state = client.state
     headers = {
         "Lambda-Extension-Identifier": client.register("x", '{"events": ["INVOKE"]}')[1]
     }
     client.register("quiet", '{"events": []}')
     event = client.send("GET", EVENT, headers=headers)
     call = Call(b"{}", time.time() + 30)
-    lifecycle.offer(call)
+    state.offer(call)
     received = json.loads(event.getresponse().read())
     client.ask("GET", NEXT)
     client.ask("POST", f"/2018-06-01/runtime/invocation/{call.id}/response", body="1")
@@ -263,25 +261,25 @@ def test_invocation_ends_when_subscribers_have_called_next(client: Client) -> No
     assert received["eventType"] == "INVOKE"
     assert received["requestId"] == call.id
     assert received["deadlineMs"] == int(call.deadline * 1000)
-    assert not lifecycle.extensions_ready
+    assert not state.extensions_ready
 
 
 def test_snapshot_and_restore(client: Client) -> None:
-    """The runtime waits at the snapshot point until it is restored."""
+    """The runtime waits at the snapshot until it is restored."""
     pending = client.send("GET", "/2018-06-01/runtime/restore/next")
-    at_snapshot = client.lifecycle.wait(lambda: client.lifecycle.snapshot_ready, WAIT)
-    client.lifecycle.restore()
+    at_snapshot = client.state.wait(lambda: client.state.snapshot_ready, WAIT)
+    client.state.restore()
 
     assert at_snapshot
     assert pending.getresponse().status == 200
 
 
-def test_closing_lets_go_of_those_who_wait(client: Client) -> None:
-    """The end of an instance leaves no thread behind that waits for an event."""
-    lifecycle = client.lifecycle
+def test_pending_requests_end_with_the_instance(client: Client) -> None:
+    """When an instance ends, no thread is left that waits for an event."""
+    state = client.state
     client.send("GET", NEXT)
-    lifecycle.wait(lambda: lifecycle.idle, WAIT)
+    state.wait(lambda: state.idle, WAIT)
     before = threading.active_count()
-    lifecycle.end()
+    state.end()
 
-    assert lifecycle.wait(lambda: threading.active_count() < before, WAIT)
+    assert state.wait(lambda: threading.active_count() < before, WAIT)

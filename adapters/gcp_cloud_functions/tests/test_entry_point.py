@@ -1,4 +1,4 @@
-"""The doorbell recognises functions-framework and costs other processes nothing."""
+"""The entry point recognises functions-framework, and imports nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-import serverless_flags_gcp_cloud_functions as doorbell
+import serverless_flags_gcp_cloud_functions as entry_point
 
 KNATIVE_SPECIFICITY = 10
-"""What ``examples/custom_adapter`` says of itself."""
+"""The ``specificity`` in ``examples/custom_adapter``."""
 
 OTHERS = ({}, {"K_SERVICE": "a"}, {"FUNCTION_NAME": "a"}, {"GCP_PROJECT": "a"})
 
@@ -24,8 +24,8 @@ OTHERS = ({}, {"K_SERVICE": "a"}, {"FUNCTION_NAME": "a"}, {"GCP_PROJECT": "a"})
     ],
 )
 def test_functions_framework_is_recognised(environ):
-    """Both generations and the laptop are ours, above Knative's K_SERVICE."""
-    platform = doorbell.detect_platform(environ)
+    """Both generations are detected, and precede Knative with its K_SERVICE."""
+    platform = entry_point.detect_platform(environ)
 
     assert platform is not None
     assert platform.name == "gcp_cloud_functions"
@@ -35,7 +35,7 @@ def test_functions_framework_is_recognised(environ):
 @pytest.mark.parametrize("environ", OTHERS)
 def test_other_processes_are_not(environ):
     """A Cloud Run or Knative service without functions-framework is not a function."""
-    assert doorbell.detect_platform(environ) is None
+    assert entry_point.detect_platform(environ) is None
 
 
 @pytest.mark.parametrize(
@@ -47,20 +47,20 @@ def test_other_processes_are_not(environ):
     ],
 )
 def test_the_function_is_named_as_it_was_deployed(environ, name):
-    """The service's name comes before the entry point's."""
-    platform = doorbell.detect_platform(environ)
+    """The name of the service precedes that of the target."""
+    platform = entry_point.detect_platform(environ)
 
     assert platform is not None
     assert name == platform.function_name
 
 
-def test_the_doorbell_does_not_enter_its_rooms():
-    """Asking on another cloud imports neither the platform nor the emulator."""
+def test_detection_imports_only_the_entry_point():
+    """On another platform neither ``_platform`` nor ``_emulator`` is imported."""
     script = (
-        "import sys, serverless_flags_gcp_cloud_functions as doorbell\n"
-        "doorbell.detect_platform({})\n"
-        "ours = [name for name in sys.modules if name.startswith(doorbell.__name__)]\n"
-        "print(*ours)"
+        "import sys, serverless_flags_gcp_cloud_functions as entry_point\n"
+        "entry_point.detect_platform({})\n"
+        "package = entry_point.__name__\n"
+        "print(*[name for name in sys.modules if name.startswith(package)])"
     )
     process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -70,5 +70,5 @@ def test_the_doorbell_does_not_enter_its_rooms():
 
 
 def test_another_platform_is_not_emulated():
-    """``emulate`` is answered for our own name only."""
-    assert doorbell.emulate("aws_lambda", "a.py:b", {}, sys.executable, {}) is None
+    """``emulate`` returns None for other platforms."""
+    assert entry_point.emulate("aws_lambda", "a.py:b", {}, sys.executable, {}) is None

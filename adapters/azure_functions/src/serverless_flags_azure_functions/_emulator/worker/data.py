@@ -1,4 +1,4 @@
-"""What passes between the host and a worker: the protocol's ``TypedData``, plainly."""
+"""The values that host and worker exchange, like the protocol's ``TypedData``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """The value of an HTTP trigger."""
+    """An HTTP request: the value of an HTTP trigger."""
 
     method: str
     url: str
@@ -33,7 +33,7 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What an HTTP function returned."""
+    """An HTTP response: the result of an HTTP function."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -41,27 +41,27 @@ class HttpReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an invocation."""
+class InvocationResult:
+    """The result of an invocation, or its error."""
 
     error: str | None = None
-    """The exception that the function raised, as ``Type: message``."""
+    """The function's exception, as ``Type: message``."""
 
     trace: str = ""
-    """Its traceback."""
+    """The traceback of that exception."""
 
     result: Data | None = None
     """The value of ``$return``."""
 
     outputs: Mapping[str, Data] = field(default_factory=dict)
-    """What was set on output parameters, by name."""
+    """The values of the output bindings, by name."""
 
 
 class Worker(Protocol):
-    """A Python worker library, driven as the Functions host drives the process."""
+    """A Python worker library, called as the Functions host calls its process."""
 
     runtime: str
-    """Its name and version, for people."""
+    """The name and version of the library, to show to users."""
 
     async def index(
         self, script: Path, environ: Mapping[str, str] | None
@@ -69,17 +69,17 @@ class Worker(Protocol):
         """
         Import ``script`` and return the bindings of its functions, by name.
 
-        ``environ`` makes an instance of a placeholder: it replaces the environment.
+        A placeholder receives its instance's environment in ``environ``.
         """
 
     async def invoke(
         self, function: str, inputs: Mapping[str, Data], metadata: Mapping[str, Data]
-    ) -> Outcome:
+    ) -> InvocationResult:
         """Call ``function`` with the trigger's and the input bindings' data."""
 
 
 def typed(value: object) -> Data:
-    """Return text and bytes as they are, everything else as JSON."""
+    """Return text and bytes unchanged, and all other values as JSON."""
     if isinstance(value, str):
         return Data("string", value)
     if isinstance(value, bytes):
@@ -88,13 +88,13 @@ def typed(value: object) -> Data:
 
 
 def encode(value: object) -> dict[str, str]:
-    """Return ``value``, typed, as JSON can carry it."""
+    """Return ``value``, with its kind, in a form that can be sent as JSON."""
     data = typed(value)
     text = base64.b64encode(data.value).decode() if data.kind == "bytes" else data.value
     return {data.kind: text}
 
 
 def decode(encoded: Mapping[str, str]) -> Data:
-    """Return the typed value that ``encode`` was given."""
+    """Return the value that was passed to ``encode``."""
     [(kind, text)] = encoded.items()
     return Data(kind, base64.b64decode(text) if kind == "bytes" else text)

@@ -1,7 +1,8 @@
-"""Read an invocation from the arguments of any of functions-framework's signatures.
+"""
+Read an invocation from the arguments that functions-framework passes.
 
-The types are recognised by the names of their classes: importing Flask or Starlette
-here would load the one that the function does not use.
+Their types are recognised by the names of their classes, because importing Flask and
+Starlette here would load the one that the function does not use.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
 
     Reader = Callable[[Any, Callable[[], float] | None], Invocation]
 
-MOST_ARGUMENTS = 16
-_NOTHING = Invocation().kwargs
-_MOST_TYPES = 256
+MAX_ARGUMENTS = 16
+"""The most arguments that are inspected: one or two, and those of decorators."""
+_NO_ARGUMENTS = Invocation().kwargs
+_MAX_TYPES = 256
+"""The most types whose reader is remembered."""
 
 
 class Readers:
-    """What reads the arguments of each type; looked up by class once."""
+    """The reader for each type of argument; each type is looked up once."""
 
     def __init__(self) -> None:
         self._known: dict[type, Reader | None] = {}
@@ -30,7 +33,7 @@ class Readers:
     def read(
         self, arguments: Iterable[Any], remaining_time: Callable[[], float] | None
     ) -> Invocation:
-        """Read the first argument that is a request, an event or its context."""
+        """Read the first argument that is a request, an event or an event's context."""
         known = self._known
         for argument in arguments:
             kind = type(argument)
@@ -40,16 +43,16 @@ class Readers:
         return Invocation(remaining_time=remaining_time)
 
     def _look_up(self, kind: type, argument: Any) -> Reader | None:
-        if kind.__name__ == "LocalProxy":  # Flask's: it stands for another object
+        if kind.__name__ == "LocalProxy":  # Flask's proxy of another object
             return _reader_for(argument.__class__)
         reader = _reader_for(kind)
-        if len(self._known) < _MOST_TYPES:
+        if len(self._known) < _MAX_TYPES:
             self._known[kind] = reader
         return reader
 
 
 def _reader_for(kind: type) -> Reader | None:
-    """Return the reader for an argument of type ``kind``; users may derive from it."""
+    """Return the reader for ``kind`` or one of its base classes."""
     for base in kind.__mro__:
         reader = _READERS.get(f"{base.__module__.partition('.')[0]}.{base.__name__}")
         if reader is not None:
@@ -57,7 +60,7 @@ def _reader_for(kind: type) -> Reader | None:
     return None
 
 
-# tuple.__new__: Invocation(...) takes twice as long, and one is made for every request
+# tuple.__new__, because Invocation(...) takes twice as long, and each request makes one
 def _read_wsgi(request: Any, remaining_time: Callable[[], float] | None) -> Invocation:
     environ = request.environ
     identifier = environ.get("HTTP_FUNCTION_EXECUTION_ID") or environ.get(
@@ -65,7 +68,7 @@ def _read_wsgi(request: Any, remaining_time: Callable[[], float] | None) -> Invo
     )
     context = partial(_wsgi_context, request)
     return tuple.__new__(
-        Invocation, (identifier, remaining_time, context, (), _NOTHING)
+        Invocation, (identifier, remaining_time, context, (), _NO_ARGUMENTS)
     )
 
 
@@ -84,7 +87,7 @@ def _read_asgi(request: Any, remaining_time: Callable[[], float] | None) -> Invo
     )
     context = partial(_asgi_context, request.scope)
     return tuple.__new__(
-        Invocation, (identifier, remaining_time, context, (), _NOTHING)
+        Invocation, (identifier, remaining_time, context, (), _NO_ARGUMENTS)
     )
 
 
@@ -97,7 +100,7 @@ def _asgi_context(scope: Any) -> dict[str, Any]:
 
 
 def _last(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """Return the last header ``name``: what stands behind it, Google's proxy added."""
+    """Return the last header ``name``, which is the one that Google's proxy adds."""
     for key, value in reversed(headers):
         if key == name:
             return value.decode("latin-1")
@@ -108,15 +111,15 @@ def _http_context(
     forwarded: str, peer: str | None, method: str, path: str
 ) -> dict[str, Any]:
     """
-    Return what Google vouches for, and no ``userId``.
+    Return the values that Google guarantees; there is no ``userId`` among them.
 
-    Google sets ``X-Forwarded-For`` or appends to it (esp-v2 pull request 318), so all
-    but its last address may be the client's invention. The last one is the client's
-    or, where the client sent the header itself, may be that of a hop inside Google;
-    behind an external load balancer it is the balancer's own address. Without the
-    header, on a laptop, the peer is the client. IAP's unsigned
-    ``X-Goog-Authenticated-User-*`` can be forged where a function is reachable past
-    IAP (cloud.google.com/iap/docs/signed-headers-howto).
+    Google sets ``X-Forwarded-For`` or appends to it (esp-v2 pull request 318), so a
+    client may forge all but its last address. That one is the client's or, if the
+    client sent the header itself, perhaps that of a hop inside Google; behind an
+    external load balancer it is the balancer's. Without the header, as on your machine,
+    the peer is the client. IAP's unsigned ``X-Goog-Authenticated-User-*`` headers can
+    be forged if the function is reachable without IAP
+    (cloud.google.com/iap/docs/signed-headers-howto).
     """
     context: dict[str, Any] = {"properties": {"method": method, "path": path}}
     address = forwarded.rpartition(",")[2].strip() or peer
@@ -136,7 +139,7 @@ def _read_cloud_event(
 
 
 def _attribute(event: Any, name: str) -> Any:
-    """Return an attribute of a CloudEvent: SDK 1's, SDK 2's or Firebase's."""
+    """Return an attribute of a CloudEvent of SDK 1, SDK 2 or Firebase."""
     if hasattr(type(event), "__getitem__"):
         return event[name]
     getter = getattr(event, f"get_{name}", None)

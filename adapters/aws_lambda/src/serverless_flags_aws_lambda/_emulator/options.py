@@ -1,4 +1,4 @@
-"""What the emulator can be told, as text: ``emulate("aws_lambda", …, grace="0.3")``."""
+"""The options of the emulator: ``emulate("aws_lambda", ..., grace="0.3")``."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The emulator's options; durations in seconds."""
+    """The options of the emulator; durations are in seconds."""
 
     mode: str = "on-demand"
     """``on-demand``, ``provisioned-concurrency`` (Init long before the first event),
-    ``snap-start`` (Init, snapshot, restoration) or ``managed-instances`` (several
-    workers, no freeze, no function timeout)."""
+    ``snap-start`` (Init, snapshot, restore) or ``managed-instances`` (several worker
+    processes, no freeze, no function timeout)."""
 
     polling: str = ""
-    """Whether awslambdaric polls from a thread, ``true`` or ``false``. Empty: as in a
-    managed runtime, from Python 3.12 on. A container image of one's own never polls."""
+    """Whether awslambdaric polls for events on a thread: ``true`` or ``false``. If
+    empty, it does so from Python 3.12 on, as Lambda's managed runtimes do; in your own
+    container image it never does."""
 
     grace: float = 0.5
-    """From SIGTERM to SIGKILL; 0.3 when an external extension shares the phase."""
+    """From SIGTERM to SIGKILL; Lambda gives 0.3 if there is an external extension."""
 
     timeout: float = 30.0
     """The function timeout."""
 
     init_timeout: float = 10.0
-    """How long Init may take."""
+    """The longest Init phase."""
 
     workers: int = 2
-    """Processes of a managed instance; the other modes have one."""
+    """The worker processes of a managed instance; the other modes have one process."""
 
     @property
     def managed(self) -> bool:
@@ -53,16 +54,16 @@ class Options:
 
     @property
     def processes(self) -> int:
-        """How many processes ask for events."""
+        """The number of processes that request events."""
         return self.workers if self.managed else 1
 
 
 def read_options(texts: Mapping[str, str]) -> Options:
     """
-    Read the options.
+    Parse the options.
 
     Raises:
-        EmulatorError: when one is unknown or cannot be meant as it is written.
+        EmulatorError: when an option is unknown or its value is invalid.
     """
     defaults = {field.name: field.default for field in fields(Options)}
     return Options(

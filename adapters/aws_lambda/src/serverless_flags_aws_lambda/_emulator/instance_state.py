@@ -1,5 +1,5 @@
 """
-The state of one instance, as Lambda keeps it: who registered, who called next.
+The state of one instance: its phase, its invocations and its extensions.
 
 The rules are those of the Lambda Developer Guide ("runtime environment", "Extensions
 API") and of github.com/aws/aws-lambda-runtime-interface-emulator, internal/lambda.
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MOST_EXTENSIONS = 10
+_MAX_EXTENSIONS = 10
 
 
 class Refusal(enum.Enum):
-    """Why a request is refused: AWS's ``errorType``, what it says, the status."""
+    """Why a request is refused: AWS's ``errorType``, its message, the HTTP status."""
 
     NO_NAME = "Extension.InvalidExtensionName", "Empty extension name", 403
     NO_JSON = "InvalidRequestFormat", "the body is no JSON object with events", 403
@@ -51,48 +51,51 @@ class Refusal(enum.Enum):
 
 
 class RefusedError(Exception):
-    """Raised when a request breaks a rule."""
+    """Raised when a request violates a rule of the APIs."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.kind, message, self.status = refusal.value
         super().__init__(message)
 
 
-class GoneError(Exception):
-    """Raised in requests that still wait when the instance has ended."""
+class InstanceEndedError(Exception):
+    """Raised in the requests that are still pending when the instance ends."""
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One event on its way through the instance."""
+    """One invocation: its event and, when it has ended, its outcome."""
 
     event: bytes
     deadline: float
-    """Seconds since the epoch: when the function times out."""
+    """When the function times out, in seconds since the epoch."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     outcome: tuple[bool, bytes] | None = None
-    """Whether the function returned, and its result or error; None until then."""
+    """Whether the function succeeded, and its result or error; None while it runs."""
 
 
 @dataclass(eq=False, slots=True)
 class Extension:
-    """An internal extension that has registered."""
+    """A registered internal extension."""
 
     name: str
     events: list[str]
     waiting: bool = False
     """Whether its request for the next event is pending."""
-    due: deque[Call] = field(default_factory=deque)
+    pending: deque[Call] = field(default_factory=deque)
+    """The invocations whose events it has not received yet."""
 
 
-class Lifecycle:
+class InstanceState:
     """
-    One instance from Init to its end; every method may be called from any thread.
+    One instance from Init to Shutdown; every method is thread-safe.
 
     Args:
-        workers: processes that will ask for events; more than one only in ``managed``.
-        managed: Lambda Managed Instances, where internal extensions get no events.
-        on_idle: called whenever nothing is pending, with ``changed`` held.
+        workers: the number of processes that request events; above 1 only if
+            ``managed``.
+        managed: whether it is a Lambda Managed Instance, where internal extensions
+            receive no events.
+        on_idle: called whenever the instance becomes idle, with ``changed`` held.
     """
 
     def __init__(
@@ -101,62 +104,64 @@ class Lifecycle:
         self.changed = threading.Condition()
         self.extensions: dict[str, Extension] = {}
         self.failure: tuple[str, bytes] | None = None
-        """The phase that failed (Init, restore) and the runtime's error."""
+        """The phase that failed (Init or restore) and the runtime's error."""
         self.snapshot_ready = False
-        """Whether the runtime waits to be restored."""
+        """Whether the runtime is waiting to be restored."""
         self._workers = workers
         self._managed = managed
         self._on_idle = on_idle
         self._registration_open = True
         self._restored = False
-        self._gone = False
+        self._ended = False
         self._waiting = 0
-        """Requests of the runtime for the next event that are pending."""
+        """Pending requests of the runtime for its next event."""
         self._offered: deque[Call] = deque()
         self._running: dict[str, Call] = {}
 
-    # -- seen from the platform ----------------------------------------------------
+    # -- called by the platform ----------------------------------------------------
     @property
     def idle(self) -> bool:
-        """Whether Init or the last invocation is over: all have called next again."""
+        """Whether runtime and extensions have called next: no phase is in progress."""
         runtime = self._waiting >= self._workers and not self._offered
         return runtime and not self._running and self.extensions_ready
 
     @property
     def extensions_ready(self) -> bool:
-        """Whether every extension waits; one without events does so for ever."""
-        return all(each.waiting and not each.due for each in self.extensions.values())
+        """Whether every extension has called next and has no event pending."""
+        return all(
+            each.waiting and not each.pending for each in self.extensions.values()
+        )
 
     def wait(self, condition: Callable[[], object], timeout: float) -> bool:
-        """Wait until ``condition()``, which may look at more than this state."""
+        """Wait until ``condition()``, at most ``timeout`` seconds; return its value."""
         deadline = time.monotonic() + timeout
         with self.changed:
             while not condition() and time.monotonic() < deadline:
-                self.changed.wait(0.02)  # the end of a process notifies nobody
+                self.changed.wait(0.02)  # the exit of a process does not notify us
             return bool(condition())
 
     def offer(self, call: Call) -> None:
-        """Give ``call`` to the runtime and to the extensions that want INVOKE."""
+        """Send ``call`` to the runtime and to the extensions registered for INVOKE."""
         with self.changed:
             self._offered.append(call)
             for extension in self.extensions.values():
                 if "INVOKE" in extension.events:
-                    extension.due.append(call)
+                    extension.pending.append(call)
             self.changed.notify_all()
 
     def restore(self) -> None:
-        """Let the runtime go on after its snapshot."""
+        """Answer the runtime, which has waited since its snapshot."""
         with self.changed:
             self._restored = True
             self.changed.notify_all()
 
     def end(self) -> None:
-        """Let go of every request that waits: the instance has ended."""
+        """End all pending requests, because the instance has ended."""
         with self.changed:
-            self._gone = True
+            self._ended = True
             self.changed.notify_all()
 
-    # -- seen from the runtime -----------------------------------------------------
+    # -- called by the runtime -----------------------------------------------------
     def next_call(self) -> Call:
         """Wait for the runtime's next event."""
         with self.changed:
@@ -170,7 +175,7 @@ class Lifecycle:
             return call
 
     def answer(self, call_id: str, outcome: tuple[bool, bytes]) -> None:
-        """Take the result of a call, or its error: the caller is answered now."""
+        """Record the result or the error of an invocation, which answers its caller."""
         with self.changed:
             call = self._running.pop(call_id, None)
             if call is None:
@@ -179,7 +184,7 @@ class Lifecycle:
             self.changed.notify_all()
 
     def fail(self, phase: str, error: bytes) -> None:
-        """Note that Init or the restoration failed; of several workers, the first."""
+        """Record that Init or the restore failed; only the first error is accepted."""
         with self.changed:
             if self.failure is not None:
                 raise RefusedError(Refusal.FAILED)
@@ -187,16 +192,16 @@ class Lifecycle:
             self.changed.notify_all()
 
     def wait_for_restore(self) -> None:
-        """Stand at the snapshot point until ``restore``."""
+        """Wait at the snapshot until ``restore``."""
         with self.changed:
             self._registration_open = False
             self.snapshot_ready = True
             self.changed.notify_all()
             self._block_until(lambda: self._restored)
 
-    # -- seen from the extensions --------------------------------------------------
+    # -- called by extensions ------------------------------------------------------
     def register(self, name: str | None, body: bytes) -> str:
-        """Register an internal extension; return its identifier."""
+        """Register an internal extension and return its identifier."""
         if not name:
             raise RefusedError(Refusal.NO_NAME)
         events = _read_events(body)
@@ -215,11 +220,11 @@ class Lifecycle:
             raise RefusedError(Refusal.TOO_LATE)
         if name in names:
             raise RefusedError(Refusal.NAME_TAKEN)
-        if len(names) >= _MOST_EXTENSIONS:
+        if len(names) >= _MAX_EXTENSIONS:
             raise RefusedError(Refusal.TOO_MANY)
 
     def next_event(self, identifier: str | None) -> Call:
-        """Wait for the extension's next INVOKE event."""
+        """Wait for the next INVOKE event of an extension."""
         if not identifier:
             raise RefusedError(Refusal.NO_IDENTIFIER)
         with self.changed:
@@ -230,24 +235,24 @@ class Lifecycle:
                 raise RefusedError(Refusal.WAITING)
             extension.waiting = True
             self._settle()
-            self._block_until(lambda: extension.due)
+            self._block_until(lambda: extension.pending)
             extension.waiting = False
-            return extension.due.popleft()
+            return extension.pending.popleft()
 
-    # -- inside --------------------------------------------------------------------
+    # -- shared --------------------------------------------------------------------
     def _settle(self) -> None:
         self.changed.notify_all()
         if self.idle:
             self._on_idle()
 
     def _block_until(self, condition: Callable[[], object]) -> None:
-        self.changed.wait_for(lambda: condition() or self._gone)
-        if self._gone:
-            raise GoneError
+        self.changed.wait_for(lambda: condition() or self._ended)
+        if self._ended:
+            raise InstanceEndedError
 
 
 def _read_events(body: bytes) -> list[str]:
-    """Read the body of a registration; one without ``events`` wants none."""
+    """Read the events of a registration; ``events`` may be missing."""
     try:
         return list(json.loads(body).get("events") or [])
     except (ValueError, AttributeError, TypeError):

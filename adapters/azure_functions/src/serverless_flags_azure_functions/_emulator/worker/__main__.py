@@ -1,10 +1,10 @@
 """
-Run an instance: ``python -m ..._instance SCRIPT PORT THREAD``.
+Run an instance: ``python -m ..._emulator.worker SCRIPT PORT THREAD``.
 
-PORT is where its host, the emulator, waits for its call. The application is imported
-as the worker imports it, on the running loop: on the ``main`` thread or, as Python
-3.15's worker does, on a ``bridge``. No signal handler is installed: SIGTERM does what
-it does on Azure.
+The emulator, which acts as the host, accepts the worker's connection at PORT. THREAD is
+the one that runs the event loop, where the application is imported: ``main``, or
+``bridge`` for another one, as in the worker of Python 3.15. No signal handler is
+installed, so SIGTERM has the same effect as on Azure.
 """
 
 from __future__ import annotations
@@ -20,25 +20,33 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_azure_functions._instance.front import HOST, Front, Function
+from serverless_flags_azure_functions._emulator.worker.host_server import (
+    HOST,
+    Function,
+    HostServer,
+)
 
 if TYPE_CHECKING:
-    from serverless_flags_azure_functions._instance.data import Worker
+    from serverless_flags_azure_functions._emulator.worker.data import Worker
 
 
 def create_worker() -> Worker:
-    """Return the worker library of this Python."""
+    """Return the worker library for this version of Python."""
     if sys.version_info >= (3, 13):
-        from serverless_flags_azure_functions._instance.runtime import RuntimeWorker
+        from serverless_flags_azure_functions._emulator.worker.runtime_worker import (
+            RuntimeWorker,
+        )
 
         return RuntimeWorker()
-    from serverless_flags_azure_functions._instance.library import LibraryWorker
+    from serverless_flags_azure_functions._emulator.worker.library_worker import (
+        LibraryWorker,
+    )
 
     return LibraryWorker()
 
 
 def find_worker() -> Worker:
-    """Return the worker library, or exit with the cure when it is not installed."""
+    """Return the worker library, or exit and say how to install it."""
     try:
         return create_worker()
     except PackageNotFoundError as error:
@@ -47,26 +55,26 @@ def find_worker() -> Worker:
 
 
 async def serve(script: Path, port: int) -> None:
-    """Call the host, index the application, open the front, run until a signal."""
+    """Connect to the host, index the application, and serve until a signal."""
     sys.path.insert(0, str(script.parent))
     worker = find_worker()
     with socket.create_connection((HOST, port)) as host:
-        with host.makefile("rb") as words:
-            told = words.read()
-        environ = json.loads(told) if told else None
+        with host.makefile("rb") as stream:
+            message = stream.read()
+        environ = json.loads(message) if message else None
         prefix = route_prefix(script.parent)
         functions = [
             Function(name, bindings, prefix)
             for name, bindings in (await worker.index(script, environ)).items()
         ]
-        front = Front(worker, functions, asyncio.get_running_loop())
-        threading.Thread(target=front.serve_forever, name="host", daemon=True).start()
-        host.sendall(json.dumps(describe(worker, front)).encode())
+        server = HostServer(worker, functions, asyncio.get_running_loop())
+        threading.Thread(target=server.serve_forever, name="host", daemon=True).start()
+        host.sendall(json.dumps(describe(worker, server)).encode())
     await asyncio.Event().wait()
 
 
 def serve_on_bridge(script: Path, port: int) -> None:
-    """Serve on another thread than the main one; its failure is the process's."""
+    """Serve on a new thread, and raise the exception that ends it."""
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -82,7 +90,7 @@ def serve_on_bridge(script: Path, port: int) -> None:
 
 
 def route_prefix(directory: Path) -> str:
-    """Return what stands before every route: ``api``, unless host.json says else."""
+    """Return the prefix of every route: ``api``, or that of host.json."""
     try:
         settings = json.loads((directory / "host.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,14 +99,14 @@ def route_prefix(directory: Path) -> str:
     return str(http.get("routePrefix", "api")).strip("/")
 
 
-def describe(worker: Worker, front: Front) -> dict[str, Any]:
-    """Return what the emulator must know."""
+def describe(worker: Worker, server: HostServer) -> dict[str, Any]:
+    """Return the instance's port, runtime and functions, for the emulator."""
     return {
-        "port": front.server_port,
+        "port": server.server_port,
         "runtime": f"{worker.runtime}, Python {platform.python_version()}",
         "functions": {
             function.name: {"trigger": function.trigger, "path": function.path}
-            for function in front.functions
+            for function in server.functions
         },
     }
 

@@ -1,4 +1,4 @@
-"""What a Lambda instance finds when it starts: an interpreter, a runtime, variables."""
+"""The environment of an instance: its runtime and its environment variables."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from serverless_flags.testing import Emulator
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from serverless_flags_aws_lambda._options import Options
+    from serverless_flags_aws_lambda._emulator.options import Options
 
 REGION = "eu-west-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """The function that an instance serves."""
+    """The function of an instance."""
 
     name: str
     handler: str
@@ -34,8 +34,8 @@ class Function:
         return f"arn:aws:lambda:{REGION}:123456789012:function:{self.name}"
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What an extension is told when it registers."""
+    def description(self) -> dict[str, str]:
+        """The response to the registration of an extension."""
         return {
             "functionName": self.name,
             "functionVersion": "$LATEST",
@@ -46,10 +46,11 @@ class Function:
 @cache
 def find_runtime(python: str) -> tuple[str, str]:
     """
-    Return awslambdaric's version and Python's, as the interpreter ``python`` has them.
+    Return the versions of awslambdaric and Python of the interpreter ``python``.
 
     Raises:
-        EmulatorError: where awslambdaric cannot run or is not installed.
+        EmulatorError: when awslambdaric is not installed or does not run on this
+            system.
     """
     if sys.platform != "linux":
         message = "awslambdaric runs on Linux only: use a container or WSL"
@@ -76,13 +77,13 @@ def build_environ(
     function: Function, task_root: Path, options: Options, version: str
 ) -> dict[str, str]:
     """
-    Build the variables: this machine's without a platform's, then Lambda's.
+    Return the machine's environment variables, without any platform's, and Lambda's.
 
     Args:
-        function: what the instance serves.
+        function: the function of the instance.
         task_root: the directory of its module.
-        options: the emulator's.
-        version: of the instance's Python.
+        options: the emulator's options.
+        version: the version of the instance's Python.
     """
     machine = Emulator.machine_environ()
     path = [str(task_root), *filter(None, [machine.get("PYTHONPATH")])]
@@ -102,13 +103,13 @@ def build_environ(
 
 
 def _name_execution_env(polling: str, version: str) -> str:
-    """Return the variable by which awslambdaric decides how to poll."""
+    """Return the value from which awslambdaric derives how it polls for events."""
     named = {"true": "AWS_Lambda_python3.12", "false": "AWS_Lambda_Image"}
     return named.get(polling) or f"AWS_Lambda_python{version.rpartition('.')[0]}"
 
 
 def _name_mode(options: Options) -> dict[str, str]:
-    """Return the variables by which awslambdaric knows how the instance is run."""
+    """Return the variables that tell awslambdaric the mode of the instance."""
     if options.managed:
         return {
             "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",

@@ -1,5 +1,5 @@
 """
-The Runtime API and the Extensions API over HTTP, on the loopback interface only.
+An HTTP server of the Runtime API and the Extensions API, on the loopback interface.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html.
@@ -13,32 +13,35 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_aws_lambda._lifecycle import GoneError, RefusedError
+from serverless_flags_aws_lambda._emulator.instance_state import (
+    InstanceEndedError,
+    RefusedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from serverless_flags_aws_lambda._environment import Function
-    from serverless_flags_aws_lambda._lifecycle import Call, Lifecycle
+    from serverless_flags_aws_lambda._emulator.environment import Function
+    from serverless_flags_aws_lambda._emulator.instance_state import Call, InstanceState
 
 _RUNTIME = "/2018-06-01/runtime"
 _EXTENSION = "/2020-01-01/extension"
 _POLL_INTERVAL = 0.02
-"""Seconds that closing the server may wait for its loop."""
+"""Seconds between two checks of the serving thread whether to stop."""
 
 
-class RuntimeApi(ThreadingHTTPServer):
+class RuntimeApiServer(ThreadingHTTPServer):
     """
-    Serves ``lifecycle`` to one instance, a thread per connection.
+    The APIs of one instance, whose state is ``state``; a thread per connection.
 
-    Closing it lets go of every request that still waits.
+    ``close`` ends the requests that are still pending.
     """
 
     daemon_threads = True
 
-    def __init__(self, lifecycle: Lifecycle, function: Function) -> None:
+    def __init__(self, state: InstanceState, function: Function) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.lifecycle = lifecycle
+        self.state = state
         self.function = function
         threading.Thread(
             target=self.serve_forever, args=(_POLL_INTERVAL,), daemon=True
@@ -50,13 +53,13 @@ class RuntimeApi(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_address[1]}"
 
     def close(self) -> None:
-        """Answer nothing any more."""
-        self.lifecycle.end()
+        """End the pending requests and stop serving."""
+        self.state.end()
         self.shutdown()
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep silent about a client that died, for that is how instances end."""
+        """Ignore connections that break: that is how an instance is killed."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -65,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # buffered: head and body leave in one packet
-    server: RuntimeApi
+    server: RuntimeApiServer
 
     def do_GET(self) -> None:
         routes = {
@@ -77,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             routes.get(self.path, self._not_found)()
         except RefusedError as error:
             self._refuse(error)
-        except GoneError:
+        except InstanceEndedError:
             self.close_connection = True
 
     def do_POST(self) -> None:
@@ -88,31 +91,31 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(error)
 
     def _post(self, body: bytes) -> None:
-        lifecycle = self.server.lifecycle
+        state = self.server.state
         if self.path == f"{_EXTENSION}/register":
             self._register(body)
             return
         if self.path == f"{_RUNTIME}/init/error":
-            lifecycle.fail("Init", body)
+            state.fail("Init", body)
         elif self.path == f"{_RUNTIME}/restore/error":
-            lifecycle.fail("restore", body)
-        elif call := self._called():
+            state.fail("restore", body)
+        elif call := self._match_call():
             call_id, verb = call
-            lifecycle.answer(call_id, (verb == "response", body))
+            state.answer(call_id, (verb == "response", body))
         else:
             self._not_found()
             return
         self._reply(202, {"status": "OK"})
 
-    def _called(self) -> tuple[str, str] | None:
-        """Split ``/runtime/invocation/{id}/{response or error}``."""
+    def _match_call(self) -> tuple[str, str] | None:
+        """Return the id and the verb of ``/runtime/invocation/{id}/{verb}``."""
         prefix, _, rest = self.path.partition("/invocation/")
         call_id, _, verb = rest.partition("/")
         known = prefix == _RUNTIME and verb in {"response", "error"}
         return (call_id, verb) if known else None
 
     def _next_call(self) -> None:
-        call = self.server.lifecycle.next_call()
+        call = self.server.state.next_call()
         headers = {
             "Lambda-Runtime-Aws-Request-Id": call.id,
             "Lambda-Runtime-Deadline-Ms": _deadline_ms(call),
@@ -122,18 +125,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, call.event, headers)
 
     def _restore(self) -> None:
-        self.server.lifecycle.wait_for_restore()
+        self.server.state.wait_for_restore()
         self._reply(200, {})
 
     def _register(self, body: bytes) -> None:
         name = self.headers.get("Lambda-Extension-Name")
-        identifier = self.server.lifecycle.register(name, body)
+        identifier = self.server.state.register(name, body)
         headers = {"Lambda-Extension-Identifier": identifier}
-        self._reply(200, self.server.function.facts, headers)
+        self._reply(200, self.server.function.description, headers)
 
     def _next_event(self) -> None:
         identifier = self.headers.get("Lambda-Extension-Identifier")
-        call = self.server.lifecycle.next_event(identifier)
+        call = self.server.state.next_event(identifier)
         event = {
             "eventType": "INVOKE",
             "deadlineMs": int(_deadline_ms(call)),
@@ -177,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  reason: the base class's name
-        """Log nothing: the instance's output is what people want to read."""
+        """Log nothing: the output of the emulator is the instance's."""
 
 
 def _deadline_ms(call: Call) -> str:

@@ -1,8 +1,8 @@
 """
-The worker of Python 3.13 and later: azure-functions-runtime, driven without gRPC.
+The worker of Python 3.13 and later: azure-functions-runtime, called without gRPC.
 
-Its protobuf messages are injected by whoever drives it, so plain objects do. The calls
-are those of proxy_worker/dispatcher.py (Azure/azure-functions-python-worker).
+Its caller supplies the classes of its protobuf messages, so plain objects suffice. The
+calls are those of proxy_worker/dispatcher.py (Azure/azure-functions-python-worker).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags_azure_functions._instance.data import (
+from serverless_flags_azure_functions._emulator.worker.data import (
     Data,
     HttpCall,
     HttpReply,
-    Outcome,
+    InvocationResult,
 )
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 _NO_APP = Path("no-app-yet")
-"""Where a placeholder is told to look, and finds nothing."""
+"""The app directory of a placeholder, which does not exist."""
 
 
 class Message(SimpleNamespace):
-    """Any protobuf message: a field that is not set reads as None."""
+    """A protobuf message of any type; a field that is not set is None."""
 
     def __getattr__(self, name: str) -> None:
         return None
 
 
 class StatusResult(Message):
-    """The outcome of a request."""
+    """The status of a response."""
 
     Failure, Success, Cancelled = range(3)
 
@@ -50,7 +50,7 @@ class BindingInfo(Message):
     undefined, string, binary, stream = range(4)
 
 
-setattr(BindingInfo, "in", 0)  # a keyword, so the class body cannot say it
+setattr(BindingInfo, "in", 0)  # a keyword, which a class body cannot assign
 
 
 class RpcHttpCookie(Message):
@@ -60,7 +60,7 @@ class RpcHttpCookie(Message):
 
 
 class Protos:
-    """The module of protobuf classes: these, and any other one that is asked for."""
+    """The module of the protobuf classes; other names are plain messages."""
 
     StatusResult = StatusResult
     BindingInfo = BindingInfo
@@ -71,18 +71,18 @@ class Protos:
 
 
 class TypedData(SimpleNamespace):
-    """An incoming value: one of its fields is set, ``kind`` says which."""
+    """An incoming value, in the field that ``kind`` names."""
 
-    def WhichOneof(self, group: str) -> str:  # noqa: N802, ARG002  reason: protobuf's
+    def WhichOneof(self, group: str) -> str:  # noqa: N802, ARG002  reason: protobuf's interface
         """Return the name of the field that is set."""
         return str(self.kind)
 
 
 class ParameterBinding(SimpleNamespace):
-    """An incoming value and the parameter it is for."""
+    """An incoming value and the name of its parameter."""
 
-    def WhichOneof(self, group: str) -> str:  # noqa: N802, ARG002  reason: protobuf's
-        """Say that the value itself is here, not its place in shared memory."""
+    def WhichOneof(self, group: str) -> str:  # noqa: N802, ARG002  reason: protobuf's interface
+        """Return ``data``: the value is in the message, not in shared memory."""
         return "data"
 
 
@@ -97,7 +97,7 @@ class RuntimeWorker:
     async def index(
         self, script: Path, environ: Mapping[str, str] | None
     ) -> Mapping[str, list[dict[str, Any]]]:
-        """Import the application as the host's first messages make it."""
+        """Import the application by the messages that the host sends first."""
         if environ is None:
             await self._begin("worker_init_request", script.parent, capabilities={})
         else:
@@ -123,7 +123,7 @@ class RuntimeWorker:
         }
 
     async def _begin(self, name: str, directory: Path, **fields: object) -> None:
-        """Send a message at which the library looks for an application."""
+        """Send a message that makes the library look for an application."""
         response = await self._send(
             name, function_app_directory=str(directory), **fields
         )
@@ -134,7 +134,7 @@ class RuntimeWorker:
 
     async def invoke(
         self, function: str, inputs: Mapping[str, Data], metadata: Mapping[str, Data]
-    ) -> Outcome:
+    ) -> InvocationResult:
         """Send the invocation and read its response."""
         response = await self._send(
             "invocation_request",
@@ -154,8 +154,8 @@ class RuntimeWorker:
         )
         if response.result.status != StatusResult.Success:
             failure = response.result.exception
-            return Outcome(error=failure.message, trace=failure.stack_trace)
-        return Outcome(
+            return InvocationResult(error=failure.message, trace=failure.stack_trace)
+        return InvocationResult(
             result=_untyped(response.return_value),
             outputs={
                 output.name: data
@@ -174,7 +174,7 @@ class RuntimeWorker:
 
 
 def _typed(data: Data) -> TypedData:
-    """Return ``data`` as the runtime reads it."""
+    """Return ``data`` in the runtime's form."""
     value = data.value
     if isinstance(value, HttpCall):
         value = SimpleNamespace(
@@ -189,7 +189,7 @@ def _typed(data: Data) -> TypedData:
 
 
 def _untyped(message: Any) -> Data | None:
-    """Return what the runtime wrote: a message has the one field that is set."""
+    """Return the value of the message's only field, or None if none is set."""
     if message is None or not vars(message):
         return None
     [(kind, value)] = vars(message).items()

@@ -1,4 +1,4 @@
-"""An invocation is read from the arguments that functions-framework really passes."""
+"""Invocations are read from the arguments that functions-framework passes."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def _context(invocation: Invocation) -> Any:
 
 @HTTP
 def test_the_execution_id_identifies_a_request(request_of):
-    """It is the label under which Google logs the invocation."""
+    """The id of a request is its execution id, as in Google's logs."""
     assert _read(request_of(TRACE, EXECUTION)).id == "execution-1"
 
 
 @HTTP
 def test_the_trace_identifies_a_request_without_an_execution_id(request_of):
-    """Older functions-frameworks add no execution id."""
+    """Without an execution id, the id of a request is its trace."""
     assert _read(request_of(TRACE)).id == "trace-1/2;o=1"
 
 
 @HTTP
 def test_nothing_identifies_a_bare_request(request_of):
-    """An identifier is never invented."""
+    """A request with neither header has no id."""
     assert _read(request_of()).id is None
 
 
@@ -75,7 +75,7 @@ def test_nothing_identifies_a_bare_request(request_of):
     "forwarded", [CLIENT, f"{FORGED}, {CLIENT}", f"{FORGED},{FORGED},{CLIENT}"]
 )
 def test_the_last_forwarded_address_is_the_clients(request_of, forwarded):
-    """What stands before the address that Google's front end saw may be forged."""
+    """The address is the last one, as earlier ones may be forged."""
     invocation = _read(request_of(("X-Forwarded-For", forwarded)))
 
     expected = {
@@ -86,20 +86,20 @@ def test_the_last_forwarded_address_is_the_clients(request_of, forwarded):
 
 
 def test_the_last_of_several_headers_counts():
-    """A client's own header line does not come before Google's."""
+    """Of several header lines, the last one is Google's."""
     lines = [("X-Forwarded-For", FORGED), ("X-Forwarded-For", CLIENT)]
 
     assert _context(_read(_starlette(*lines)))["remoteAddress"] == CLIENT
 
 
 @HTTP
-def test_the_peer_is_the_client_on_a_laptop(request_of):
-    """Nothing forwards a request there."""
+def test_without_a_proxy_the_peer_is_the_client(request_of):
+    """Without ``X-Forwarded-For`` the address is the peer's."""
     assert _context(_read(request_of()))["remoteAddress"] == "192.0.2.1"
 
 
 def test_a_client_without_an_address_has_none():
-    """A server on a Unix socket knows no address."""
+    """On a Unix socket there is no address."""
     request = _starlette()
     request.scope["client"] = None
 
@@ -107,15 +107,15 @@ def test_a_client_without_an_address_has_none():
 
 
 @HTTP
-def test_unsigned_identity_headers_are_not_believed(request_of):
-    """They can be forged where a function is reachable past IAP."""
+def test_unsigned_identity_headers_are_ignored(request_of):
+    """IAP's unsigned headers, which can be forged, give no ``userId``."""
     header = ("X-Goog-Authenticated-User-Id", "accounts.google.com:forged")
 
     assert "userId" not in _context(_read(request_of(header)))
 
 
-def test_a_request_class_of_the_users_is_recognised():
-    """Flask lets an application derive its own request class."""
+def test_a_subclass_of_a_request_is_recognised():
+    """Your own subclass of Flask's request is read like a request."""
 
     class OwnRequest(flask.Request):
         pass
@@ -126,7 +126,7 @@ def test_a_request_class_of_the_users_is_recognised():
 
 
 def test_an_event_is_read_from_its_attributes():
-    """A CloudEvent has an identifier, a type and a source, and no person."""
+    """A CloudEvent has an id, a type and a source, and no user."""
     attributes = {"id": "7", "type": "com.example.made", "source": "//example"}
     invocation = _read(CloudEvent(attributes, {"a": 1}))
 
@@ -136,15 +136,15 @@ def test_an_event_is_read_from_its_attributes():
 
 
 def test_a_background_event_is_read_from_its_context():
-    """The context is the second of a background function's two arguments."""
+    """A background event is read from the second argument, its context."""
     invocation = _read({"a": 1}, Context(eventId="7", eventType="com.example.made"))
 
     assert invocation.id == "7"
     assert _context(invocation) == {"properties": {"type": "com.example.made"}}
 
 
-def test_an_empty_background_context_says_nothing():
-    """functions-framework fills absent fields with empty strings."""
+def test_an_empty_background_context_is_ignored():
+    """Empty strings, which functions-framework uses for absent fields, are ignored."""
     invocation = _read({"a": 1}, Context())
 
     assert invocation.id is None
@@ -152,7 +152,7 @@ def test_an_empty_background_context_says_nothing():
 
 
 class Service:
-    """What a decorator injects: an object that is no argument of Google's."""
+    """An object that a decorator injects."""
 
 
 @HTTP
@@ -166,7 +166,7 @@ class Service:
     ],
 )
 def test_a_request_is_found_among_injected_arguments(request_of, before, after, named):
-    """It is recognised by what it is, wherever it stands."""
+    """A request is recognised at any position and under any keyword."""
     request = request_of(EXECUTION)
     platform = GcpCloudFunctions({"FUNCTION_TARGET": "hello"})
 
@@ -178,7 +178,7 @@ def test_a_request_is_found_among_injected_arguments(request_of, before, after, 
 
 
 def test_events_are_found_among_injected_arguments():
-    """The same holds for a CloudEvent and for a background function's context."""
+    """A CloudEvent and a background context are recognised at any position."""
     event = CloudEvent({"id": "7", "type": "made", "source": "//x"}, {})
     background = Context(eventId="8", eventType="made")
 
@@ -189,7 +189,7 @@ def test_events_are_found_among_injected_arguments():
 
 
 def test_flasks_proxy_is_the_request():
-    """``flask.request`` may be handed on as an argument."""
+    """``flask.request`` may be passed as an argument."""
     app = flask.Flask("app")
     with app.test_request_context(headers=[EXECUTION]):
         assert _read(flask.request).id == "execution-1"
@@ -213,15 +213,15 @@ def _stand_in(module: str, **members: Any) -> Any:
     ],
 )
 def test_cloud_events_of_other_libraries_are_read(event):
-    """Version 2 of the SDK has methods, Firebase's events have attributes."""
+    """The CloudEvents of SDK 2 and of Firebase are read."""
     invocation = _read(event)
 
     assert invocation.id == "7"
     assert {"properties": {"type": "made", "source": "//x"}} == _context(invocation)
 
 
-def test_many_types_of_arguments_are_no_leak():
-    """Types are remembered up to a bound, and requests are found all the same."""
+def test_the_remembered_types_are_bounded():
+    """After many types of arguments, requests are still recognised."""
     platform = GcpCloudFunctions({"FUNCTION_TARGET": "hello"})
     for number in range(300):
         kind = type(f"T{number}", (), {})
@@ -230,8 +230,8 @@ def test_many_types_of_arguments_are_no_leak():
     assert platform.read_invocation((_flask(EXECUTION),), {}).id == "execution-1"
 
 
-def test_only_a_few_arguments_are_looked_at():
-    """However many arguments there are, an invocation costs the same."""
+def test_the_inspected_arguments_are_bounded():
+    """Only a bounded number of arguments is inspected, the last ones first."""
     request = _flask(EXECUTION)
     more = [Service()] * 100
 
@@ -240,8 +240,8 @@ def test_only_a_few_arguments_are_looked_at():
 
 
 @pytest.mark.parametrize("args", [(), (object(),), ("text",), ({"a": 1},)])
-def test_other_arguments_say_nothing(args):
-    """A typed function's argument is the user's own."""
+def test_other_arguments_have_no_context(args):
+    """Other arguments, as those of typed functions, give no id and no context."""
     invocation = _read(*args)
 
     assert (invocation.id, _context(invocation)) == (None, {})
@@ -249,13 +249,13 @@ def test_other_arguments_say_nothing(args):
 
 @pytest.mark.parametrize("setting", ["", "0", "soon"])
 def test_the_remaining_time_is_unknown_without_a_timeout(setting):
-    """functions-framework reads 0 as no limit."""
+    """Without a valid timeout the remaining time is unknown; 0 means no limit."""
     assert _read(_flask(), CLOUD_RUN_TIMEOUT_SECONDS=setting).remaining_time is None
 
 
 @HTTP
 def test_the_remaining_time_counts_down_from_the_timeout(request_of):
-    """Cloud Run ends a request after the service's timeout."""
+    """The remaining time decreases from the service's request timeout."""
     remaining_time = _read(request_of(), CLOUD_RUN_TIMEOUT_SECONDS="60").remaining_time
 
     assert remaining_time is not None

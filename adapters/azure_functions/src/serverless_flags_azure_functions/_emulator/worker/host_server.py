@@ -1,5 +1,5 @@
 """
-The host's part, as far as a caller sees it: routes, the admin API, the front end.
+The HTTP server of the host: its routes, its admin API and its front end.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger
 and .../functions-manually-run-non-http
@@ -16,25 +16,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from serverless_flags_azure_functions._instance.data import (
+from serverless_flags_azure_functions._emulator.worker.data import (
     Data,
     HttpCall,
     HttpReply,
-    Outcome,
+    InvocationResult,
     decode,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from serverless_flags_azure_functions._instance.data import Worker
+    from serverless_flags_azure_functions._emulator.worker.data import Worker
 
 HOST = "127.0.0.1"
 _ADMIN = "/admin/functions/"
 
 
 class Function:
-    """A function as the host knows it: its trigger, its route."""
+    """A function's trigger and route, which the host reads from its bindings."""
 
     def __init__(
         self, name: str, bindings: Iterable[Mapping[str, Any]], prefix: str
@@ -49,7 +49,7 @@ class Function:
         self._pattern = re.compile(_route_pattern(self.path) + "/?$", re.IGNORECASE)
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """Return the route's parameters when a request is for this function."""
+        """Return the route's parameters, or None if the route does not match."""
         if self.trigger != "httpTrigger" or method not in (self.methods or {method}):
             return None
         match = self._pattern.match(path)
@@ -60,7 +60,7 @@ class Function:
 
 
 def _route_pattern(route: str) -> str:
-    """Translate ``/api/items/{id:int}/{tag?}/{*rest}`` into a regular expression."""
+    """Return a regular expression for ``/api/items/{id:int}/{tag?}/{*rest}``."""
     pattern = ""
     for segment in route.split("/")[1:]:
         parameter = re.fullmatch(r"\{(\**)(\w+)(?::[^?]*)?(\??)\}", segment)
@@ -73,11 +73,11 @@ def _route_pattern(route: str) -> str:
     return pattern
 
 
-class Front(ThreadingHTTPServer):
-    """The HTTP server in front of a worker; one thread for each request."""
+class HostServer(ThreadingHTTPServer):
+    """The HTTP server that passes requests to a worker; one thread per request."""
 
     daemon_threads = True
-    request_queue_size = 128  # with 5, as is the default, callers wait for seconds
+    request_queue_size = 128  # with the default, 5, callers would wait for seconds
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Front(ThreadingHTTPServer):
     ) -> None:
         super().__init__((HOST, 0), Handler)
         self._worker = worker
-        # literal routes before parameters, a catch-all last
+        # literal routes first, then those with parameters, then catch-all routes
         self.functions = sorted(
             functions, key=lambda f: ("{*" in f.path, "{" in f.path)
         )
@@ -98,22 +98,22 @@ class Front(ThreadingHTTPServer):
         function: Function,
         inputs: Mapping[str, Data],
         metadata: Mapping[str, Data],
-    ) -> Outcome:
-        """Hand an invocation to the worker's loop and wait for what becomes of it."""
+    ) -> InvocationResult:
+        """Run an invocation on the worker's loop and return its result."""
         invocation = self._worker.invoke(function.name, inputs, metadata)
-        outcome = asyncio.run_coroutine_threadsafe(invocation, self._loop).result()
-        if outcome.error is not None:
-            sys.stderr.write(f"{outcome.trace or outcome.error}\n")
-        return outcome
+        result = asyncio.run_coroutine_threadsafe(invocation, self._loop).result()
+        if result.error is not None:
+            sys.stderr.write(f"{result.trace or result.error}\n")
+        return result
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request from outside."""
+    """The handler of one request."""
 
-    server: Front
+    server: HostServer
 
     def answer(self) -> None:
-        """Find what the request is for and let the worker do it."""
+        """Invoke the function that the path names."""
         path = unquote(urlsplit(self.path).path)
         if path.startswith(_ADMIN):
             self._run_by_name(path.removeprefix(_ADMIN))
@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         self._reply(_http_reply(self.server.invoke(function, inputs, {})))
 
     def _run_by_name(self, name: str) -> None:
-        """Run a function that no request triggers, with the data the caller gives."""
+        """Run a function without an HTTP trigger, with the data in the request."""
         function = next((f for f in self.server.functions if f.name == name), None)
         if function is None:
             self._reply(HttpReply(HTTPStatus.NOT_FOUND, [], b""))
@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _forwarded_headers(self) -> dict[str, str]:
-        """Add the caller's address and port, as App Service's front end does."""
+        """Append the caller's address and port, as App Service's front end does."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         address, port = self.client_address[:2]
         before = headers.get("x-forwarded-for")
@@ -174,41 +174,41 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  reason: http.server's name
-        """Stay silent: the output is the application's."""
+        """Log nothing: the output of the emulator is the application's."""
 
 
-def _http_reply(outcome: Outcome) -> HttpReply:
-    """Answer the caller of an HTTP function."""
-    if outcome.error is not None:
-        return HttpReply(HTTPStatus.INTERNAL_SERVER_ERROR, [], outcome.error.encode())
-    found = [outcome.result, *outcome.outputs.values()]
-    for data in found:
+def _http_reply(result: InvocationResult) -> HttpReply:
+    """Return the response to the caller of an HTTP function."""
+    if result.error is not None:
+        return HttpReply(HTTPStatus.INTERNAL_SERVER_ERROR, [], result.error.encode())
+    candidates = [result.result, *result.outputs.values()]
+    for data in candidates:
         if data is not None and data.kind == "http":
             reply: HttpReply = data.value
             return reply
-    if outcome.result is None:
+    if result.result is None:
         return HttpReply(HTTPStatus.NO_CONTENT, [], b"")
     return HttpReply(
         HTTPStatus.OK,
         [("Content-Type", "text/plain; charset=utf-8")],
-        str(outcome.result.value).encode(),
+        str(result.result.value).encode(),
     )
 
 
-def _admin_reply(outcome: Outcome) -> HttpReply:
-    """Tell the caller of the admin API what the function did."""
-    if outcome.error is not None:
-        return HttpReply(HTTPStatus.INTERNAL_SERVER_ERROR, [], outcome.error.encode())
+def _admin_reply(result: InvocationResult) -> HttpReply:
+    """Return the response of the admin API."""
+    if result.error is not None:
+        return HttpReply(HTTPStatus.INTERNAL_SERVER_ERROR, [], result.error.encode())
     value = {
-        "result": _plain(outcome.result),
-        "outputs": {name: _plain(data) for name, data in outcome.outputs.items()},
+        "result": _plain(result.result),
+        "outputs": {name: _plain(data) for name, data in result.outputs.items()},
     }
     json_type = [("Content-Type", "application/json")]
     return HttpReply(HTTPStatus.OK, json_type, json.dumps(value).encode())
 
 
 def _plain(data: Data | None) -> Any:
-    """Return a value as JSON shows it best."""
+    """Return a value in the form that is shown in JSON."""
     if data is None or data.kind == "http":
         return None
     if data.kind == "json":

@@ -1,0 +1,1 @@
+"""AWS Lambda on your machine, for development; not for production."""

@@ -1,1 +1,0 @@
-"""The worker process of the emulator: a real worker library behind a small host."""

@@ -1,0 +1,1 @@
+"""Google Cloud Functions on your machine, for development; not for production."""
