@@ -72,9 +72,15 @@ class FlagClient(Protocol):
         self,
         feature_name: str,
         context: dict[str, Any] | None = None,
-        fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
+        fallback_function: Any = None,
     ) -> bool:
-        """Return whether the flag is on in this evaluation context."""
+        """
+        Return whether the flag is on in this evaluation context.
+
+        ``fallback_function`` is None or a function of the name and the context, which
+        answers for a flag that the client does not know. Its type is open, because
+        UnleashClient's own is wrong: it excludes its default, None.
+        """
 
     def get_variant(
         self, feature_name: str, context: dict[str, Any] | None = None
