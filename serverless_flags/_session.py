@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 import weakref
-from contextvars import ContextVar
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from serverless_flags import _wrap
-from serverless_flags._answers import Answers
-from serverless_flags._checks import capped
-from serverless_flags._collected import when_collected
-from serverless_flags._config import load_settings
-from serverless_flags._instance import Instance
-from serverless_flags._process import renew_after_fork
-from serverless_flags._scope import Scope
-from serverless_flags._status import State, Status, status_of
+from serverless_flags._core import Core
+from serverless_flags._fork import renew_after_fork
+from serverless_flags._invocation import wrap
+from serverless_flags._invocation.scope import InvocationScope
+from serverless_flags._settings import load_settings
+from serverless_flags._settings.checks import capped
+from serverless_flags._status import State, Status
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from serverless_flags._client import FlagClient
-    from serverless_flags._freshness import Instant
-    from serverless_flags._plugins import Plugins
+    from serverless_flags._clock import Instant
+    from serverless_flags._protocols import FlagClient
     from serverless_flags.clients.impression import Impression
     from serverless_flags.platform import Invocation
 
@@ -39,7 +34,7 @@ _NOT_GIVEN: Any = object()
 """What `FlagSession.wrap` gets where it is written with parentheses."""
 
 
-class FlagSession(Answers):
+class FlagSession:
     """
     Unleash feature flags for the life of one function instance.
 
@@ -116,17 +111,8 @@ class FlagSession(Answers):
     ) -> None:
         given = dict(locals())
         del given["self"]
-        self._settings = load_settings(given)
-        self._plugins: Plugins | None = None
-        self._discovering = threading.RLock()
-        self._scope: ContextVar[Scope | None] = ContextVar(
-            "serverless_flags_scope", default=None
-        )
+        self._core = Core(self, load_settings(given))
         self._wrapped: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
-        self._pid = os.getpid()
-        self._serves = False
-        self._instance = Instance(self._settings)
-        self._finalizer = when_collected(self, self._instance)
         renew_after_fork(self)
 
     # -- the life of the instance --------------------------------------------------
@@ -137,11 +123,7 @@ class FlagSession(Answers):
         Never raises for a bad server. ``timeout`` (default ``start_timeout``) bounds
         the waiting for the network; imports are outside it.
         """
-        self._current().start(self, self.usable_plugins, capped(timeout))
-
-    def begin_start(self) -> None:
-        """Start in the background, unless that was begun; nothing waits for it."""
-        self._current().begin_start(self, self.usable_plugins, None)
+        self._core.start(capped(timeout))
 
     def refresh(self, timeout: float | None = None) -> bool:
         """
@@ -152,7 +134,7 @@ class FlagSession(Answers):
             ``refresh_timeout``) seconds; the request itself may go on.
         """
         self.start()
-        return self._current().refresh(capped(timeout))
+        return self._core.current().refresh(capped(timeout))
 
     def flush(self, timeout: float | None = None) -> bool:
         """
@@ -162,7 +144,7 @@ class FlagSession(Answers):
             True when the server took them within ``timeout`` (default
             ``flush_timeout``) seconds, or there was nothing to send.
         """
-        return self._current().flush(capped(timeout))
+        return self._core.current().flush(capped(timeout))
 
     def terminate(self, timeout: float | None = None) -> None:
         """
@@ -171,7 +153,7 @@ class FlagSession(Answers):
         Runs on the calling thread, at most ``timeout`` seconds (default: the
         platform's grace). Later invocations are answered and flush themselves.
         """
-        self._current().terminate(self._grace(timeout))
+        self._core.current().terminate(self._grace(timeout))
 
     def close(self, timeout: float | None = None) -> bool:
         """
@@ -180,12 +162,13 @@ class FlagSession(Answers):
         Returns:
             True when nothing was left unsent.
         """
-        instance = self._current()
-        before = instance.state
-        flushed = instance.close(self._grace(timeout))
-        if self._plugins is not None and before not in {State.NEW, State.CLOSED}:
+        process = self._core.current()
+        before = process.state
+        flushed = process.close(self._grace(timeout))
+        plugins = self._core.known_plugins
+        if plugins is not None and before not in {State.NEW, State.CLOSED}:
             reason = "signal" if before is State.TERMINATING else "close"
-            self._plugins.disconnect_instance(self, reason)
+            plugins.disconnect_instance(reason)
         return flushed
 
     def renew(self) -> None:
@@ -196,16 +179,51 @@ class FlagSession(Answers):
         identity. It keeps the flags, as old as they are, and the next start asks
         whether they have changed. A fork needs no call: it is noticed.
         """
-        self._pid = os.getpid()
-        self._discovering = threading.RLock()
-        self._serves = self._serves or self._instance.invoked
-        self._finalizer.detach()
-        self._instance = Instance(self._settings, self._instance.abandon())
-        self._finalizer = when_collected(self, self._instance)
+        self._core.renew()
 
     def _grace(self, timeout: float | None) -> float:
         limit = capped(timeout)
-        return self.usable_plugins.platform.shutdown_grace if limit is None else limit
+        return (
+            self._core.usable_plugins.platform.shutdown_grace
+            if limit is None
+            else limit
+        )
+
+    # -- questions -----------------------------------------------------------------
+    def is_enabled(
+        self,
+        feature_name: str,
+        context: dict[str, Any] | None = None,
+        fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
+    ) -> bool:
+        """
+        Return whether the flag is on; UnleashClient's signature.
+
+        The invocation's evaluation context is merged in, the caller's wins. Without an
+        answer the flag is what ``fallback_function`` says, else False.
+        """
+        core = self._core
+        scope = core.scope.get()
+        if scope is None or scope.ended:
+            scope = core.outside(scope)
+        if scope is not None:
+            context = scope.merged(context)
+        client = core.process.client
+        if client is not None:  # as `Core.answer`, without the call
+            return client.is_enabled(feature_name, context, fallback_function)
+        return core.answer(feature_name, context, fallback_function)
+
+    def get_variant(
+        self, feature_name: str, context: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the flag's variant; UnleashClient's signature."""
+        core = self._core
+        scope = core.scope.get()
+        if scope is None or scope.ended:
+            scope = core.outside(scope)
+        if scope is not None:
+            context = scope.merged(context)
+        return core.answer_variant(feature_name, context)
 
     # -- around the user's function ------------------------------------------------
     def wrap(self, func: Callable[P, R] = _NOT_GIVEN, /) -> Callable[P, R]:
@@ -228,18 +246,19 @@ class FlagSession(Answers):
             return func
         if isinstance(func, staticmethod):
             return cast("Callable[P, R]", staticmethod(self.wrap(func.__func__)))
-        plugins = self.plugins
-        wrapper = _wrap.wrapper(self, func, awaits=plugins.platform.awaits_handlers)
+        core, plugins = self._core, self._core.plugins
+        awaits = plugins.platform.awaits_handlers
+        wrapper = wrap.wrapper(self, core, func, awaits=awaits)
         plugins.prepare_function(func, wrapper)
         self._wrapped.add(wrapper)
-        self._current().connect(self, plugins, "wrap")
+        core.current().connect(plugins, "wrap")
         if plugins.platform.starts_client_at_wrap:
             self.start()
         return wrapper
 
     def invocation(
         self, *args: Any, context: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> Scope:
+    ) -> InvocationScope:
         """
         Return what `wrap` does as a context manager, for ``with`` and ``async with``.
 
@@ -248,17 +267,20 @@ class FlagSession(Answers):
             context: evaluation context; wins over the adapter's.
             kwargs: likewise.
         """
-        return Scope(self, args, kwargs, context)
+        return InvocationScope(self, self._core, args, kwargs, context)
 
     def bind(self, func: Callable[P, R]) -> Callable[P, R]:
         """Return ``func`` carrying this invocation's evaluation context to a thread."""
-        return _wrap.bound(self._scope, func)
+        return wrap.bound(self._core.scope, func)
 
     # -- looking at it -------------------------------------------------------------
     @property
     def status(self) -> Status:
         """What the session knows of itself now."""
-        return status_of(self._current(), self.usable_plugins.platform.name)
+        from serverless_flags._process.status import status_of  # when asked for
+
+        core = self._core
+        return status_of(core.current(), core.usable_plugins.platform.name)
 
     def __enter__(self) -> Self:
         self.start()
@@ -273,9 +295,10 @@ class FlagSession(Answers):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<FlagSession {self._instance.state.value} url={self._settings.url!r}>"
+        core = self._core
+        return f"<FlagSession {core.process.state.value} url={core.settings.url!r}>"
 
     def __del__(self) -> None:
-        instance = getattr(self, "_instance", None)
-        if instance is not None and instance.state in {State.READY, State.DEGRADED}:
+        core = getattr(self, "_core", None)
+        if core is not None and core.process.state in {State.READY, State.DEGRADED}:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2)

@@ -1,10 +1,7 @@
 """Where a session stands, and what else it tells of itself."""
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from serverless_flags._instance import Instance
+from typing import NamedTuple
 
 
 class State(Enum):
@@ -40,33 +37,3 @@ class Status(NamedTuple):
     last_error: str | None
     unknown_flags: tuple[str, ...] = ()
     """Names that were asked for and that the flag state does not have."""
-
-
-def status_of(instance: "Instance", platform: str) -> Status:
-    """Read the status of one session in this process."""
-    parts = instance.parts
-    if parts is not None and instance.state is State.CLOSED:
-        parts.flusher.give_up()  # what was evaluated since
-    refresher = None if parts is None else parts.refresher
-    counts = None if parts is None else parts.flusher.counts
-    source = "none" if refresher is None else refresher.source
-    if source == "none" and instance.state is State.READY:
-        source = "client"
-    errors = [instance.start_error]
-    if parts is not None:
-        errors += [parts.refresher.last_error, parts.flusher.last_error]
-    client = instance.client
-    uncounted = instance.uncounted.value + getattr(client, "uncounted", 0)
-    return Status(
-        state=instance.state,
-        platform=platform,
-        source=source,
-        age=None if refresher is None else refresher.freshness.age(instance.clock()),
-        flags=None if refresher is None else refresher.flags,
-        termination=instance.connection.termination,
-        flush_interval=instance.flush_interval,
-        uncounted=uncounted + (counts.uncounted if counts else 0),
-        unknown_counts=counts.unknown if counts else 0,
-        last_error=next((error for error in errors if error), None),
-        unknown_flags=tuple(getattr(client, "unknown_flags", ())),
-    )

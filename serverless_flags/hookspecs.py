@@ -14,9 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from serverless_flags._session import FlagSession
     from serverless_flags.platform import Invocation, Platform
-    from serverless_flags.testing import Emulator
+    from serverless_flags.types import Session
 
 __all__ = ["HookSpecs", "hookimpl"]
 
@@ -52,7 +51,7 @@ class HookSpecs:
 
     @hookspec
     def connect_instance(
-        self, session: FlagSession, platform: Platform, at: str
+        self, session: Session, platform: Platform, at: str
     ) -> bool | str | None:
         """
         Connect the platform's shutdown signals; called once per process per ``at``.
@@ -90,7 +89,7 @@ class HookSpecs:
         """Restore the process; called once per invocation, on the handler's thread."""
 
     @hookspec
-    def after_refresh(self, session: FlagSession, outcome: str, seconds: float) -> None:
+    def after_refresh(self, session: Session, outcome: str, seconds: float) -> None:
         """
         Observe a refresh; called once per request for flags.
 
@@ -98,7 +97,7 @@ class HookSpecs:
         """
 
     @hookspec
-    def after_flush(self, session: FlagSession, outcome: str, seconds: float) -> None:
+    def after_flush(self, session: Session, outcome: str, seconds: float) -> None:
         """
         Observe a flush; called once per request with counts.
 
@@ -106,7 +105,7 @@ class HookSpecs:
         """
 
     @hookspec
-    def disconnect_instance(self, session: FlagSession, reason: str) -> None:
+    def disconnect_instance(self, session: Session, reason: str) -> None:
         """
         Release what belongs to the process; called once per process, after the end.
 
@@ -122,9 +121,11 @@ class HookSpecs:
         environ: Mapping[str, str],
         python: str,
         options: Mapping[str, str],
-    ) -> Emulator | None:
+    ) -> object | None:
         """
         Return the local emulator of ``platform_name``; called by tests and tools only.
+
+        It is a `serverless_flags.testing.Emulator`.
 
         ``target`` is ``path/to/module.py:function``; ``python`` the interpreter that
         runs the instance.

@@ -11,8 +11,8 @@ import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._handler import SIGTERM, current_handler
-from serverless_flags._hub import CHILD_GRACE, Hub
+from serverless_flags._signals.handler import SIGTERM, current_handler
+from serverless_flags._signals.hub import CHILD_GRACE, SignalHub
 
 if TYPE_CHECKING:
     from serverless_flags.types import Terminable
@@ -29,7 +29,7 @@ __all__ = [
     "watch_sigterm",
 ]
 
-_hub = Hub()
+_hub = SignalHub()
 _hooked = False
 
 
@@ -50,7 +50,7 @@ def _close_at_exit() -> None:
 
 def _after_fork() -> None:
     global _hub
-    inherited, _hub = _hub, Hub()
+    inherited, _hub = _hub, SignalHub()
     inherited.forget()
 
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from serverless_flags._status import Status
     from serverless_flags.platform import Invocation
 
 __all__ = [
     "ActiveInvocation",
     "FlagClient",
+    "Session",
     "Terminable",
     "Variant",
     "VariantPayload",
@@ -130,6 +132,29 @@ class ActiveInvocation(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class Session(Protocol):
+    """The part of a `FlagSession` that hooks use."""
+
+    @property
+    def status(self) -> Status:
+        """What the session knows of itself."""
+
+    def start(self, timeout: float | None = None) -> None:
+        """Start the session, unless it was started."""
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Send the counts within ``timeout`` seconds."""
+
+    def terminate(self, timeout: float) -> None:
+        """Flush within ``timeout`` seconds; more invocations may follow."""
+
+    def close(self, timeout: float) -> bool:
+        """Flush for the last time, within ``timeout`` seconds."""
+
+    def renew(self) -> None:
+        """Begin anew in a copy of the process."""
 
 
 class Terminable(Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import Backend
+from serverless_flags._protocols import Backend
 
 if TYPE_CHECKING:
-    from serverless_flags._config import Settings
+    from serverless_flags._settings import Settings
     from serverless_flags.clients.impression import Impression
     from serverless_flags.clients.memory import MemoryClient
 

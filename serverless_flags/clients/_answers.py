@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from serverless_flags._explain import shown
+from serverless_flags._transport.explain import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

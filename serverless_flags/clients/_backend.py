@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._client import Backend
+from serverless_flags._protocols import Backend
 from serverless_flags.clients._unleash_api import (
     Identity,
     UnleashApi,
@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
     from collections.abc import Callable
     from typing import Protocol
 
-    from serverless_flags._client import StateClient
-    from serverless_flags._config import Settings
+    from serverless_flags._protocols import StateClient
+    from serverless_flags._settings import Settings
 
     class EngineClient(StateClient, Protocol):
         """A client that names its engine."""

@@ -8,8 +8,8 @@ from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime, time_ns
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._passing import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,10 +93,10 @@ def _shown(name: Any) -> str:
     return ascii(name[:100]) if isinstance(name, str) else type(name).__name__
 
 
-def complain(faults: Sequence[str], reporter: Reporter) -> None:
+def complain(faults: Sequence[str], problem_log: ProblemLog) -> None:
     """Warn once of what was left out of an evaluation context, if anything was."""
     if faults:
-        reporter.warn(
+        problem_log.warn(
             "context",
             "flags are evaluated without what cannot be read of an evaluation context:"
             " %s; give a dict of texts",
@@ -130,19 +130,19 @@ class ContextText:
         self._start = f'{_as_json(known)[:-1]}, "currentTime": "'
         self._begin = (-1, "")
         """The second that was last, and how contexts of it begin."""
-        self._reporter = Reporter()
+        self._problem_log = ProblemLog()
 
     def __call__(self, context: Any) -> tuple[bytes, dict[str, Any] | None]:
         """Return a context as JSON; and as a dict, where that had to be made."""
         fields = properties = ""
         if context is not None:
             if type(context) is not dict:
-                return self._slowly(context)
+                return self._write_generally(context)
             if context:
                 try:
-                    fields, properties = _quickly(context)
-                except _TooOddError:
-                    return self._slowly(context)
+                    fields, properties = _write_directly(context)
+                except _NeedsGeneralPathError:
+                    return self._write_generally(context)
         seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
         known, begin = self._begin  # in one step: other threads change it
         if seconds != known:
@@ -154,23 +154,23 @@ class ContextText:
         )
         return text.encode(), None
 
-    def _slowly(self, context: Any) -> tuple[bytes, dict[str, Any]]:
+    def _write_generally(self, context: Any) -> tuple[bytes, dict[str, Any]]:
         faults: list[str] = []
         seen = enriched(self._known, context, faults.append)
-        complain(faults, self._reporter)
+        complain(faults, self._problem_log)
         return written(seen), seen
 
 
-class _TooOddError(Exception):
+class _NeedsGeneralPathError(Exception):
     """A context that is not written piece by piece."""
 
 
-class _UnreadableError(_TooOddError):
+class _UnreadableError(_NeedsGeneralPathError):
     """A value that has no text."""
 
 
-def _quickly(context: dict[Any, Any]) -> tuple[str, str]:
-    """Write the caller's fields and properties; raises _TooOddError for rare ones."""
+def _write_directly(context: dict[Any, Any]) -> tuple[str, str]:
+    """Write the caller's fields and properties; raises _NeedsGeneralPathError for rare ones."""
     fields = properties = ""
     for name, value in context.items():
         if name in _PLAIN_FIELDS:
@@ -179,7 +179,7 @@ def _quickly(context: dict[Any, Any]) -> tuple[str, str]:
         elif name == "properties":
             properties = _properties(value)
         elif name in FIELDS or "properties" in context or type(name) is not str:
-            raise _TooOddError
+            raise _NeedsGeneralPathError
         else:
             text = value if type(value) is str else _text(value)
             piece = (
@@ -192,11 +192,11 @@ def _quickly(context: dict[Any, Any]) -> tuple[str, str]:
 
 def _properties(given: Any) -> str:
     if type(given) is not dict:
-        raise _TooOddError
+        raise _NeedsGeneralPathError
     written = ""
     for name, value in given.items():
         if type(name) is not str:
-            raise _TooOddError
+            raise _NeedsGeneralPathError
         text = value if type(value) is str else _text(value)
         written += f", {encode_basestring_ascii(name)}: {encode_basestring_ascii(text)}"
     return written

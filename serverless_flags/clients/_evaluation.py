@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import DISABLED
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._passing import passes
+from serverless_flags._protocols import DISABLED
 from serverless_flags.clients._engine import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library, State
+    from serverless_flags.clients._library import EngineLibrary, State
     from serverless_flags.clients._unknown import UnknownFlags
     from serverless_flags.clients.impression import Impression, Impressions
 
@@ -45,7 +45,7 @@ class Evaluator:
 
     def __init__(
         self,
-        library: Library,
+        library: EngineLibrary,
         counter: Any,
         on_impression: Callable[[Impression], object] | None,
     ) -> None:
@@ -59,7 +59,7 @@ class Evaluator:
             from serverless_flags.clients.impression import Impressions  # with it alone
 
             self._impressions = Impressions(library, on_impression)
-        self._reporter = Reporter()
+        self._problem_log = ProblemLog()
         self.uncounted = 0
         """Evaluations that were answered and not counted."""
 
@@ -130,7 +130,7 @@ class Evaluator:
             self._impressions.deliver(state, name, event, seen or text)
         return variant
 
-    def take_counts(self) -> dict[str, Any] | None:
+    def drain_counts(self) -> dict[str, Any] | None:
         """Drain the counts, whichever state they belong to."""
         self._names = {}
         library = self._library
@@ -161,7 +161,7 @@ class Evaluator:
         from serverless_flags.clients._fallback import ask_fallback  # with one alone
 
         seen = json.loads(context) if isinstance(context, bytes) else context
-        answer = ask_fallback(fallback, feature_name, seen, self._reporter)
+        answer = ask_fallback(fallback, feature_name, seen, self._problem_log)
         if answer is None:
             self.uncounted += 1
         return answer
@@ -192,7 +192,7 @@ class Evaluator:
         if len(names) < MOST_NAMES and len(name) <= LONGEST_NAME:
             names[feature_name] = name
             return name, True
-        self._reporter.warn(
+        self._problem_log.warn(
             "names",
             "evaluations of more than %s different flags between two flushes, or of"
             " names over %s bytes, are not counted: do not make flag names of input",
@@ -205,7 +205,7 @@ class Evaluator:
         """Book an evaluation that has no answer: the flag is off and not counted."""
         self.uncounted += 1
         shown = feature_name[:100] if isinstance(feature_name, str) else ""
-        self._reporter.warn(
+        self._problem_log.warn(
             "evaluation", "a flag could not be evaluated: %r", shown, exc_info=True
         )
         return False

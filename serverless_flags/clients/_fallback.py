@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._passing import passes
 from serverless_flags.clients._context import complain, enriched
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def ask_fallback(
     fallback: Callable[[str, dict[str, Any]], object],
     feature_name: str,
     context: dict[str, Any],
-    reporter: Reporter,
+    problem_log: ProblemLog,
 ) -> bool | None:
     """Return what a fallback function answers; None when it fails, as the log says."""
     try:
@@ -24,7 +24,7 @@ def ask_fallback(
     except Exception as error:  # a user's function may raise anything
         if passes(error):
             raise
-        reporter.warn(
+        problem_log.warn(
             "fallback",
             "the fallback function of the flag %r failed: the flag is off",
             feature_name,
@@ -52,9 +52,9 @@ def fallback_answer(
         return False
     faults: list[str] = []
     seen = enriched(known, context, faults.append)
-    complain(faults, _reporter)
-    return bool(ask_fallback(fallback, feature_name, seen, _reporter))
+    complain(faults, _problem_log)
+    return bool(ask_fallback(fallback, feature_name, seen, _problem_log))
 
 
-_reporter = Reporter()
+_problem_log = ProblemLog()
 """Without a client there is nothing else that lasts as long as the process."""

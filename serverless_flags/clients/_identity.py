@@ -14,7 +14,7 @@ from serverless_flags._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from serverless_flags._config import Settings
+    from serverless_flags._settings import Settings
 
 SDK = f"serverless-flags:{__version__}"
 CLIENT_SPEC = "6.1.0"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serverless_flags.clients._engine import PARTLY, EngineError, quoted
+from serverless_flags.clients._engine import PARTLY_LOADED, EngineError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library
+    Parse = Callable[[Any, str], None]
+    """Lets an engine parse a state; raises EngineError where it refuses it."""
 
 CHUNK = 50
 """Parts that are tried at once: most chunks hold nothing that cannot be read."""
@@ -19,13 +20,13 @@ LONGEST_NAME = 100
 
 
 def salvage(
-    library: Library, engine: Any, body: str, complaint: str
+    parse: Parse, engine: Any, body: str, complaint: str
 ) -> tuple[str, str | None]:
     """
     Let an engine take what it can read of a state that it has refused.
 
     Args:
-        library: the engine's.
+        parse: lets an engine parse a state.
         engine: a new one.
         body: what it has refused.
         complaint: what it said, escaped.
@@ -37,7 +38,7 @@ def salvage(
         ValueError: when the body is no state, or none of its flags can be read.
     """
     state = _state_of(body, complaint)
-    mended = Mender(library, type(engine)).mend(state)
+    mended = Mender(parse, type(engine)).mend(state)
     left_out = _listed(mended.left_out)
     if left_out and not mended.flags:
         why = f"{_no_state(complaint)} Nothing of it can be read: {left_out}"
@@ -45,10 +46,10 @@ def salvage(
     text = json.dumps(mended.state)
     partly = None
     try:
-        library.read(library.take_state(engine.state, text.encode()))
+        parse(engine, text)
     except EngineError as error:
         partly = quoted(str(error), 500)
-        if not partly.startswith(PARTLY):
+        if not partly.startswith(PARTLY_LOADED):
             raise ValueError(partly) from None
     return text, _warning(left_out, complaint, partly) if left_out else partly
 
@@ -66,12 +67,12 @@ class Mender:
     Finds the parts of a state that an engine can read.
 
     Args:
-        library: the engine's.
+        parse: lets an engine parse a state.
         new_engine: makes an engine to try parts with.
     """
 
-    def __init__(self, library: Library, new_engine: Callable[[], Any]) -> None:
-        self._library, self._new_engine = library, new_engine
+    def __init__(self, parse: Parse, new_engine: Callable[[], Any]) -> None:
+        self._parse, self._new_engine = parse, new_engine
         self._left_out: list[str] = []
         self._flags = 0
 
@@ -135,11 +136,11 @@ class Mender:
         return good
 
     def _readable(self, state: dict[str, Any]) -> bool:
-        engine, library = self._new_engine(), self._library
+        engine = self._new_engine()
         try:
-            library.read(library.take_state(engine.state, json.dumps(state).encode()))
+            self._parse(engine, json.dumps(state))
         except EngineError as error:
-            return str(error).startswith(PARTLY)
+            return str(error).startswith(PARTLY_LOADED)
         return True
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import Any
 
-from serverless_flags._client import Fetched
+from serverless_flags._protocols import Fetched
 
 MOST_SNAPSHOT = 32 * 1024 * 1024
 
@@ -50,7 +50,7 @@ def read_snapshot(path: str) -> Fetched:
         why = f"cannot be read: {error.strerror or error}"
     except ValueError as error:
         why = str(error)
-    from serverless_flags._explain import shown  # failures only
+    from serverless_flags._transport.explain import shown  # failures only
 
     return Fetched(error=f"the snapshot {shown(path, 1000)} {shown(why)}")
 
@@ -98,7 +98,9 @@ def _check_regular(found: os.stat_result) -> None:
 
 
 def _decompressed(content: bytes) -> bytes:
-    from serverless_flags._gunzip import gunzip  # only for a compressed snapshot
+    from serverless_flags._transport.gunzip import (
+        gunzip,  # only for a compressed snapshot
+    )
 
     try:
         return gunzip(content, MOST_SNAPSHOT)

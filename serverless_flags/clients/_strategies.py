@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._report import logger
-from serverless_flags._strategies import check_strategies
+from serverless_flags._log import logger
+from serverless_flags._settings.strategies import check_strategies
 from serverless_flags.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

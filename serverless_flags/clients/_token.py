@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._shared_call import SharedCall
+from serverless_flags._transport.shared_call import SharedCall
 from serverless_flags.exceptions import ConfigurationError, ServerlessFlagsError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class CalledToken:
         self._refused = None
 
     def _reason(self, error: BaseException) -> str:
-        from serverless_flags._explain import name_of, shown  # failures only
+        from serverless_flags._transport.explain import name_of, shown  # failures only
 
         text = str(error)
         if self._token is not None:

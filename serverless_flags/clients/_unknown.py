@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._report import logger
+from serverless_flags._log import logger
 from serverless_flags.clients._engine import EngineError
 
 if TYPE_CHECKING:
-    from serverless_flags.clients._engine import Library, State
+    from serverless_flags.clients._library import EngineLibrary, State
 
 MOST = 100
 """Names that are kept: a program may ask for flags that it invents."""
@@ -28,7 +28,7 @@ class UnknownFlags:
         library: the engine's.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: EngineLibrary) -> None:
         self._library = library
         self._names: dict[str, None] = {}
         self._logged: set[str] = set()

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import Fetched, Outcome, Sent
+from serverless_flags._protocols import Fetched, Outcome, Sent
 from serverless_flags.clients._identity import (
     CLIENT_SPEC,
     SDK,
@@ -22,8 +22,8 @@ from serverless_flags.clients._state_body import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from serverless_flags._config import Settings
-    from serverless_flags._http import Http, Reply
+    from serverless_flags._settings import Settings
+    from serverless_flags._transport.http import HttpClient, Reply
     from serverless_flags.clients._token import CalledToken
 
 __all__ = [
@@ -54,7 +54,7 @@ class UnleashApi:
 
     def __init__(self, settings: Settings, url: str, identity: Identity) -> None:
         self._url = url
-        self._opened: list[Http] = []
+        self._opened: list[HttpClient] = []
         self._opening = threading.Lock()
         self._closed = False
         self._identity = identity
@@ -152,7 +152,7 @@ class UnleashApi:
         """
         self._open(_deadline(timeout))
 
-    def _open(self, deadline: float, *, exiting: bool = False) -> Http | None:
+    def _open(self, deadline: float, *, exiting: bool = False) -> HttpClient | None:
         """Return what sends requests, made once; None when the deadline passed."""
         if self._opened:
             return self._opened[0]
@@ -168,15 +168,17 @@ class UnleashApi:
         finally:
             self._opening.release()
 
-    def _new_http(self, timeout: float, *, exiting: bool) -> Http:
-        from serverless_flags._dial import Dial  # sockets: not at import
-        from serverless_flags._route import Route  # likewise
+    def _new_http(self, timeout: float, *, exiting: bool) -> HttpClient:
+        from serverless_flags._transport.connector import Connector  # likewise
+        from serverless_flags._transport.preconnect import (
+            Preconnect,  # sockets: not at import
+        )
 
-        route = Route(self._url)
-        dial = None if exiting else Dial(route, timeout)
-        from serverless_flags._http import Http  # see `prepare`
+        route = Connector(self._url)
+        dial = None if exiting else Preconnect(route, timeout)
+        from serverless_flags._transport.http import HttpClient  # see `prepare`
 
-        return Http(route, dial)
+        return HttpClient(route, dial)
 
     def close(self) -> None:
         """Close the kept connection, and keep none from now on."""
@@ -267,9 +269,9 @@ def _deadline(timeout: float) -> float:
 
 
 def _refused(why: str) -> Reply:
-    from serverless_flags._http import Reply  # with the first request
+    from serverless_flags._transport.http import Reply  # with the first request
 
-    return Reply(Outcome.REFUSED, error=why)
+    return Reply(Outcome.NOT_DELIVERED, error=why)
 
 
 def _may_refuse_etag(status: int | None) -> bool:

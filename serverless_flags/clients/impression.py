@@ -7,14 +7,14 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._passing import passes
 from serverless_flags.clients._engine import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags.clients._engine import Library, State
+    from serverless_flags.clients._library import EngineLibrary, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Impressions:
     """
 
     def __init__(
-        self, library: Library, listener: Callable[[Impression], object]
+        self, library: EngineLibrary, listener: Callable[[Impression], object]
     ) -> None:
         self._library, self._listener = library, listener
-        self._reporter = Reporter()
+        self._problem_log = ProblemLog()
 
     def deliver(
         self,
@@ -90,6 +90,6 @@ class Impressions:
             self._failed()
 
     def _failed(self) -> None:
-        self._reporter.warn(
+        self._problem_log.warn(
             "impression", "an impression could not be told", exc_info=True
         )

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import ContextText
-from serverless_flags.clients._engine import Library, Loader, Spent, State
+from serverless_flags.clients._engine import engine_class
 from serverless_flags.clients._evaluation import Evaluator
-from serverless_flags.clients._ffi import engine_class
+from serverless_flags.clients._library import (
+    EngineLibrary,
+    RetiredEngines,
+    State,
+    StateLoader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from serverless_flags._client import Backend
-    from serverless_flags._config import Settings
+    from serverless_flags._protocols import Backend
+    from serverless_flags._settings import Settings
     from serverless_flags.clients.impression import Impression
 
 
@@ -61,26 +66,26 @@ class LeanClient:
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
         self._new_engine = engine_class()
         counter = self._new_engine()
-        self._library = Library(counter)
-        self._loader = Loader(self._library, strategies or {})
-        self._spent = Spent()
+        self._library = EngineLibrary(counter)
+        self._loader = StateLoader(self._library, strategies or {})
+        self._retired = RetiredEngines()
         self._state = State(counter, loaded=False)  # it knows no flag
         self._text = ContextText({"appName": app_name, "environment": environment})
         self._evaluator = Evaluator(self._library, counter, on_impression)
         self._enabled, self._variant = self._evaluator.enabled, self._evaluator.variant
 
-    def take_state(self, body: str) -> None:
+    def load_state(self, body: str) -> None:
         """Parse a state aside, then evaluate from it; the counts stay."""
         engine = self._new_engine()
         state = self._loader.load(engine, body)
-        self._spent.take(engine, after=state)
+        self._retired.take(engine, after=state)
         self._state = state
-        self._spent.free()
+        self._retired.free()
         self._evaluator.forget_known(state)
 
-    def take_counts(self) -> dict[str, Any] | None:
+    def drain_counts(self) -> dict[str, Any] | None:
         """Drain the counts, whichever state they belong to."""
-        return self._evaluator.take_counts()
+        return self._evaluator.drain_counts()
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:

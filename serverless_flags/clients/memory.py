@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._client import DISABLED
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._protocols import DISABLED
 from serverless_flags.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class MemoryClient:
             )
             raise ConfigurationError(message)
         self._flags: dict[str, bool | Mapping[str, Any]] = {}
-        self._reporter = Reporter()
+        self._problem_log = ProblemLog()
         self.evaluations: Counter[str] = Counter()
         """How often each flag was asked for."""
         self.contexts: list[dict[str, Any]] = []
@@ -79,7 +79,7 @@ class MemoryClient:
             from serverless_flags.clients._fallback import ask_fallback  # with one
 
             answer = ask_fallback(
-                fallback_function, feature_name, context, self._reporter
+                fallback_function, feature_name, context, self._problem_log
             )
             return bool(answer)
         value = self._flags.get(feature_name, False)

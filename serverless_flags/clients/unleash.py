@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serverless_flags._foreign import passes
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._passing import passes
 from serverless_flags._version import __version__
 from serverless_flags.clients._backend import backend_of
 from serverless_flags.clients._context import complain, enriched, written
-from serverless_flags.clients._engine import Library, Loader, Spent, State
 from serverless_flags.clients._evaluation import Evaluator
+from serverless_flags.clients._library import (
+    EngineLibrary,
+    RetiredEngines,
+    State,
+    StateLoader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serverless_flags._client import Backend
-    from serverless_flags._config import Settings
+    from serverless_flags._protocols import Backend
+    from serverless_flags._settings import Settings
     from serverless_flags.clients._unleash_api import Identity
 
 
@@ -46,28 +51,28 @@ class UnleashFlagClient:
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
         self._settings, self._identity = settings, identity
         counter = UnleashEngine()
-        self._library = Library(counter)
-        self._loader = Loader(self._library, settings.strategies)
-        self._spent = Spent()
+        self._library = EngineLibrary(counter)
+        self._loader = StateLoader(self._library, settings.strategies)
+        self._retired = RetiredEngines()
         self._evaluator = Evaluator(self._library, counter, settings.on_impression)
-        self._reporter = Reporter()
+        self._problem_log = ProblemLog()
         client = self._new_client()
-        engine = client._engine  # noqa: SLF001  reason: see take_state
+        engine = client._engine  # noqa: SLF001  reason: see load_state
         self._serve(client, State(engine, loaded=False))
 
-    def take_state(self, body: str) -> None:
+    def load_state(self, body: str) -> None:
         """Give the state to a new UnleashClient, then evaluate with that one."""
         client = self._new_client()
         engine = client._engine  # noqa: SLF001  reason: its public ways to a state end in a request or a file, and drop what the engine answers; tests/clients/test_unleash_contract.py
         state = self._loader.load(engine, body)
-        self._spent.take(engine, after=client)
+        self._retired.take(engine, after=client)
         self._serve(client, state)
-        self._spent.free()
+        self._retired.free()
         self._evaluator.forget_known(state)
 
-    def take_counts(self) -> dict[str, Any] | None:
+    def drain_counts(self) -> dict[str, Any] | None:
         """Drain the counts, whichever state they belong to."""
-        return self._evaluator.take_counts()
+        return self._evaluator.drain_counts()
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:
@@ -80,7 +85,7 @@ class UnleashFlagClient:
         return self._evaluator.uncounted
 
     def _serve(self, client: Any, state: State) -> None:
-        client._evaluator = _Asked(  # noqa: SLF001  reason: see take_state
+        client._evaluator = _EvaluatorAdapter(  # noqa: SLF001  reason: see load_state
             self._evaluator,
             state,
             client._enricher.build,  # noqa: SLF001  reason: likewise
@@ -88,7 +93,7 @@ class UnleashFlagClient:
                 "appName": self._identity.app_name,
                 "environment": self._settings.environment,
             },
-            self._reporter,
+            self._problem_log,
         )
         # Bound here: a method of ours would add a frame to every evaluation.
         self.is_enabled: Callable[..., bool] = client.is_enabled
@@ -100,7 +105,7 @@ class UnleashFlagClient:
         from UnleashClient.utils import InstanceAllowType  # see above
 
         settings, identity = self._settings, self._identity
-        nothing: Any = _Nothing()
+        nothing: Any = _NullCacheAndScheduler()
         return UnleashClient(
             url=settings.url or "http://127.0.0.1",  # never asked
             app_name=identity.app_name,
@@ -119,7 +124,7 @@ class UnleashFlagClient:
         )
 
 
-class _Found(NamedTuple):
+class _VariantResult(NamedTuple):
     """A variant, as UnleashClient's evaluator returns it."""
 
     variant: dict[str, Any]
@@ -127,7 +132,7 @@ class _Found(NamedTuple):
     """False makes UnleashClient say, for itself, that the flag is unknown."""
 
 
-class _Asked:
+class _EvaluatorAdapter:
     """
     What UnleashClient has in the place of its evaluator.
 
@@ -136,7 +141,7 @@ class _Asked:
         state: that of UnleashClient's engine.
         build: UnleashClient's own, which enriches evaluation contexts.
         known: what is the same in each of them.
-        reporter: says what cannot be read of one.
+        problem_log: says what cannot be read of one.
     """
 
     def __init__(
@@ -145,11 +150,11 @@ class _Asked:
         state: State,
         build: Callable[[Any], dict[str, Any]],
         known: dict[str, str],
-        reporter: Reporter,
+        problem_log: ProblemLog,
     ) -> None:
         self._enabled, self._variant = evaluator.enabled, evaluator.variant
         self._state, self._build, self._known = state, build, known
-        self._reporter = reporter
+        self._problem_log = problem_log
 
     def is_enabled(
         self, feature_name: str, context: Any = None, fallback_function: Any = None
@@ -160,10 +165,12 @@ class _Asked:
             self._state, feature_name, written(seen), seen, fallback_function
         )
 
-    def get_variant(self, feature_name: str, context: Any = None) -> _Found:
+    def get_variant(self, feature_name: str, context: Any = None) -> _VariantResult:
         """Return the flag's variant."""
         seen = self._enriched(context)
-        return _Found(self._variant(self._state, feature_name, written(seen), seen))
+        return _VariantResult(
+            self._variant(self._state, feature_name, written(seen), seen)
+        )
 
     def _enriched(self, context: Any) -> dict[str, Any]:
         """Enrich a context; where UnleashClient cannot, without what is to blame."""
@@ -174,11 +181,11 @@ class _Asked:
             seen = enriched(self._known, context, faults.append)
             if not faults or passes(error):
                 raise  # nothing is wrong with the context: it came from elsewhere
-        complain(faults, self._reporter)
+        complain(faults, self._problem_log)
         return seen
 
 
-class _Nothing:
+class _NullCacheAndScheduler:
     """What UnleashClient takes for a cache and a scheduler: no file, no thread."""
 
     bootstrapped = False

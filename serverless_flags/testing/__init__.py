@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._freshness import Instant
+from serverless_flags._clock import Instant
 from serverless_flags.clients.memory import MemoryClient
 from serverless_flags.exceptions import MissingDependencyError
-from serverless_flags.testing._adapters import emulate
+from serverless_flags.testing._emulate import emulate
 from serverless_flags.testing.container import ContainerEmulator
 from serverless_flags.testing.emulator import Answer, Emulator, Exit
 from serverless_flags.testing.flag_counts import Counts

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags.testing._serving import LoopbackServer
+from serverless_flags.testing._wsgi_server import LoopbackServer
 
 if TYPE_CHECKING:
     import ssl

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from werkzeug import Response
 
@@ -16,7 +16,20 @@ from serverless_flags.testing._fault_kinds import Exchange, Fault
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from serverless_flags.testing.faults import FaultyFlagServer
+    class Server(Protocol):
+        """What answers use of a `FaultyFlagServer`."""
+
+        delay: float
+
+        def take(self, exchange: Exchange, environ: WSGIEnvironment) -> Response:
+            """Answer as a server without faults, and count what was sent."""
+
+        def hold(self) -> None:
+            """Wait until the server releases its requests."""
+
+        def until_release(self) -> Callable[[], bool]:
+            """Return what says whether requests are still held."""
+
 
 DRIP = 0.01
 """Seconds between two bytes of an answer that drips."""
@@ -29,12 +42,10 @@ _INTERIM = (
 _CHUNKS = (b"1;" + b"x" * 1000 + b"\r\n \r\n") * 50
 _TRAILERS = b"X-Trailer: without end\r\n" * 1000
 
-_Answer = Callable[["FaultyFlagServer", Exchange, "WSGIEnvironment"], Response]
+_Answer = Callable[["Server", Exchange, "WSGIEnvironment"], Response]
 
 
-def answer(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def answer(server: Server, exchange: Exchange, environ: WSGIEnvironment) -> Response:
     """
     Answer one request as its fault says.
 
@@ -45,29 +56,23 @@ def answer(
 
 
 # -- answers that are one --------------------------------------------------------------
-def _answered(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def _answered(server: Server, exchange: Exchange, environ: WSGIEnvironment) -> Response:
     return server.take(exchange, environ)
 
 
-def _slow(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def _slow(server: Server, exchange: Exchange, environ: WSGIEnvironment) -> Response:
     response = server.take(exchange, environ)
     time.sleep(server.delay)
     return response
 
 
-def _interim(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def _interim(server: Server, exchange: Exchange, environ: WSGIEnvironment) -> Response:
     environ["werkzeug.socket"].sendall(_INTERIM)
     return server.take(exchange, environ)
 
 
 def _interim_late(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     response = _interim(server, exchange, environ)
     time.sleep(server.delay)
@@ -79,32 +84,28 @@ def _refuse_with(status: int, **headers: str) -> _Answer:
     return lambda _server, _exchange, _environ: Response("not now", status, headers)
 
 
-def _gateway(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def _gateway(server: Server, exchange: Exchange, environ: WSGIEnvironment) -> Response:
     server.take(exchange, environ)
     return Response("too late", 504)
 
 
 # -- no answer -------------------------------------------------------------------------
 def _unheard(
-    server: FaultyFlagServer, _exchange: Exchange, _environ: WSGIEnvironment
+    server: Server, _exchange: Exchange, _environ: WSGIEnvironment
 ) -> Response:
     server.hold()
     raise ConnectionAbortedError
 
 
 def _unanswered(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     response = server.take(exchange, environ)
     server.hold()
     return response
 
 
-def _reset(
-    _server: FaultyFlagServer, _exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def _reset(_server: Server, _exchange: Exchange, environ: WSGIEnvironment) -> Response:
     connection = environ["werkzeug.socket"]
     at_once = struct.pack("ii", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
@@ -113,15 +114,13 @@ def _reset(
 
 
 def _reset_late(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     server.take(exchange, environ)
     return _reset(server, exchange, environ)
 
 
-def _cut(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
-) -> Response:
+def _cut(server: Server, exchange: Exchange, environ: WSGIEnvironment) -> Response:
     status = server.take(exchange, environ).status
     head = f"HTTP/1.1 {status}\r\nContent-Length: 1000\r\n\r\n{{"
     environ["werkzeug.socket"].sendall(head.encode())
@@ -130,14 +129,14 @@ def _cut(
 
 # -- an answer without end -------------------------------------------------------------
 def _endless_interim(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     server.take(exchange, environ)
     _send_on(server, environ, b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
 
 
 def _endless_headers(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     status = server.take(exchange, environ).status
     head = f"HTTP/1.1 {status}\r\nX-Drip: ".encode()
@@ -145,14 +144,14 @@ def _endless_headers(
 
 
 def _endless_chunks(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     head = _chunked_head(server.take(exchange, environ))
     _send_on(server, environ, head, _CHUNKS)
 
 
 def _endless_trailers(
-    server: FaultyFlagServer, exchange: Exchange, environ: WSGIEnvironment
+    server: Server, exchange: Exchange, environ: WSGIEnvironment
 ) -> Response:
     response = server.take(exchange, environ)
     head, body = _chunked_head(response), response.get_data()
@@ -169,7 +168,7 @@ def _chunked_head(response: Response) -> bytes:
 
 
 def _send_on(
-    server: FaultyFlagServer,
+    server: Server,
     environ: WSGIEnvironment,
     first: bytes,
     piece: bytes,

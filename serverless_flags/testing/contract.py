@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from serverless_flags.exceptions import MissingDependencyError
 from serverless_flags.hookspecs import PROJECT
-from serverless_flags.testing._adapters import emulate
-from serverless_flags.testing._trial import (
+from serverless_flags.testing._contract_names import FLAG, FORKED, GATE
+from serverless_flags.testing._contract_run import (
     PATIENCE,
     UNHURRIED,
     Trial,
@@ -19,7 +19,7 @@ from serverless_flags.testing._trial import (
     require,
     trial,
 )
-from serverless_flags.testing._words import FLAG, FORKED, GATE
+from serverless_flags.testing._emulate import emulate
 from serverless_flags.testing.faults import Fault
 from serverless_flags.testing.flag_counts import Counts
 
@@ -83,8 +83,8 @@ class AdapterContract:
             environ = {"K_SERVICE": "hello"}
             target = "path/to/module.py:function"
 
-    `serverless_flags.testing.flagged` shows the few lines of the function. pytest
-    collects the tests; they need POSIX and the extra ``contract``.
+    `serverless_flags.testing.contract_function` shows the few lines of the function.
+    pytest collects the tests; they need POSIX and the extra ``contract``.
     """
 
     platform: ClassVar[str]

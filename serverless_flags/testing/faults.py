@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from serverless_flags.testing._serving import LoopbackServer
+    from serverless_flags.testing._wsgi_server import LoopbackServer
 
 __all__ = ["Exchange", "Fault", "FaultyFlagServer"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags.exceptions import ConfigurationError
 from serverless_flags.testing._client_api import ClientApi, Recorded
-from serverless_flags.testing._serving import LoopbackServer
+from serverless_flags.testing._wsgi_server import LoopbackServer
 from serverless_flags.testing.flag_state import FlagState
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 from serverless_flags.clients.lean import LeanClient
 from serverless_flags.clients.unleash import UnleashFlagClient
@@ -141,7 +141,7 @@ def _new_lean(state: str) -> Callable[..., LeanClient]:
 
     def make(**options: Any) -> LeanClient:
         client = LeanClient(app_name=APP_NAME, **options)
-        client.take_state(state)
+        client.load_state(state)
         return client
 
     return make

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from serverless_flags import ConfigurationError
-from serverless_flags._client import keeps_state
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import keeps_state
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 from serverless_flags.clients.lean import LeanClient
 from serverless_flags.clients.memory import DISABLED, MemoryClient
@@ -50,7 +50,7 @@ class TestBackends:
         """UnleashClient costs a cold start 200 ms: it is imported by ``load``."""
         program = (
             "import sys\n"
-            "from serverless_flags._config import load_settings\n"
+            "from serverless_flags._settings import load_settings\n"
             "from serverless_flags.clients import open_backend\n"
             "url = {'url': 'http://127.0.0.1:9/api'}\n"
             "open_backend(load_settings(url, {}), 'checkout')\n"

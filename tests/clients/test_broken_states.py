@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _salvage, open_backend
 
 FLAG = {"name": "whole", "enabled": True, "strategies": []}
@@ -62,13 +62,13 @@ def _parses(monkeypatch):
     def watch(client):
         parsed = []
         library = client._library
-        real = library.take_state
+        real = library.load_state
 
-        def take_state(engine, body):
+        def load_state(engine, body):
             parsed.append(body)
             return real(engine, body)
 
-        monkeypatch.setattr(library, "take_state", take_state)
+        monkeypatch.setattr(library, "load_state", load_state)
         return parsed
 
     return watch
@@ -80,10 +80,10 @@ class TestFlags:
         """In a first state and in a later one; it is as a flag that does not exist."""
         broken = {**FLAG, "name": "broken", **BROKEN[fault]}
         cold, warm = new(), new()
-        warm.take_state(state({**FLAG, "enabled": False}, {**FLAG, "name": "broken"}))
+        warm.load_state(state({**FLAG, "enabled": False}, {**FLAG, "name": "broken"}))
         for client in (cold, warm):
             caplog.clear()
-            client.take_state(state(broken, FLAG))
+            client.load_state(state(broken, FLAG))
 
             assert client.is_enabled("whole")
             assert not client.is_enabled("broken")
@@ -94,7 +94,7 @@ class TestFlags:
     def test_what_has_no_name_is_left_out_too(self, new, part, caplog) -> None:
         """The warning says that there was one."""
         client = new()
-        client.take_state(state(FLAG, part))
+        client.load_state(state(FLAG, part))
 
         assert client.is_enabled("whole")
         assert 1 == len(caplog.messages)
@@ -105,7 +105,7 @@ class TestFlags:
         broken = {**FLAG, "name": "broken", "variants": 3}
         client, answers = new(), []
         for enabled in (True, False, True):
-            client.take_state(state(broken, {**FLAG, "enabled": enabled}))
+            client.load_state(state(broken, {**FLAG, "enabled": enabled}))
             answers.append(client.is_enabled("whole"))
 
         assert [True, False, True] == answers
@@ -114,7 +114,7 @@ class TestFlags:
         """As in a state without a fault."""
         broken = {**FLAG, "name": "broken", "variants": 3}
         client = new()
-        client.take_state(state(FLAG, broken, {**FLAG, "enabled": False}))
+        client.load_state(state(FLAG, broken, {**FLAG, "enabled": False}))
 
         assert not client.is_enabled("whole")
 
@@ -122,7 +122,7 @@ class TestFlags:
         """Python refuses to read an integer of more than 4,300 digits."""
         body = state(FLAG, {**FLAG, "name": "broken", "extra": 1})
         client = new()
-        client.take_state(body.replace('"extra": 1', f'"extra": {"9" * 5000}'))
+        client.load_state(body.replace('"extra": 1', f'"extra": {"9" * 5000}'))
 
         assert client.is_enabled("whole")
         assert not client.is_enabled("broken")
@@ -136,7 +136,7 @@ class TestFlags:
             {"UNKNOWN": operator}, values=["ada"], value="^ada$", caseInsensitive=False
         )
         client = new()
-        client.take_state(
+        client.load_state(
             state(FLAG, {**FLAG, "name": "edge", "strategies": constrained(written)})
         )
         known = operator != "NEWER"
@@ -162,7 +162,7 @@ class TestSegments:
     ) -> None:
         """They are off, never on for all; both are named."""
         client = new()
-        client.take_state(self.BODY)
+        client.load_state(self.BODY)
 
         assert client.is_enabled("whole", {"userId": "ada"})
         assert not client.is_enabled("refers", {"userId": "ada"})
@@ -173,7 +173,7 @@ class TestSegments:
     def test_segments_that_are_no_list_cost_themselves(self, new, caplog) -> None:
         """Flags without segments are served."""
         client = new()
-        client.take_state(state(FLAG, segments=3))
+        client.load_state(state(FLAG, segments=3))
 
         assert client.is_enabled("whole")
         assert "all segments" in caplog.messages[0]
@@ -182,7 +182,7 @@ class TestSegments:
         """What the server says of the question is no flag's business."""
         client = new()
         body = {"version": "two", "features": [FLAG], "query": 3, "meta": 5}
-        client.take_state(json.dumps(body))
+        client.load_state(json.dumps(body))
 
         assert client.is_enabled("whole")
         assert [] == caplog.messages
@@ -200,7 +200,7 @@ class TestDelta:
         ]
         events[0]["segments"] = []
         client = new()
-        client.take_state(json.dumps({"events": events}))
+        client.load_state(json.dumps({"events": events}))
 
         assert [True, False, True] == [
             client.is_enabled(name) for name in ("whole", "broken", "b")
@@ -215,7 +215,7 @@ class TestWarning:
         broken = [{**FLAG, "name": name, "variants": 3} for name in ("a", "b")]
         client = new()
         for features in (broken[:1], broken[:1], broken[1:], [], broken[1:]):
-            client.take_state(state(FLAG, *features))
+            client.load_state(state(FLAG, *features))
 
         named = [message.split("the flag ")[2][:3] for message in caplog.messages]
         assert ["'a'", "'b'", "'b'"] == named
@@ -224,7 +224,7 @@ class TestWarning:
         """Names are the server's text."""
         names = ["line\nbreak \x1b[31m", "x" * 10_000, *(f"f{i}" for i in range(50))]
         client = new()
-        client.take_state(
+        client.load_state(
             state(FLAG, *({**FLAG, "name": n, "enabled": 3} for n in names))
         )
 
@@ -237,8 +237,8 @@ class TestWarning:
         """A flag that it takes and cannot evaluate is in its own words."""
         odd = {**FLAG, "name": "a\nb", "strategies": constrained(constraint("WAT"))}
         client = new()
-        client.take_state(state(odd, FLAG))
-        client.take_state(state(odd, FLAG))
+        client.load_state(state(odd, FLAG))
+        client.load_state(state(odd, FLAG))
 
         assert 1 == len(caplog.messages)
         assert "\n" not in caplog.messages[0]
@@ -252,9 +252,9 @@ class TestRefused:
     def test_what_is_no_state_is_an_error(self, new, body) -> None:
         """The flags before stay."""
         client = new()
-        client.take_state(state(FLAG))
+        client.load_state(state(FLAG))
         with pytest.raises(ValueError, match="is the url the one of the API"):
-            client.take_state(body)
+            client.load_state(body)
 
         assert client.is_enabled("whole")
 
@@ -262,9 +262,9 @@ class TestRefused:
     def test_a_state_of_which_nothing_is_left_is_an_error(self, new, parts) -> None:
         """It would turn everything off; the flags before are better."""
         client = new()
-        client.take_state(state(FLAG))
+        client.load_state(state(FLAG))
         with pytest.raises(ValueError, match="Nothing of it can be read: the flag"):
-            client.take_state(state(*parts))
+            client.load_state(state(*parts))
 
         assert client.is_enabled("whole")
 
@@ -272,7 +272,7 @@ class TestRefused:
         """With what the engine says of the whole."""
         monkeypatch.setattr(_salvage.Mender, "_readable", lambda *_: True)
         with pytest.raises(ValueError, match="Failed to parse JSON"):
-            new().take_state(state(FLAG, 3))
+            new().load_state(state(FLAG, 3))
 
 
 class TestCost:
@@ -283,7 +283,7 @@ class TestCost:
         client = new()
         parsed = parses(client)
         monkeypatch.setattr(_salvage, "salvage", None)
-        client.take_state(state(FLAG))
+        client.load_state(state(FLAG))
 
         assert [state(FLAG).encode()] == parsed
 
@@ -293,7 +293,7 @@ class TestCost:
         flags[777] = {**flags[777], "variants": 3}
         client = new()
         parsed = parses(client)
-        client.take_state(state(*flags))
+        client.load_state(state(*flags))
 
         assert client.is_enabled("f1999")
         assert len(parsed) == 2 + 2000 // _salvage.CHUNK + _salvage.CHUNK

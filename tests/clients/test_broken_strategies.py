@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 
 FLAG = {"name": "whole", "enabled": True, "strategies": []}
@@ -44,7 +44,7 @@ class TestStrategies:
         custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
         broken = {**custom, "name": "broken", "strategies": [{"parameters": {}}]}
         client = new(strategies=mine)
-        client.take_state(state(broken, custom))
+        client.load_state(state(broken, custom))
 
         assert client.is_enabled("whole")
         assert not client.is_enabled("broken")
@@ -55,7 +55,7 @@ class TestStrategies:
         custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
         odd_one = {**FLAG, "name": "odd", "extra": {"strategies": odd}}
         client = new(strategies=mine)
-        client.take_state(state(odd_one, custom))
+        client.load_state(state(odd_one, custom))
 
         assert client.is_enabled("whole")
         assert client.is_enabled("odd")
@@ -68,7 +68,7 @@ class TestStrategies:
         caplog.set_level(logging.INFO)
         client = new(strategies={**mine, "other": misfit})
         other = [{"name": "other", "parameters": {}}]
-        client.take_state(state(FLAG, {**FLAG, "name": "uses", "strategies": other}))
+        client.load_state(state(FLAG, {**FLAG, "name": "uses", "strategies": other}))
 
         assert client.is_enabled("whole")
         assert not client.is_enabled("uses")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags import _foreign
-from serverless_flags._report import Reporter
+from serverless_flags import _passing as passing_module
+from serverless_flags._log import ProblemLog
 from serverless_flags.clients import _fallback
 from serverless_flags.clients._fallback import fallback_answer
 
@@ -15,7 +15,7 @@ KNOWN = {"appName": "checkout", "environment": "default"}
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch):
     """Begin with a process that has warned of nothing."""
-    monkeypatch.setattr(_fallback, "_reporter", Reporter())
+    monkeypatch.setattr(_fallback, "_problem_log", ProblemLog())
 
 
 class OvertimeError(Exception):
@@ -73,6 +73,6 @@ def test_an_odd_context_is_read_as_a_client_reads_it(caplog) -> None:
 def test_exceptions_that_always_pass_pass(monkeypatch) -> None:
     """As a runtime's timeout."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr(_foreign, "_names", frozenset({name}))
+    monkeypatch.setattr(passing_module, "_names", frozenset({name}))
     with pytest.raises(OvertimeError):
         fallback_answer("flag", None, overtime, KNOWN)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 from serverless_flags.clients.impression import Impression
 
@@ -20,7 +20,7 @@ def _new(request, features):
     def new(listener):
         chosen = {"client": request.param, "on_impression": listener}
         client = open_backend(load_settings(chosen, {}), "checkout").load()
-        client.take_state(json.dumps({"version": 2, "features": features}))
+        client.load_state(json.dumps({"version": 2, "features": features}))
         return client
 
     return new
@@ -62,7 +62,7 @@ def test_they_are_told_of_flags_that_ask_for_it(new, told) -> None:
 def test_they_are_told_after_a_new_state_too(new, told, features) -> None:
     """Whichever engine evaluates."""
     client = new(told.append)
-    client.take_state(json.dumps({"version": 2, "features": features}))
+    client.load_state(json.dumps({"version": 2, "features": features}))
     client.is_enabled("impressions")
 
     assert ["impressions"] == [impression.feature_name for impression in told]
@@ -82,7 +82,7 @@ def test_a_listener_that_fails_changes_nothing(new, caplog) -> None:
 
     assert client.is_enabled("impressions")
     assert client.is_enabled("impressions")
-    assert 2 == client.take_counts()["toggles"]["impressions"]["yes"]
+    assert 2 == client.drain_counts()["toggles"]["impressions"]["yes"]
     assert ["an impression could not be told"] == caplog.messages[-1:]
     assert 1 == sum("impression" in message for message in caplog.messages)
 
@@ -124,8 +124,8 @@ def test_the_state_that_answers_says_whether_it_is_told(new, told, ask, first) -
         for asks in (first, not first)
     ]
     client = new(told.append)
-    client.take_state(states[0])
-    swap = Counted(lambda: [client.take_state(states[1]) for _ in range(2)])
+    client.load_state(states[0])
+    swap = Counted(lambda: [client.load_state(states[1]) for _ in range(2)])
     answer = getattr(client, ask)("flag", {"plan": swap})
 
     on = answer if ask == "is_enabled" else answer["feature_enabled"]
@@ -137,15 +137,15 @@ def test_a_listener_may_ask_and_refresh(new, state_of) -> None:
     heard = []
 
     def listen(impression):
-        client.take_state(state_of("on"))
-        client.take_state(state_of("on"))
+        client.load_state(state_of("on"))
+        client.load_state(state_of("on"))
         heard.append((impression.feature_name, client.is_enabled("on")))
 
     client = new(listen)
 
     assert client.is_enabled("impressions")
     assert [("impressions", True)] == heard
-    assert 1 == client.take_counts()["toggles"]["impressions"]["yes"]
+    assert 1 == client.drain_counts()["toggles"]["impressions"]["yes"]
 
 
 def test_an_evaluation_that_failed_is_not_told(new, told) -> None:

@@ -8,9 +8,9 @@ import logging
 import pytest
 import yggdrasil_engine
 
-from serverless_flags._client import DISABLED, keeps_state
-from serverless_flags._config import load_settings
-from serverless_flags._report import logger
+from serverless_flags._log import logger
+from serverless_flags._protocols import DISABLED, keeps_state
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 from serverless_flags.clients.lean import LeanClient
 
@@ -45,7 +45,7 @@ class TestBackend:
             "strategies": strategies,
         }
         client = open_backend(load_settings(given, {}), "checkout").load()
-        client.take_state(state)
+        client.load_state(state)
 
         assert client.is_enabled("app")
         assert client.is_enabled("stage")
@@ -55,7 +55,7 @@ class TestBackend:
 class TestState:
     def test_a_state_replaces_the_one_before(self, lean, state_of) -> None:
         """Flags that are gone are unknown."""
-        lean.take_state(state_of("new"))
+        lean.load_state(state_of("new"))
 
         assert lean.is_enabled("new")
         assert not lean.is_enabled("on")
@@ -67,7 +67,7 @@ class TestState:
     def test_a_state_that_the_engine_refuses_is_an_error(self, lean, body) -> None:
         """With the engine's words; the flags before stay."""
         with pytest.raises(ValueError, match="Failed to parse JSON"):
-            lean.take_state(body)
+            lean.load_state(body)
 
         assert lean.is_enabled("on")
 
@@ -79,7 +79,7 @@ class TestState:
             {"name": "broken", "enabled": True, "strategies": [strategy]},
             {"name": "whole", "enabled": True, "strategies": []},
         ]
-        lean.take_state(json.dumps({"version": 2, "features": features}))
+        lean.load_state(json.dumps({"version": 2, "features": features}))
 
         assert lean.is_enabled("whole")
         assert not lean.is_enabled("broken")
@@ -90,7 +90,7 @@ class TestState:
         """The specification feeds the engine with events."""
         features = json.loads(state_of("a"))["features"]
         event = {"type": "hydration", "eventId": 1, "segments": []}
-        lean.take_state(json.dumps({"events": [{**event, "features": features}]}))
+        lean.load_state(json.dumps({"events": [{**event, "features": features}]}))
 
         assert lean.is_enabled("a")
 
@@ -102,18 +102,18 @@ class TestState:
         assert DISABLED == client.get_variant("on")
         counted = {"yes": 1, "no": 2, "variants": {"disabled": 1}}
 
-        assert counted == client.take_counts()["toggles"]["on"]
+        assert counted == client.drain_counts()["toggles"]["on"]
 
 
 class TestCounts:
     def test_they_are_taken_once(self, lean) -> None:
         """Flags, unknown ones and variants; without evaluations there are none."""
-        assert lean.take_counts() is None
+        assert lean.drain_counts() is None
         lean.is_enabled("on")
         lean.is_enabled("off")
         lean.is_enabled("unknown")
         lean.get_variant("overridden", {"userId": "ada"})
-        bucket = lean.take_counts()
+        bucket = lean.drain_counts()
 
         assert {"start", "stop", "toggles"} == set(bucket)
         assert {
@@ -122,15 +122,15 @@ class TestCounts:
             "unknown": {"yes": 0, "no": 1, "variants": {}},
             "overridden": {"yes": 1, "no": 0, "variants": {"blue": 1}},
         } == bucket["toggles"]
-        assert lean.take_counts() is None
+        assert lean.drain_counts() is None
 
     def test_a_new_state_keeps_them(self, lean, state) -> None:
         """A refresh in the middle of a minute loses nothing."""
         lean.is_enabled("on")
-        lean.take_state(state)
+        lean.load_state(state)
         lean.is_enabled("on")
 
-        assert 2 == lean.take_counts()["toggles"]["on"]["yes"]
+        assert 2 == lean.drain_counts()["toggles"]["on"]["yes"]
 
 
 class TestAnswers:
@@ -194,7 +194,7 @@ class TestAnswers:
         client = new_lean(strategies={"mine": Broken()})
         assert [False, False] == [ask(client), ask(client)]
 
-        assert client.take_counts() is None
+        assert client.drain_counts() is None
         assert 2 == client.uncounted
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
         assert caplog.records[0].exc_info
@@ -206,6 +206,6 @@ class TestAnswers:
         assert not lean.is_enabled(name, None, lambda *_: True)
         assert DISABLED == lean.get_variant(name)
 
-        assert lean.take_counts() is None
+        assert lean.drain_counts() is None
         assert 2 == lean.uncounted
         assert 1 == len(caplog.messages)

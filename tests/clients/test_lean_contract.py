@@ -1,6 +1,6 @@
 """All that the lean client relies on of yggdrasil-engine beyond its documentation.
 
-When a new version breaks one of these, `clients/_engine.py` has to follow.
+When a new version breaks one of these, `clients/library_module.py` has to follow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from yggdrasil_engine import custom_strategy
 from yggdrasil_engine.engine import UnleashEngine
 
 from serverless_flags.clients import _context as ours
-from serverless_flags.clients import _engine, _ffi, _strategies
-from serverless_flags.clients._engine import Library
+from serverless_flags.clients import _engine as engine_module
+from serverless_flags.clients import _library as library_module
+from serverless_flags.clients import _strategies
+from serverless_flags.clients._library import EngineLibrary
 from serverless_flags.clients.lean import LeanClient
 
 TEXT, POINTER, ANSWER = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_char)
@@ -73,7 +75,7 @@ class TestLibrary:
 
     def test_functions_of_one_engine_serve_another(self, engine) -> None:
         """They are the same library's: only the pointer tells engines apart."""
-        library = Library(UnleashEngine())
+        library = EngineLibrary(UnleashEngine())
 
         check = library.check_enabled
         assert library.read(check(engine.state, b"flag", b"{}", b"{}")) is True
@@ -81,14 +83,14 @@ class TestLibrary:
     def test_a_new_argument_would_be_missed(self, engine) -> None:
         """We take the arguments from the engine: too few are an error, no crash."""
         engine.lib.check_enabled.argtypes = [POINTER, TEXT, TEXT, TEXT, TEXT]
-        library = Library(engine)
+        library = EngineLibrary(engine)
 
         with pytest.raises(TypeError):
             library.check_enabled(engine.state, b"flag", b"{}", b"{}")
 
     def test_an_evaluation_keeps_the_interpreters_lock(self, engine) -> None:
         """And a parse lets go of it: ``ctypes`` says which with a bit of its type."""
-        library = Library(engine)
+        library = EngineLibrary(engine)
         keeps = {
             name: bool(type(function)._flags_ & ctypes._FUNCFLAG_PYTHONAPI)
             for name, function in vars(library).items()
@@ -96,13 +98,13 @@ class TestLibrary:
         }
 
         releasing = {name for name, kept in keeps.items() if not kept}
-        assert {"take_state", "list_flags"} == releasing
+        assert {"load_state", "list_flags"} == releasing
         assert 9 == len(keeps)
 
     def test_each_answer_is_freed(self, engine, monkeypatch) -> None:
         """Once, whether it is read or not."""
         client, freed = LeanClient(app_name="checkout"), []
-        client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+        client.load_state(json.dumps({"version": 2, "features": [FLAG]}))
         library, free = client._library, client._library.free
         monkeypatch.setattr(library, "free", lambda it: (freed.append(it), free(it)))
         client.is_enabled("flag")
@@ -117,19 +119,19 @@ class TestLibrary:
 class TestEngine:
     def test_this_version_is_known(self) -> None:
         """Else the client is right and slower: look at the arguments, then add it."""
-        assert yggdrasil_engine.__yggdrasil_core_version__ in _ffi.KNOWN
-        assert _ffi.Engine is _ffi.engine_class()
+        assert yggdrasil_engine.__yggdrasil_core_version__ in engine_module.KNOWN
+        assert engine_module.Engine is engine_module.engine_class()
 
-    @pytest.mark.parametrize("name", _ffi.ARGUMENTS)
+    @pytest.mark.parametrize("name", engine_module.ARGUMENTS)
     def test_the_arguments_are_those_of_unleashengine(self, engine, name) -> None:
         """One by one: a wrong one would end the process."""
-        declared = [getattr(ctypes, word) for word in _ffi.ARGUMENTS[name]]
+        declared = [getattr(ctypes, word) for word in engine_module.ARGUMENTS[name]]
 
         assert declared == list(getattr(engine.lib, name).argtypes or ())
 
     def test_one_that_was_never_made_frees_nothing(self) -> None:
         """As when the library cannot be loaded."""
-        engine = _ffi.Engine.__new__(_ffi.Engine)
+        engine = engine_module.Engine.__new__(engine_module.Engine)
 
         assert not hasattr(engine, "state")
         engine.__del__()
@@ -139,11 +141,11 @@ class TestEngine:
         version = "__yggdrasil_core_version__"
         monkeypatch.setattr(yggdrasil_engine, version, "99.0.0")
         client = LeanClient(app_name="checkout")
-        client.take_state(json.dumps({"version": 2, "features": [FLAG]}))
+        client.load_state(json.dumps({"version": 2, "features": [FLAG]}))
 
-        assert UnleashEngine is _ffi.engine_class()
+        assert UnleashEngine is engine_module.engine_class()
         assert client.is_enabled("flag")
-        assert 1 == client.take_counts()["toggles"]["flag"]["yes"]
+        assert 1 == client.drain_counts()["toggles"]["flag"]["yes"]
 
 
 class TestAnswers:
@@ -154,8 +156,8 @@ class TestAnswers:
         answer("take_state", off.encode())
         seen.append(answer("check_enabled", b"flag", b"{}", b"{}"))
 
-        assert list(_engine._BY_HEART) == [seen[0], seen[2], seen[1]]
-        for text, value in _engine._BY_HEART.items():
+        assert list(library_module._COMMON_ANSWERS) == [seen[0], seen[2], seen[1]]
+        for text, value in library_module._COMMON_ANSWERS.items():
             assert value is json.loads(text)["value"]
 
     def test_an_error_says_why(self, answer) -> None:
@@ -172,7 +174,7 @@ class TestAnswers:
         body = json.dumps({"version": 2, "features": [flag]})
         fields = json.loads(answer("take_state", body.encode()))
 
-        assert fields["error_message"].startswith(_engine.PARTLY)
+        assert fields["error_message"].startswith(library_module.PARTLY_LOADED)
 
     def test_known_flags_have_a_name(self, answer) -> None:
         """Among which the one that was meant is sought."""
@@ -200,7 +202,7 @@ class TestCounts:
     def test_an_engine_without_flags_counts(self) -> None:
         """What is counted needs no state, and a state does not touch the counts."""
         counter = UnleashEngine()
-        library = Library(counter)
+        library = EngineLibrary(counter)
         library.free(library.count_toggle(counter.state, b"a", True))
         library.free(library.count_variant(counter.state, b"a", b"red"))
         counted = counter.get_metrics()["toggles"]
@@ -263,7 +265,7 @@ class TestStrategies:
         engine = UnleashEngine()
         engine.take_state(body)
         handler = engine.custom_strategy_handler
-        library = Library(engine)
+        library = EngineLibrary(engine)
 
         def check(results):
             address = library.check_enabled(engine.state, b"flag", b"{}", results)

@@ -249,8 +249,8 @@ def _clients(new_client, strategies):
         raw._engine.register_custom_strategies(strategies)
         lean = LeanClient(app_name="checkout", strategies=strategies)
         unleash = new_client(strategies=strategies)
-        lean.take_state(state)
-        unleash.take_state(state)
+        lean.load_state(state)
+        unleash.load_state(state)
         return raw, unleash, lean
 
     return make
@@ -281,8 +281,8 @@ class TestSame:
 
         assert expected == _answers(unleash, contexts)
         assert expected == _answers(lean, contexts)
-        assert counted == unleash.take_counts()["toggles"]
-        assert counted == lean.take_counts()["toggles"]
+        assert counted == unleash.drain_counts()["toggles"]
+        assert counted == lean.drain_counts()["toggles"]
 
     @settings(max_examples=60)
     @given(
@@ -294,7 +294,7 @@ class TestSame:
         _, unleash, lean = clients(json.dumps(states[0]))
         for state in states[1:]:
             for client in (unleash, lean):
-                client.take_state(json.dumps(state))
+                client.load_state(json.dumps(state))
 
             assert _answers(unleash, contexts) == _answers(lean, contexts)
-        assert unleash.take_counts()["toggles"] == lean.take_counts()["toggles"]
+        assert unleash.drain_counts()["toggles"] == lean.drain_counts()["toggles"]

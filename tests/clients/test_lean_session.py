@@ -43,14 +43,14 @@ def test_flags_are_read_flipped_and_counted(server, new_session) -> None:
     session = new_session(url=server.url, api_token=server.token, app_name="checkout")
     session.start()
     answers, parsed = [], []
-    library = session._instance.client._library
-    parse = library.take_state
+    library = session._core.process.client._library
+    parse = library.load_state
 
-    def take_state(engine, body):
+    def load_state(engine, body):
         parsed.append(body)
         return parse(engine, body)
 
-    library.take_state = take_state
+    library.load_state = load_state
     for enabled in (True, True, False, True):
         server.set("simpleFlag", enabled)
         assert session.refresh(PATIENCE)

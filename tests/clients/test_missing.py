@@ -10,8 +10,9 @@ import sys
 import pytest
 
 from serverless_flags import MissingDependencyError
-from serverless_flags._config import load_settings
-from serverless_flags.clients import _ffi, _missing, open_backend
+from serverless_flags._settings import load_settings
+from serverless_flags.clients import _engine as engine_module
+from serverless_flags.clients import _missing, open_backend
 
 HEADER = "/var/task/yggdrasil_engine/lib/libyggdrasilffi.so: invalid ELF header"
 OTHER_MACHINE = [
@@ -67,7 +68,7 @@ def test_a_bundle_for_another_machine(load, client, error) -> None:
 
 def test_a_library_that_is_not_there(monkeypatch) -> None:
     """As that of another system: the loader finds none of ours."""
-    monkeypatch.setattr(_ffi, "_opened", [])
+    monkeypatch.setattr(engine_module, "_opened", [])
     monkeypatch.setattr("ctypes.CDLL", _no_library)
     monkeypatch.setattr("sys.platform", "linux")
     chosen = load_settings({"client": "lean"}, {})

@@ -14,7 +14,7 @@ from UnleashClient.clients import UnleashClient
 from UnleashClient.constants import FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
-from serverless_flags import _foreign
+from serverless_flags import _passing as passing_module
 from serverless_flags.clients.lean import LeanClient
 
 HUGE = 10**5000
@@ -111,7 +111,7 @@ def _both(new_client):
     """Return our two clients."""
     both = {"unleash": new_client(), "lean": LeanClient(app_name="checkout")}
     for client in both.values():
-        client.take_state(STATE)
+        client.load_state(STATE)
     return both
 
 
@@ -207,7 +207,7 @@ class TestSame:
         """Where UnleashClient raises, both answer, and alike."""
         lean, unleash = LeanClient(app_name="checkout"), new_client()
         for client in (lean, unleash):
-            client.take_state(STATE)
+            client.load_state(STATE)
         ours = answers(lean, context)
         try:
             expected = answers(raw, context)
@@ -282,7 +282,7 @@ class TestBlamed:
                 raise OvertimeError
 
         name = f"{OvertimeError.__module__}.{OvertimeError.__qualname__}"
-        monkeypatch.setattr(_foreign, "_names", frozenset({name}))
+        monkeypatch.setattr(passing_module, "_names", frozenset({name}))
         context = {
             "context": Slow(),
             "value": {"userId": Slow()},

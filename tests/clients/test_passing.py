@@ -9,8 +9,8 @@ import sys
 import pytest
 
 import serverless_flags
-from serverless_flags import _foreign
-from serverless_flags._config import load_settings
+from serverless_flags import _passing as passing_module
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 
 PACKAGE = serverless_flags.__path__[0]
@@ -44,7 +44,7 @@ def _new(request):
     def new(**given):
         chosen = load_settings({"client": request.param, **given}, {})
         client = open_backend(chosen, "checkout").load()
-        client.take_state(json.dumps({"version": 2, "features": FLAGS}))
+        client.load_state(json.dumps({"version": 2, "features": FLAGS}))
         return client
 
     return new
@@ -54,7 +54,7 @@ def _new(request):
 def _passing(monkeypatch):
     """Let `OvertimeError` pass, as an adapter does that names its platform's own."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr(_foreign, "_names", frozenset({name}))
+    monkeypatch.setattr(passing_module, "_names", frozenset({name}))
 
 
 def _raised_at(line, ask):
@@ -107,7 +107,7 @@ class TestAnyLine:
             line += 1
 
         assert line > 10
-        client.take_counts()
+        client.drain_counts()
         assert expected == ask(client)
         assert 1 == sum(t["yes"] + t["no"] for t in _toggles(client))
 
@@ -124,7 +124,7 @@ class TestAnyLine:
 
 
 def _toggles(client):
-    return client.take_counts()["toggles"].values()
+    return client.drain_counts()["toggles"].values()
 
 
 class TestCallbacks:
@@ -173,7 +173,7 @@ class TestCallbacks:
         mine.error = KeyError() if where == "strategy" else None
         name = {"strategy": "custom", "fallback": "none", "listener": "on"}[where]
         answers = [client.is_enabled(name, None, fail) for _ in range(2)]
-        counted = client.take_counts()
+        counted = client.drain_counts()
 
         assert [where == "listener"] * 2 == answers
         assert (2 if counted is None else 0) == client.uncounted

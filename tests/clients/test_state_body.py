@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import Fetched
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _state_body, open_backend
 from serverless_flags.clients._unleash_api import (
     count_flags,
@@ -80,10 +80,10 @@ class TestState:
         """The engine says why; the flags before go on being served."""
         chosen = load_settings({"client": client}, {})
         asked = open_backend(chosen, "checkout").load()
-        asked.take_state(state_of("before"))
+        asked.load_state(state_of("before"))
 
         with pytest.raises(ValueError, match="is the url the one of the API"):
-            asked.take_state(body)
+            asked.load_state(body)
         assert asked.is_enabled("before")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = r"""
 import json, sys, threading, time
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import open_backend
 
 SWAPS = int(sys.argv[2])
@@ -47,7 +47,7 @@ settings = load_settings({
 }, {})
 client = open_backend(settings, "checkout").load()
 states = [state(10), state(500)]
-client.take_state(states[0])
+client.load_state(states[0])
 asked, answers, done = [0] * 2, set(), threading.Event()
 
 def ask(which):
@@ -62,11 +62,11 @@ threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(asked))]
 for thread in threads:
     thread.start()
 for swap in range(SWAPS):
-    client.take_state(states[swap % 2])
+    client.load_state(states[swap % 2])
 done.set()
 for thread in threads:
     thread.join()
-counts = client.take_counts()["toggles"]
+counts = client.drain_counts()["toggles"]
 each = {n: counts[n]["yes"] + counts[n]["no"] for n in ("told", "mine", "both")}
 print(json.dumps([sum(asked), each, len(told), sorted(answers), client.uncounted]))
 """

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from UnleashClient.clients import unleash_client
 from yggdrasil_engine import engine as yggdrasil
 
-from serverless_flags._config import load_settings
-from serverless_flags.clients import _ffi, open_backend
+from serverless_flags._settings import load_settings
+from serverless_flags.clients import _engine as engine_module
+from serverless_flags.clients import open_backend
 
 PATIENCE = 30.0
 """Seconds after which a test gives up."""
@@ -45,7 +46,7 @@ def _new(request):
 def _engines(request):
     """Return the class that the client's engines are of."""
     client = request.node.callspec.params["new"]
-    return yggdrasil.UnleashEngine if client == "unleash" else _ffi.Engine
+    return yggdrasil.UnleashEngine if client == "unleash" else engine_module.Engine
 
 
 def _beside(function, *arguments):
@@ -66,17 +67,17 @@ class TestParse:
     ) -> None:
         """With the flags before; the new ones are served once they are complete."""
         client = new()
-        client.take_state(state_of("old"))
+        client.load_state(state_of("old"))
         begun, finish = threading.Event(), threading.Event()
-        parse = client._library.take_state
+        parse = client._library.load_state
 
         def slow(pointer, body):
             begun.set()
             assert finish.wait(PATIENCE)
             return parse(pointer, body)
 
-        monkeypatch.setattr(client._library, "take_state", slow)
-        taking = _beside(client.take_state, state_of("new"))
+        monkeypatch.setattr(client._library, "load_state", slow)
+        taking = _beside(client.load_state, state_of("new"))
         assert begun.wait(PATIENCE)
         before = [client.is_enabled(name) for name in ("old", "new")]
         finish.set()
@@ -85,7 +86,7 @@ class TestParse:
         assert [True, False] == before
         assert [False, True] == [client.is_enabled(name) for name in ("old", "new")]
         counted = {"yes": 1, "no": 1, "variants": {}}
-        assert counted == client.take_counts()["toggles"]["old"]
+        assert counted == client.drain_counts()["toggles"]["old"]
 
     def test_an_evaluation_under_way_ends_with_the_flags_it_began_with(
         self, new, engines, state_of, monkeypatch
@@ -100,22 +101,22 @@ class TestParse:
 
         monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
         monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
-        monkeypatch.setattr(_ffi, "Engine", Engine)
+        monkeypatch.setattr(engine_module, "Engine", Engine)
         gate, answers = Gate(), []
         client = new(strategies={"gate": gate})
-        client.take_state(_gated("old"))
+        client.load_state(_gated("old"))
         freed.clear()  # the engine from before the first state
         asking = _beside(lambda: answers.append(client.is_enabled("old")))
         assert gate.reached.wait(PATIENCE)
-        client.take_state(state_of("new"))
+        client.load_state(state_of("new"))
         gate.opened.set()
         asking.join(PATIENCE)
         assert [True] == answers
         assert [] == freed
-        client.take_state(state_of("newer"))
+        client.load_state(state_of("newer"))
 
         assert [threading.current_thread()] * 2 == freed
-        assert 1 == client.take_counts()["toggles"]["old"]["yes"]
+        assert 1 == client.drain_counts()["toggles"]["old"]["yes"]
 
     def test_old_flags_leave_no_garbage(
         self, new, engines, state_of, monkeypatch
@@ -134,13 +135,13 @@ class TestParse:
 
         monkeypatch.setattr(yggdrasil, "UnleashEngine", Engine)
         monkeypatch.setattr(unleash_client, "UnleashEngine", Engine)
-        monkeypatch.setattr(_ffi, "Engine", Engine)
+        monkeypatch.setattr(engine_module, "Engine", Engine)
         gc.disable()
         try:
             client = new()
             seen = []
             for _ in range(3):
-                client.take_state(state_of("flag"))
+                client.load_state(state_of("flag"))
                 seen.append(len(living))
         finally:
             gc.enable()
@@ -164,7 +165,7 @@ class TestConservation:
     ) -> None:
         """However states and flushes fall between them, in whichever threads."""
         client = new()
-        client.take_state(state_of("on"))
+        client.load_state(state_of("on"))
         start = threading.Barrier(len(plan) + 2)
         buckets = []
 
@@ -177,16 +178,16 @@ class TestConservation:
         def refresh():
             start.wait(PATIENCE)
             for _ in range(states):
-                client.take_state(state_of("on"))
+                client.load_state(state_of("on"))
 
         def flush():
             start.wait(PATIENCE)
-            buckets.extend(client.take_counts() for _ in range(drains))
+            buckets.extend(client.drain_counts() for _ in range(drains))
 
         work = [_beside(evaluate, names) for names in plan]
         for thread in (*work, _beside(refresh), _beside(flush)):
             thread.join(PATIENCE)
-        buckets.append(client.take_counts())
+        buckets.append(client.drain_counts())
         toggles = [bucket["toggles"] for bucket in buckets if bucket is not None]
         counted = {
             name: sum(

@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from serverless_flags._client import NO_FLAGS
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import NO_FLAGS
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _evaluation, _unknown, open_backend
 from serverless_flags.clients.memory import MOST_UNKNOWN, MemoryClient
 
@@ -31,7 +31,7 @@ class TestNames:
         self, client, state_of
     ) -> None:
         """Each once, by both questions; a flag that is known and off is none."""
-        client.take_state(state_of("simpleFlag"))
+        client.load_state(state_of("simpleFlag"))
         for name in ("b", "simpleFlag", "a", "b"):
             client.is_enabled(name)
         client.get_variant("c")
@@ -42,7 +42,7 @@ class TestNames:
     def test_before_a_state_nothing_is_unknown(self, client, said) -> None:
         """Nor when the flags have expired."""
         client.is_enabled("a")
-        client.take_state(NO_FLAGS)
+        client.load_state(NO_FLAGS)
         client.get_variant("a")
 
         assert () == client.unknown_flags
@@ -50,12 +50,12 @@ class TestNames:
 
     def test_a_flag_that_appears_leaves_the_list(self, client, state_of, said) -> None:
         """It is not logged again when it goes."""
-        client.take_state(state_of("x"))
+        client.load_state(state_of("x"))
         for name in ("a", "b"):
             client.is_enabled(name)
-        client.take_state(state_of("a"))
+        client.load_state(state_of("a"))
         assert ("b",) == client.unknown_flags
-        client.take_state(state_of("x"))
+        client.load_state(state_of("x"))
         client.is_enabled("a")
 
         assert ("b", "a") == client.unknown_flags
@@ -65,7 +65,7 @@ class TestNames:
         self, client, state_of, monkeypatch
     ) -> None:
         """The engine knows it, whatever else it says."""
-        client.take_state(state_of("x"))
+        client.load_state(state_of("x"))
         client.is_enabled("a")
 
         def fail(_answer):
@@ -79,7 +79,7 @@ class TestNames:
 
     def test_they_are_bounded(self, client, state_of) -> None:
         """As many as are kept, and none that is absurdly long."""
-        client.take_state(state_of("x"))
+        client.load_state(state_of("x"))
         client.is_enabled("y" * 1000)
         for number in range(_unknown.MOST + 5):
             client.is_enabled(f"invented {number}")
@@ -97,7 +97,7 @@ class TestLog:
         self, client, state_of, said, asked, meant
     ) -> None:
         """However often it is asked for."""
-        client.take_state(state_of("simpleFlag", "dark", "other"))
+        client.load_state(state_of("simpleFlag", "dark", "other"))
         for _ in range(3):
             client.is_enabled(asked)
             client.get_variant(asked)
@@ -108,14 +108,14 @@ class TestLog:
         self, client, state_of, said
     ) -> None:
         """As where the token is another environment's."""
-        client.take_state(state_of("simpleFlag"))
+        client.load_state(state_of("simpleFlag"))
         client.is_enabled("checkout-v2")
 
         assert "environment of the token" in said()[0]
 
     def test_names_are_escaped(self, client, state_of, said) -> None:
         """The caller's and the server's."""
-        client.take_state(state_of("line\nbreak"))
+        client.load_state(state_of("line\nbreak"))
         client.is_enabled("line\nbreek")
 
         assert "\n" not in said()[0]
@@ -126,7 +126,7 @@ class TestLog:
     ) -> None:
         """A fallback is for flags that may not be there."""
         caplog.set_level(logging.INFO)
-        client.take_state(state_of("x"))
+        client.load_state(state_of("x"))
         client.is_enabled("expected", None, lambda *_: True)
         client.is_enabled("misspelt")
 
@@ -134,7 +134,7 @@ class TestLog:
 
     def test_lines_are_bounded(self, client, state_of, said) -> None:
         """The last one says so."""
-        client.take_state(state_of("x"))
+        client.load_state(state_of("x"))
         for number in range(_unknown.MOST_LINES + 5):
             client.is_enabled(f"invented {number}")
 
@@ -145,7 +145,7 @@ class TestLog:
         self, client, state_of, said, monkeypatch
     ) -> None:
         """The line has no nearest flag then."""
-        client.take_state(state_of("simpleFlag"))
+        client.load_state(state_of("simpleFlag"))
         real = client._library.read
 
         def read(answer):
@@ -165,18 +165,18 @@ class TestCountedNames:
     ) -> None:
         """More are answered, not counted, and reported."""
         monkeypatch.setattr(_evaluation, "MOST_NAMES", 3)
-        client.take_state(state_of("flag"))
+        client.load_state(state_of("flag"))
         for name in ("a", "b", "c", "d", "a", "flag", "e"):
             client.is_enabled(name, None, lambda *_: True)
         answers = client.is_enabled("flag"), client.get_variant("d")["enabled"]
-        toggles = client.take_counts()["toggles"]
+        toggles = client.drain_counts()["toggles"]
 
         assert (True, False) == answers
         assert {"a": 2, "b": 1, "c": 1} == {n: t["yes"] for n, t in toggles.items()}
         assert 5 == client.uncounted
         assert 1 == sum("are not counted" in line for line in caplog.messages)
         client.is_enabled("flag")
-        assert ["flag"] == list(client.take_counts()["toggles"])
+        assert ["flag"] == list(client.drain_counts()["toggles"])
         assert 5 == client.uncounted
 
     def test_a_new_state_does_not_lift_the_bound(
@@ -185,21 +185,21 @@ class TestCountedNames:
         """The counts stay where they are, and so do their names."""
         monkeypatch.setattr(_evaluation, "MOST_NAMES", 2)
         for name in ("a", "b", "c"):
-            client.take_state(state_of(name))
+            client.load_state(state_of(name))
             assert client.is_enabled(name)
 
-        assert ["a", "b"] == sorted(client.take_counts()["toggles"])
+        assert ["a", "b"] == sorted(client.drain_counts()["toggles"])
         assert 1 == client.uncounted
 
     def test_absurdly_long_names_are_not_counted(self, client, state_of) -> None:
         """They are answered."""
         name = "n" * (_evaluation.LONGEST_NAME + 1)
-        client.take_state(state_of(name, "flag"))
+        client.load_state(state_of(name, "flag"))
         assert client.is_enabled(name)
         client.get_variant(name)
         client.is_enabled("flag")
 
-        assert ["flag"] == list(client.take_counts()["toggles"])
+        assert ["flag"] == list(client.drain_counts()["toggles"])
         assert 2 == client.uncounted
 
 
@@ -226,7 +226,7 @@ class TestMemory:
 def test_a_known_flag_in_many_is_found_quickly(client, state_of, said) -> None:
     """Names of another length are not compared, nor more than some."""
     names = [f"flag-{'x' * (i % 40)}-{i}" for i in range(3000)]
-    client.take_state(json.dumps({**json.loads(state_of(*names, "simpleFlag"))}))
+    client.load_state(json.dumps({**json.loads(state_of(*names, "simpleFlag"))}))
     client.is_enabled("simpelFlag")
 
     assert 1 == len(said())

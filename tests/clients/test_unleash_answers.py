@@ -12,9 +12,9 @@ from UnleashClient.cache import FileCache
 from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 
-from serverless_flags._client import DISABLED
-from serverless_flags._report import Reporter
-from serverless_flags.clients.unleash import _Asked
+from serverless_flags._log import ProblemLog
+from serverless_flags._protocols import DISABLED
+from serverless_flags.clients.unleash import _EvaluatorAdapter
 
 
 def raw_client(state, strategies, directory) -> UnleashClient:
@@ -37,7 +37,7 @@ def raw_client(state, strategies, directory) -> UnleashClient:
 def _pair(new_client, state, strategies, tmp_path_factory):
     """Return our client and UnleashClient itself, with the same flags."""
     ours = new_client(strategies=strategies)
-    ours.take_state(state)
+    ours.load_state(state)
     directory = str(tmp_path_factory.mktemp("cache"))
     return ours, raw_client(state, strategies, directory)
 
@@ -75,7 +75,7 @@ class TestAnswers:
             assert raw.get_variant(name, context) == ours.get_variant(name, context)
         theirs = raw._engine.get_metrics()["toggles"]
 
-        assert theirs == ours.take_counts()["toggles"]
+        assert theirs == ours.drain_counts()["toggles"]
 
     def test_without_a_context(self, pair) -> None:
         """The context and the fallback are as optional as with UnleashClient."""
@@ -93,7 +93,7 @@ class TestAnswers:
         assert client.is_enabled("on", None, lambda *_: True)
         assert DISABLED == client.get_variant("on")
         counted = {"yes": 1, "no": 2, "variants": {"disabled": 1}}
-        assert counted == client.take_counts()["toggles"]["on"]
+        assert counted == client.drain_counts()["toggles"]["on"]
 
 
 def test_what_is_no_fault_of_the_context_is_raised() -> None:
@@ -106,6 +106,6 @@ def test_what_is_no_fault_of_the_context_is_raised() -> None:
         raise OvertimeError
 
     evaluator = SimpleNamespace(enabled=None, variant=None)
-    asked = _Asked(evaluator, None, interrupted, {"appName": "checkout"}, Reporter())
+    asked = _EvaluatorAdapter(evaluator, None, interrupted, {"appName": "checkout"}, ProblemLog())
     with pytest.raises(OvertimeError):
         asked.is_enabled("simpleFlag", {"userId": "7"}, None)

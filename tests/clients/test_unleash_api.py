@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Fetched, Outcome
+from serverless_flags._protocols import Fetched, Outcome
 from serverless_flags.clients import _unleash_api
 from serverless_flags.testing import FlagServer
 
@@ -194,7 +194,7 @@ class TestSend:
         assert "60000" == server.asked[0].headers["unleash-interval"]
 
     @pytest.mark.parametrize(
-        ("status", "outcome"), [(503, Outcome.REFUSED), (504, Outcome.UNKNOWN)]
+        ("status", "outcome"), [(503, Outcome.NOT_DELIVERED), (504, Outcome.UNKNOWN)]
     )
     def test_what_became_of_them(self, api_of, server, status, outcome) -> None:
         """The outcome, the status, a word for people and the server's wish."""

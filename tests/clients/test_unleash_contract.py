@@ -19,8 +19,8 @@ from UnleashClient.clients import UnleashClient
 from UnleashClient.utils import InstanceAllowType
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags._client import DISABLED, keeps_state
-from serverless_flags._config import load_settings
+from serverless_flags._protocols import DISABLED, keeps_state
+from serverless_flags._settings import load_settings
 from serverless_flags.clients import _unleash_api
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 
@@ -70,7 +70,7 @@ class TestNames:
         client.is_enabled("flag")
         client.get_variant("flag")
         assert engine.get_metrics() is None
-        assert client.take_counts() is not None
+        assert client.drain_counts() is not None
 
     def test_the_evaluator_is_asked_and_the_enricher_builds(
         self, new_client, sdk_of
@@ -115,7 +115,7 @@ class TestQuiet:
     def test_there_is_no_job(self, new_client, sdk_of, state) -> None:
         """Nobody is asked to run anything: what we give for a scheduler cannot."""
         client = new_client()
-        client.take_state(state)
+        client.load_state(state)
 
         assert sdk_of(client).metric_job is None
         assert not hasattr(sdk_of(client).unleash_scheduler, "add_job")
@@ -137,11 +137,11 @@ class TestQuiet:
         monkeypatch.setattr(socket, "getaddrinfo", connect)
         threads = threading.enumerate()
         client = new_client(url="http://127.0.0.1:9/api", strategies=strategies)
-        client.take_state(state)
+        client.load_state(state)
         assert client.is_enabled("on", {"userId": "7"})
         client.get_variant("variants", {"userId": "7"})
-        client.take_counts()
-        client.take_state(state)
+        client.drain_counts()
+        client.load_state(state)
 
         assert threads == threading.enumerate()
         assert [] == list(tmp_path.iterdir())
@@ -153,7 +153,7 @@ class TestQuiet:
             client = new_client(strategies=strategies, instance_id="the same")
             client.is_enabled("no such flag")
             client.get_variant("no such flag")
-            client.take_state(state)
+            client.load_state(state)
             client.is_enabled("on")
 
         assert [] == caplog.messages

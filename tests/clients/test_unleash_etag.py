@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags._client import Fetched
+from serverless_flags._protocols import Fetched
 
 
 def conditional(server):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
 from serverless_flags.clients import _unleash_api
 
 BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
@@ -60,7 +60,7 @@ def test_a_name_that_was_never_resolved_is_refused(api_of, no_look_up) -> None:
     began = time.monotonic()
     sent = api.send(BUCKET, timeout=60, exiting=True)
 
-    assert Outcome.REFUSED is sent.outcome
+    assert Outcome.NOT_DELIVERED is sent.outcome
     assert "was not resolved before the interpreter's exit" in sent.error
     assert [] == no_look_up
     assert time.monotonic() - began < 30
@@ -80,7 +80,7 @@ def test_a_first_connection_under_way_is_waited_for_in_time(
     finally:
         goes_on.set()
 
-    assert Outcome.REFUSED is sent.outcome
+    assert Outcome.NOT_DELIVERED is sent.outcome
     assert time.monotonic() - began < 10
 
 
@@ -90,7 +90,7 @@ def test_a_token_that_was_never_returned_is_refused(api_of, server) -> None:
     api = api_of(api_token=lambda: asked.append(True) or "t")
     sent = api.send(BUCKET, timeout=20, exiting=True)
 
-    assert (Outcome.REFUSED, "api_token() has not returned before") == (
+    assert (Outcome.NOT_DELIVERED, "api_token() has not returned before") == (
         sent.outcome,
         sent.error[:35],
     )
@@ -107,7 +107,7 @@ def test_the_last_token_has_to_do(api_of, server, state_of) -> None:
     api.fetch(None, timeout=20)
     outcomes = [api.send(BUCKET, timeout=20, exiting=True).outcome for _ in range(2)]
 
-    assert [Outcome.REFUSED, Outcome.TAKEN] == outcomes
+    assert [Outcome.NOT_DELIVERED, Outcome.TAKEN] == outcomes
     assert ["t"] * 3 == [request.headers["authorization"] for request in server.asked]
     assert 1 == len(asked)
 
@@ -120,7 +120,7 @@ def test_what_another_thread_is_preparing_is_not_waited_for_long(
     with api._opening:
         sent = api.send(BUCKET, timeout=0.05, exiting=True)
 
-    assert (Outcome.REFUSED, "the deadline passed") == (sent.outcome, sent.error)
+    assert (Outcome.NOT_DELIVERED, "the deadline passed") == (sent.outcome, sent.error)
     assert [] == server.asked
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 from serverless_flags._version import __version__
 from serverless_flags.clients._identity import Identity, header_text
 from serverless_flags.clients._unleash_api import UnleashApi

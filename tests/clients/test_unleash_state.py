@@ -7,12 +7,13 @@ import math
 
 import pytest
 
-from serverless_flags._config import load_settings
-from serverless_flags._errand import Waitable
-from serverless_flags._freshness import Freshness, now
-from serverless_flags._refresh import Refresher
-from serverless_flags._report import Reporter
-from serverless_flags.clients._engine import PARTLY
+from serverless_flags._background import Completion
+from serverless_flags._clock import now
+from serverless_flags._log import ProblemLog
+from serverless_flags._settings import load_settings
+from serverless_flags._work.freshness import Freshness
+from serverless_flags._work.refresh import Refresher
+from serverless_flags.clients._engine import PARTLY_LOADED
 from serverless_flags.clients._unleash_api import Identity, UnleashApi
 from serverless_flags.testing import FlagServer
 
@@ -27,20 +28,20 @@ class TestState:
         """Return a client, and the list of what its engine parsed."""
         client = new_client()
         parsed = []
-        real = client._library.take_state
+        real = client._library.load_state
 
-        def take_state(engine, body):
+        def load_state(engine, body):
             parsed.append(json.loads(body))
             return real(engine, body)
 
-        client._library.take_state = take_state
+        client._library.load_state = load_state
         return client, parsed
 
     def test_a_state_is_parsed_once(self, handed_over, state_of) -> None:
         """The first one too, and the new one replaces the old one."""
         client, parsed = handed_over
         for names in (["a"], ["b", "c"]):
-            client.take_state(state_of(*names))
+            client.load_state(state_of(*names))
 
             assert names == [feature["name"] for feature in parsed[-1]["features"]]
         assert 2 == len(parsed)
@@ -59,14 +60,14 @@ class TestState:
                 request_timeout=20,
                 freezes=False,
                 clock=now,
-                reporter=Reporter(),
+                problem_log=ProblemLog(),
                 observe=lambda *_: None,
             )
             refresher.adopt(client)
             answers = []
             for enabled in (True, True, True, False, False, True):
                 server.set("simpleFlag", enabled)
-                refresher.run(refresher.begin(now(), lambda _: Waitable())[0])
+                refresher.run(refresher.begin(now(), lambda _: Completion())[0])
                 answers.append(client.is_enabled("simpleFlag"))
             api.close()
 
@@ -89,13 +90,13 @@ class TestState:
     ) -> None:
         """With the engine's words; the old flags stay."""
         client = new_client()
-        client.take_state(state_of("old"))
+        client.load_state(state_of("old"))
         with pytest.raises(ValueError, match="Failed to parse JSON"):
-            client.take_state(json.dumps(state))
+            client.load_state(json.dumps(state))
 
         assert client.is_enabled("old")
         assert [] == caplog.messages
-        client.take_state(state_of("new"))
+        client.load_state(state_of("new"))
         assert client.is_enabled("new")
 
     def test_a_flag_that_cannot_be_compiled_is_off(
@@ -106,12 +107,12 @@ class TestState:
         strategy = {"name": "default", "constraints": [unknown]}
         broken = {"name": "broken", "enabled": True, "strategies": [strategy]}
         client = new_client()
-        client.take_state(json.dumps({"version": 2, "features": [broken, *features]}))
+        client.load_state(json.dumps({"version": 2, "features": [broken, *features]}))
 
         assert client.is_enabled("on")
         assert not client.is_enabled("broken")
         assert 1 == len(caplog.messages)
-        assert caplog.messages[0].startswith(PARTLY)
+        assert caplog.messages[0].startswith(PARTLY_LOADED)
         assert "broken" in caplog.messages[0]
 
     def test_a_delta_is_a_state_too(self, new_client, state_of) -> None:
@@ -119,7 +120,7 @@ class TestState:
         features = json.loads(state_of("a"))["features"]
         hydration = {"type": "hydration", "eventId": 1, "segments": []}
         client = new_client()
-        client.take_state(json.dumps({"events": [{**hydration, "features": features}]}))
+        client.load_state(json.dumps({"events": [{**hydration, "features": features}]}))
 
         assert client.is_enabled("a")
 
@@ -128,13 +129,13 @@ class TestCounts:
     def test_counts_are_taken_once(self, new_client, state) -> None:
         """Taking them empties them; without evaluations there are none."""
         client = new_client()
-        client.take_state(state)
-        assert client.take_counts() is None
+        client.load_state(state)
+        assert client.drain_counts() is None
         for _ in range(3):
             client.is_enabled("on")
         client.is_enabled("off")
         client.get_variant("overridden", {"userId": "ada"})
-        bucket = client.take_counts()
+        bucket = client.drain_counts()
 
         assert {"start", "stop", "toggles"} == set(bucket)
         assert bucket["start"] <= bucket["stop"]
@@ -143,14 +144,14 @@ class TestCounts:
             "off": {"yes": 0, "no": 1, "variants": {}},
             "overridden": {"yes": 1, "no": 0, "variants": {"blue": 1}},
         } == bucket["toggles"]
-        assert client.take_counts() is None
+        assert client.drain_counts() is None
 
     def test_a_new_state_keeps_the_counts(self, new_client, state) -> None:
         """A refresh in the middle of a minute loses nothing."""
         client = new_client()
-        client.take_state(state)
+        client.load_state(state)
         client.is_enabled("on")
-        client.take_state(state)
+        client.load_state(state)
         client.is_enabled("on")
 
-        assert 2 == client.take_counts()["toggles"]["on"]["yes"]
+        assert 2 == client.drain_counts()["toggles"]["on"]["yes"]

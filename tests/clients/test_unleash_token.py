@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._config import load_settings
-from serverless_flags._http import Reply
+from serverless_flags._protocols import Outcome
+from serverless_flags._settings import load_settings
+from serverless_flags._transport.http import Reply
 from serverless_flags.clients import _unleash_api
 from serverless_flags.clients._unleash_api import Identity
 
@@ -98,7 +98,7 @@ class TestToken:
         def together(token, *args, **options):
             if token == "old":
                 refused.wait(20)
-                return Reply(Outcome.REFUSED, 401)
+                return Reply(Outcome.NOT_DELIVERED, 401)
             return request(token, *args, **options)
 
         api._request = together
@@ -202,7 +202,7 @@ class TestToken:
         assert "s3cr3t" not in answer.error
         assert [] == server.asked
         if kind == "send":
-            assert Outcome.REFUSED is answer.outcome
+            assert Outcome.NOT_DELIVERED is answer.outcome
 
     def test_it_is_never_in_an_error(self, api_of, server) -> None:
         """Whatever the server says."""

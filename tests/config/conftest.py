@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serverless_flags import ConfigurationError
-from serverless_flags._config import load_settings
+from serverless_flags._settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

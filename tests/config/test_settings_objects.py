@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from serverless_flags import FlagSession
-from serverless_flags._config import CLIENTS, load_settings
+from serverless_flags._settings import CLIENTS, load_settings
 from serverless_flags.testing import MemoryClient
 
 

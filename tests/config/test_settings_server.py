@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless_flags import ConfigurationError, FlagSession
-from serverless_flags._config import load_settings
-from serverless_flags._server_checks import check_token, is_plain_http
+from serverless_flags._settings import load_settings
+from serverless_flags._settings.server_checks import check_token, is_plain_http
 
 
 class TestUrl:
@@ -162,7 +162,7 @@ class TestToken:
         session = FlagSession(url="http://127.0.0.1/api", api_token="s3cr3t")
 
         assert "s3cr3t" not in repr(session)
-        assert "s3cr3t" not in repr(session._settings)
+        assert "s3cr3t" not in repr(session._core.settings)
 
     def test_a_token_of_an_adapter_is_checked_alike(self) -> None:
         """The check stands alone, for what provides tokens."""
@@ -264,4 +264,4 @@ class TestHeaders:
         session = FlagSession(custom_headers={"X-Key": "s3cr3t"})
 
         assert "s3cr3t" not in repr(session)
-        assert "s3cr3t" not in repr(session._settings)
+        assert "s3cr3t" not in repr(session._core.settings)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags import FlagSession, _variables
-from serverless_flags._config import ADAPTERS, ENVIRONMENT, load_settings
+from serverless_flags import FlagSession
+from serverless_flags._settings import ADAPTERS, ENVIRONMENT, load_settings
+from serverless_flags._settings import variables as variables_module
 
 
 @pytest.fixture(name="said")
 def _said(monkeypatch, caplog):
     """Return what makes settings in an environment and returns the warnings."""
-    monkeypatch.setattr(_variables, "_warned", set())
+    monkeypatch.setattr(variables_module, "_warned", set())
 
     def said(*variables, **given):
         caplog.clear()
@@ -129,7 +130,7 @@ def test_variables_of_plugins_are_silent(said, monkeypatch, tmp_path):
         name = "c"
 
     assert 3 == len(said(*variables))
-    monkeypatch.setattr(_variables, "_warned", set())
+    monkeypatch.setattr(variables_module, "_warned", set())
     monkeypatch.syspath_prepend(str(tmp_path))
     plugins = ["mine.serverless_flags_b", Plugin(), object()]
 
@@ -138,7 +139,7 @@ def test_variables_of_plugins_are_silent(said, monkeypatch, tmp_path):
 
 def test_a_session_warns(monkeypatch, caplog):
     """It is made from the environment of the process."""
-    monkeypatch.setattr(_variables, "_warned", set())
+    monkeypatch.setattr(variables_module, "_warned", set())
     monkeypatch.setenv("SERVERLESS_FLAGS_MAXAGE", "5")
     FlagSession()
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serverless_flags._errand import Waitable
-from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Backoff, Freshness, Instant
-from serverless_flags._refresh import Refresher
-from serverless_flags._report import Reporter
+from serverless_flags._background import Completion
+from serverless_flags._clock import Instant
+from serverless_flags._log import ProblemLog
+from serverless_flags._work.backoff import Backoff
+from serverless_flags._work.flush import Flusher
+from serverless_flags._work.freshness import Freshness
+from serverless_flags._work.refresh import Refresher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,12 +72,12 @@ class Client:
     def get_variant(self, *_args: Any) -> dict[str, Any]:
         return {}
 
-    def take_state(self, body: str) -> None:
+    def load_state(self, body: str) -> None:
         self.bodies.append(body)
         if self.error is not None:
             raise self.error
 
-    def take_counts(self) -> Any:
+    def drain_counts(self) -> Any:
         return self.counts.pop(0) if self.counts else None
 
 
@@ -121,7 +123,7 @@ class Refreshing:
             request_timeout=2.0,
             freezes=True,
             clock=clock,
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *observed: self.observed.append(observed),
             count={"one": 1, "two": 2}.get,
         )
@@ -130,7 +132,7 @@ class Refreshing:
 
     def claim(self, moment):
         """Begin a refresh that the test runs; return it and whether it is new."""
-        refresh, task = self.refresher.begin(moment, lambda _: Waitable())
+        refresh, task = self.refresher.begin(moment, lambda _: Completion())
         return refresh, task is not None
 
     def refresh(self):
@@ -167,7 +169,7 @@ class Flushing:
             flush_timeout=0.3,
             request_timeout=2.0,
             clock=clock,
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *observed: self.observed.append(observed),
             backoff=Backoff(lambda: 1.0),
         )

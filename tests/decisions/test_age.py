@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serverless_flags._freshness import (
-    BACKOFF_MOST,
-    JITTER,
-    Backoff,
-    Due,
-    Freshness,
-    Instant,
-    now,
-)
+from serverless_flags._clock import Instant, now
+from serverless_flags._work.backoff import BACKOFF_MOST, Backoff
+from serverless_flags._work.freshness import JITTER, Due, Freshness
 
 START = Instant(1000.0, 1_700_000_000.0)
 seconds = st.floats(0, 1e6, allow_nan=False)
@@ -124,10 +118,10 @@ class TestDue:
         [
             (0, Due.NOTHING),
             (15, Due.NOTHING),
-            (15.01, Due.BESIDE),
-            (60, Due.BESIDE),
-            (60.01, Due.FIRST),
-            (1e6, Due.FIRST),
+            (15.01, Due.BACKGROUND),
+            (60, Due.BACKGROUND),
+            (60.01, Due.BEFORE_HANDLER),
+            (1e6, Due.BEFORE_HANDLER),
         ],
     )
     def test_the_age_decides(self, age, due) -> None:
@@ -143,11 +137,11 @@ class TestDue:
         flags = freshness()
 
         assert flags.age(START) is None
-        assert Due.FIRST is flags.due(START)
+        assert Due.BEFORE_HANDLER is flags.due(START)
 
     def test_without_max_age_they_are_never_fresh(self) -> None:
         """0 asks beside every invocation, or before it without a stale time."""
-        for stale, due in ((45.0, Due.BESIDE), (0.0, Due.FIRST)):
+        for stale, due in ((45.0, Due.BACKGROUND), (0.0, Due.BEFORE_HANDLER)):
             flags = freshness(max_age=0.0, stale_while_revalidate=stale)
             flags.confirm(START)
 
@@ -157,7 +151,7 @@ class TestDue:
         """The first invocation does not wait; the server is asked beside it."""
         flags = freshness()
         flags.from_snapshot = True
-        assert Due.BESIDE is flags.due(START)
+        assert Due.BACKGROUND is flags.due(START)
         flags.confirm(START)
 
         assert not flags.from_snapshot
@@ -172,7 +166,7 @@ class TestDue:
         flags.backoff.fail(later(100))
 
         assert Due.NOTHING is flags.due(later(100.5))
-        assert Due.FIRST is flags.due(later(101))
+        assert Due.BEFORE_HANDLER is flags.due(later(101))
         flags.confirm(later(102))
         assert Due.NOTHING is flags.due(later(102))
 
@@ -188,11 +182,11 @@ class TestDue:
         flags.confirm(START)
         age = flags.age(later(age))
         fresh_for = max_age * (1 - JITTER * drawn)
-        expected = Due.FIRST
+        expected = Due.BEFORE_HANDLER
         if age <= fresh_for:
             expected = Due.NOTHING
         elif age <= max_age + stale:
-            expected = Due.BESIDE
+            expected = Due.BACKGROUND
 
         assert expected is flags.due(later(age)) or age == pytest.approx(fresh_for)
         assert fresh_for <= max_age

@@ -8,9 +8,9 @@ from threading import get_ident
 
 import pytest
 
-from serverless_flags._attempts import Attempts
-from serverless_flags._errand import Errand, run_bounded
-from serverless_flags._freshness import Backoff
+from serverless_flags._background import BackgroundTask, run_bounded
+from serverless_flags._process.single_flight import SingleFlight
+from serverless_flags._work.backoff import Backoff
 
 WAIT = 20.0
 """Seconds; a bound against hanging only."""
@@ -18,7 +18,7 @@ WAIT = 20.0
 
 @pytest.fixture(name="attempts")
 def _attempts(clock):
-    attempts = Attempts(clock)
+    attempts = SingleFlight(clock)
     attempts._backoff = Backoff(lambda: 1.0)
     return attempts
 
@@ -177,7 +177,7 @@ class TestWaiting:
 
         def work() -> None:
             saw.append(attempts.must_not_wait(get_ident()))
-            attempts.wait(attempts._attempt or Errand(list), WAIT)
+            attempts.wait(attempts._attempt or BackgroundTask(list), WAIT)
             others.append(attempts.must_not_wait(main))
 
         main = get_ident()
@@ -242,12 +242,12 @@ class TestBounded:
             slow()
             done.set()
 
-        def wait(_errand: Errand, _timeout: float) -> bool:
+        def wait(_errand: BackgroundTask, _timeout: float) -> bool:
             slow.began.wait(WAIT)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(Errand, "wait", wait)
+            patched.setattr(BackgroundTask, "wait", wait)
             with pytest.raises(KeyboardInterrupt):
                 run_bounded(work, WAIT)
         slow.free.set()

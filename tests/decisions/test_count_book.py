@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from serverless_flags import _counts
-from serverless_flags._client import Outcome
-from serverless_flags._counts import REFUSED_FOR_GOOD, Counts, evaluations
+from serverless_flags._protocols import Outcome
+from serverless_flags._work import counts as counts_module
+from serverless_flags._work.counts import REFUSED_FOR_GOOD, PendingCounts, evaluations
 
 counted = st.integers(0, 50)
 toggles = st.dictionaries(
@@ -30,9 +30,9 @@ class Book(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bound = mock.patch.object(_counts, "MOST_TOGGLES", 4)
+        self.bound = mock.patch.object(counts_module, "MOST_TOGGLES", 4)
         self.bound.start()
-        self.counts = Counts()
+        self.counts = PendingCounts()
         self.evaluated = self.taken = 0
         self.under_way: list = []
         self.seen: set[int] = set()
@@ -64,7 +64,9 @@ class Book(RuleBasedStateMachine):
         assert not self.counts.waiting
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), outcome=st.sampled_from(["taken", "refused", "unknown"]))
+    @rule(
+        data=st.data(), outcome=st.sampled_from(["taken", "not delivered", "unknown"])
+    )
     def answer(self, data, outcome) -> None:
         """A bucket that is under way comes to an end, in any order."""
         position = data.draw(st.integers(0, len(self.under_way) - 1))
@@ -94,7 +96,7 @@ TestBook.settings = settings(max_examples=60, stateful_step_count=30)
 
 def test_nothing_counted_is_nothing_to_send() -> None:
     """Without counts there is no bucket and nobody waits."""
-    counts = Counts()
+    counts = PendingCounts()
 
     assert counts.take(None) is None
     assert not counts.waiting
@@ -102,7 +104,7 @@ def test_nothing_counted_is_nothing_to_send() -> None:
 
 def test_nothing_counted_is_nothing_to_give_up() -> None:
     """An end without counts books none."""
-    counts = Counts()
+    counts = PendingCounts()
     counts.give_up(None)
 
     assert 0 == counts.uncounted
@@ -110,12 +112,12 @@ def test_nothing_counted_is_nothing_to_give_up() -> None:
 
 def test_what_was_refused_goes_with_the_next(bucket) -> None:
     """Flag by flag, yes by yes, variant by variant; the period spans both."""
-    counts = Counts()
+    counts = PendingCounts()
     first = bucket("3", "4", both=1, old=5)
     first["toggles"]["both"]["variants"] = {"red": 1}
     second = bucket("1", "6", both=2, new=7)
     second["toggles"]["both"] |= {"no": 3, "variants": {"red": 2, "blue": 4}}
-    counts.settle(counts.take(first), Outcome.REFUSED, 503)
+    counts.settle(counts.take(first), Outcome.NOT_DELIVERED, 503)
     assert counts.waiting
     merged = counts.take(second)
 
@@ -133,9 +135,9 @@ def test_what_was_refused_goes_with_the_next(bucket) -> None:
 
 def test_what_waits_is_sent_without_anything_new(bucket) -> None:
     """A quiet function sends its refused counts all the same."""
-    counts = Counts()
+    counts = PendingCounts()
     refused = bucket(a=1)
-    counts.settle(refused, Outcome.REFUSED, None)
+    counts.settle(refused, Outcome.NOT_DELIVERED, None)
 
     assert refused == counts.take(None)
     assert counts.take(None) is None
@@ -143,12 +145,12 @@ def test_what_waits_is_sent_without_anything_new(bucket) -> None:
 
 def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
     """A send that hangs in another thread sends what it was given."""
-    counts = Counts()
+    counts = PendingCounts()
     for _ in range(2):
-        counts.settle(bucket(a=1), Outcome.REFUSED, None)
+        counts.settle(bucket(a=1), Outcome.NOT_DELIVERED, None)
     under_way = counts.take(None)
     sent = copy.deepcopy(under_way)
-    counts.settle(bucket(a=1), Outcome.REFUSED, None)
+    counts.settle(bucket(a=1), Outcome.NOT_DELIVERED, None)
     counts.take(bucket(a=1))
 
     assert sent == under_way
@@ -160,13 +162,13 @@ def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
         (Outcome.TAKEN, 202, "taken", 0, 0, False),
         (Outcome.UNKNOWN, 504, "unknown", 3, 0, False),
         (Outcome.UNKNOWN, None, "unknown", 3, 0, False),
-        (Outcome.REFUSED, None, "kept", 0, 0, True),
+        (Outcome.NOT_DELIVERED, None, "kept", 0, 0, True),
         *[
-            (Outcome.REFUSED, status, "kept", 0, 0, True)
+            (Outcome.NOT_DELIVERED, status, "kept", 0, 0, True)
             for status in (401, 403, 404, 408, 429, 500, 503)
         ],
         *[
-            (Outcome.REFUSED, status, "refused", 0, 3, False)
+            (Outcome.NOT_DELIVERED, status, "refused", 0, 3, False)
             for status in sorted(REFUSED_FOR_GOOD)
         ],
     ],
@@ -175,7 +177,7 @@ def test_what_becomes_of_a_bucket(
     bucket, outcome, status, word, unknown, uncounted, waiting
 ) -> None:
     """Kept where it was surely not taken, booked as lost where it may have been."""
-    counts = Counts()
+    counts = PendingCounts()
 
     assert word == counts.settle(bucket(a=1, b=2), outcome, status)
     assert (unknown, uncounted, waiting) == (
@@ -187,9 +189,9 @@ def test_what_becomes_of_a_bucket(
 
 def test_invented_names_do_not_fill_the_memory(bucket, monkeypatch) -> None:
     """Beyond the bound evaluations are dropped, the newest names first, and booked."""
-    monkeypatch.setattr(_counts, "MOST_TOGGLES", 2)
-    counts = Counts()
-    counts.settle(bucket(a=1, b=2), Outcome.REFUSED, None)
+    monkeypatch.setattr(counts_module, "MOST_TOGGLES", 2)
+    counts = PendingCounts()
+    counts.settle(bucket(a=1, b=2), Outcome.NOT_DELIVERED, None)
     merged = counts.take(bucket(b=10, c=4, d=5))
 
     assert {"a": 1, "b": 12} == {

@@ -7,11 +7,11 @@ import logging
 
 import pytest
 
-from serverless_flags._client import Outcome, Sent
+from serverless_flags._protocols import Outcome, Sent
 
 TAKEN = Sent(Outcome.TAKEN, 202)
-DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503", 60.0)
-NEVER = Sent(Outcome.REFUSED, 413, "the server answered 413")
+DOWN = Sent(Outcome.NOT_DELIVERED, 503, "the server answered 503", 60.0)
+NEVER = Sent(Outcome.NOT_DELIVERED, 413, "the server answered 413")
 LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 
@@ -40,7 +40,7 @@ class TestWhen:
         assert not it.flusher.due_at_end()
 
     def test_a_failing_server_is_left_alone(self, flushing, clock, bucket) -> None:
-        """Counts wait here; they are merged, not lost."""
+        """PendingCounts wait here; they are merged, not lost."""
         it = flushing(DOWN, counts=[bucket(a=1)])
         it.flusher.flush(1.0)
         it.flusher.interval = 10.0
@@ -145,10 +145,10 @@ class TestWhat:
             raise KeyError
 
         it = flushing()
-        client.take_counts = fail
+        client.drain_counts = fail
         with pytest.raises(KeyError):
             it.flusher.flush(1.0)
-        client.take_counts = lambda: None
+        client.drain_counts = lambda: None
 
         assert it.flusher.finish(0.0)
 

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from serverless_flags._client import Outcome, Sent
+from serverless_flags._protocols import Outcome, Sent
 
 TAKEN = Sent(Outcome.TAKEN, 202)
-DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503", 60.0)
+DOWN = Sent(Outcome.NOT_DELIVERED, 503, "the server answered 503", 60.0)
 LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 
@@ -156,11 +156,11 @@ class TestGivingUp:
     def test_what_is_under_way_is_unknown(self, flushing, bucket) -> None:
         """Once, however often it is given up; until its answer comes after all."""
         it = flushing(TAKEN, counts=[bucket(a=2)])
-        (flight,) = it.flusher.collect()
+        (delivery,) = it.flusher.collect()
         it.flusher.give_up()
         it.flusher.give_up()
         assert 2 == it.flusher.counts.unknown
-        it.flusher.send(flight, 1.0)
+        it.flusher.send(delivery, 1.0)
 
         assert 0 == it.flusher.counts.unknown
 
@@ -171,12 +171,12 @@ class TestGivingUp:
         it = flushing(TAKEN, LOST)
 
         def close_meanwhile():
-            client.take_counts = lambda: None
+            client.drain_counts = lambda: None
             it.flusher.give_up()
             return bucket(a=2)
 
         for unknown in (0, 2):
-            client.take_counts = close_meanwhile
+            client.drain_counts = close_meanwhile
             it.flusher.flush(1.0)
 
             assert unknown == it.flusher.counts.unknown
@@ -191,8 +191,8 @@ class TestGivingUp:
     def test_what_is_booked_already_is_not_booked_again(self, flushing, bucket) -> None:
         """Its answer has come; it is about to be forgotten."""
         it = flushing(counts=[bucket(a=2)])
-        (flight,) = it.flusher.collect()
-        assert flight.book()
+        (delivery,) = it.flusher.collect()
+        assert delivery.record_once()
         it.flusher.give_up()
 
         assert 0 == it.flusher.counts.unknown

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serverless_flags import _flush
-from serverless_flags._client import Outcome, Sent
-from serverless_flags._counts import parts_of
-from serverless_flags._flush import Flusher
-from serverless_flags._freshness import Backoff, Instant
-from serverless_flags._report import Reporter
+from serverless_flags._clock import Instant
+from serverless_flags._log import ProblemLog
+from serverless_flags._protocols import Outcome, Sent
+from serverless_flags._work import flush as flush_module
+from serverless_flags._work.backoff import Backoff
+from serverless_flags._work.counts import parts_of
+from serverless_flags._work.flush import Flusher
 
 TAKEN = Sent(Outcome.TAKEN, 202)
-DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503")
-NEVER = Sent(Outcome.REFUSED, 413, "the server answered 413")
+DOWN = Sent(Outcome.NOT_DELIVERED, 503, "the server answered 503")
+NEVER = Sent(Outcome.NOT_DELIVERED, 413, "the server answered 413")
 LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 SMALL = 100
@@ -27,7 +28,9 @@ SMALL = 100
 @pytest.fixture(name="in_parts")
 def _in_parts(monkeypatch):
     """Cut buckets into parts of two flags."""
-    monkeypatch.setattr(_flush, "parts_of", lambda bucket: parts_of(bucket, SMALL))
+    monkeypatch.setattr(
+        flush_module, "parts_of", lambda bucket: parts_of(bucket, SMALL)
+    )
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -80,7 +83,7 @@ class TestParts:
     def test_what_there_is_no_time_for_waits(self, flushing, six, monkeypatch) -> None:
         """The time is for all parts together."""
         now = [0.0]
-        monkeypatch.setattr(_flush.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(flush_module.time, "monotonic", lambda: now[0])
 
         def slow():
             now[0] += 1.0
@@ -136,13 +139,13 @@ class Server:
 
 
 class Client:
-    """Counts as drawn; while its counts are taken the session may end."""
+    """PendingCounts as drawn; while its counts are taken the session may end."""
 
     def __init__(self, buckets, end) -> None:
         self.buckets, self.end = buckets, end
         self.counted = 0
 
-    def take_counts(self):
+    def drain_counts(self):
         if not self.buckets:
             return None
         names, ends = self.buckets.pop(0)
@@ -179,19 +182,22 @@ def test_each_evaluation_is_in_one_place(answers, found, flushes) -> None:
             flush_timeout=1.0,
             request_timeout=1.0,
             clock=lambda: Instant(1000.0, 1000.0),
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *_: None,
             backoff=Backoff(lambda: 1.0),
         )
     )
     flusher[0].adopt(client)
-    cut, _flush.parts_of = _flush.parts_of, lambda bucket: parts_of(bucket, SMALL)
+    cut, flush_module.parts_of = (
+        flush_module.parts_of,
+        lambda bucket: parts_of(bucket, SMALL),
+    )
     try:
         for _ in range(flushes):
             flusher[0].flush(10.0)
         end()
     finally:
-        _flush.parts_of = cut
+        flush_module.parts_of = cut
     counts = flusher[0].counts
 
     assert client.counted == server.taken + counts.uncounted + counts.unknown

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from serverless_flags._client import Outcome, Sent
-from serverless_flags._flush import Flusher
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
+from serverless_flags._protocols import Outcome, Sent
+from serverless_flags._work.flush import Flusher
 
 TAKEN = Sent(Outcome.TAKEN, 202)
-DOWN = Sent(Outcome.REFUSED, 503, "the server answered 503")
+DOWN = Sent(Outcome.NOT_DELIVERED, 503, "the server answered 503")
 WAIT = 20.0
 """Seconds; a bound against hanging only."""
 
@@ -31,10 +31,10 @@ class Counting:
     def get_variant(self, *_args: object) -> dict:
         return {}
 
-    def take_state(self, body: str) -> None:
+    def load_state(self, body: str) -> None:
         """There is none."""
 
-    def take_counts(self):
+    def drain_counts(self):
         self.drained_by.append(threading.get_ident())
         number, self.number = self.number, 0
         toggle = {"yes": number, "no": 0, "variants": {}}
@@ -89,7 +89,7 @@ def _flusher(slow, client, clock):
         flush_timeout=0.3,
         request_timeout=WAIT,
         clock=clock,
-        reporter=Reporter(),
+        problem_log=ProblemLog(),
         observe=lambda *_: None,
     )
     flusher.adopt(client)
@@ -178,7 +178,7 @@ class TestTurns:
             flush_timeout=0.01,
             request_timeout=0.01,
             clock=clock,
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *_: None,
         )
         flusher.adopt(client)
@@ -202,7 +202,7 @@ class TestTurns:
             flush_timeout=1.0,
             request_timeout=1.0,
             clock=clock,
-            reporter=Reporter(),
+            problem_log=ProblemLog(),
             observe=lambda *_: None,
         )
 
@@ -210,10 +210,10 @@ class TestTurns:
 
     def test_a_fault_gives_the_turn_back(self, flusher, client, slow) -> None:
         """The next one does not wait for it, and what was counted is sent."""
-        take, client.take_counts = client.take_counts, lambda: 1 / 0
+        take, client.drain_counts = client.drain_counts, lambda: 1 / 0
         client.number = 1
         assert flusher.begin().wait(WAIT)
-        client.take_counts = take
+        client.drain_counts = take
         slow.free.release()
 
         assert flusher.begin().wait(WAIT)
@@ -222,7 +222,7 @@ class TestTurns:
 
 
 class TestDrained:
-    """Counts are taken on the thread that sends them, in no other place."""
+    """PendingCounts are taken on the thread that sends them, in no other place."""
 
     def test_in_the_background(self, flusher, client, slow) -> None:
         """Never on the thread that runs the user's function."""

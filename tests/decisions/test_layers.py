@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serverless_flags._foreign import let_pass, passes
-from serverless_flags._layers import FIELDS, checked, layered, mapping_of, read_context
-from serverless_flags._report import Reporter
+from serverless_flags._invocation.context import (
+    FIELDS,
+    checked,
+    layered,
+    mapping_of,
+    read_context,
+)
+from serverless_flags._log import ProblemLog
+from serverless_flags._passing import let_pass, passes
 from serverless_flags.clients._context import FIELDS as ENGINE_FIELDS
 from serverless_flags.clients.lean import LeanClient
 from serverless_flags.platform import Invocation
@@ -80,7 +86,7 @@ def _engine():
     """Return a client with a flag for each value of each custom field."""
     client = LeanClient(app_name="checkout")
     flags = [_flag(name, value) for name in CUSTOM for value in VALUES]
-    client.take_state(json.dumps({"version": 2, "features": flags}))
+    client.load_state(json.dumps({"version": 2, "features": flags}))
     return client
 
 
@@ -168,8 +174,8 @@ class TestRefused:
     @pytest.mark.parametrize("given", ODD.values(), ids=ODD.keys())
     def test_one_warning_says_what_came(self, given, caplog) -> None:
         """The evaluation goes on without it."""
-        reporter = Reporter()
-        answers = [checked(given, "the context", reporter) for _ in range(3)]
+        problem_log = ProblemLog()
+        answers = [checked(given, "the context", problem_log) for _ in range(3)]
         (record,) = caplog.records
 
         assert [{}, {}, {}] == answers
@@ -178,9 +184,9 @@ class TestRefused:
 
     def test_each_kind_of_giver_has_its_warning(self, caplog) -> None:
         """An adapter's fault does not hide a caller's."""
-        reporter = Reporter()
+        problem_log = ProblemLog()
         for who in ("the adapter's context", "the caller's", "the caller's"):
-            checked(7, who, reporter)
+            checked(7, who, problem_log)
 
         assert 2 == len(caplog.records)
 
@@ -192,7 +198,7 @@ class TestRefused:
 
         given = choose(Invocation())
 
-        assert {} == checked(given, "the answer of the callback", Reporter())
+        assert {} == checked(given, "the answer of the callback", ProblemLog())
         assert given.cr_frame is None
         assert "coroutine" in caplog.text
 
@@ -207,7 +213,7 @@ class TestRead:
             return {"userId": "8"}
 
         context = read_context(
-            choose, Invocation(context={"userId": "7"}), ((1,), {"a": 2}), Reporter()
+            choose, Invocation(context={"userId": "7"}), ((1,), {"a": 2}), ProblemLog()
         )
 
         assert ("8", [((1,), {"a": 2})]) == (context["userId"], seen)
@@ -217,7 +223,7 @@ class TestRead:
         """It has a mapping, or makes one when it is needed."""
         known: Any = {"userId": "7"}
         given = (lambda: known) if lazy else known
-        context = read_context(None, Invocation(context=given), ((), {}), Reporter())
+        context = read_context(None, Invocation(context=given), ((), {}), ProblemLog())
 
         assert "7" == context["userId"]
 
@@ -225,11 +231,11 @@ class TestRead:
     @pytest.mark.parametrize("error", [KeyError, RecursionError, RuntimeError])
     def test_a_fault_costs_the_context(self, raising, caplog, by, error) -> None:
         """It is in the log once, with its traceback."""
-        reporter = Reporter()
+        problem_log = ProblemLog()
         choose = raising(error) if by == "callback" else None
         invocation = Invocation(context=raising(error))
         answers = [
-            read_context(choose, invocation, ((), {}), reporter) for _ in range(2)
+            read_context(choose, invocation, ((), {}), problem_log) for _ in range(2)
         ]
         (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
 
@@ -248,7 +254,7 @@ class TestRead:
 class TestForeign:
     @pytest.fixture(autouse=True)
     def _fresh(self, monkeypatch):
-        monkeypatch.setattr("serverless_flags._foreign._names", frozenset())
+        monkeypatch.setattr("serverless_flags._passing._names", frozenset())
 
     def test_without_names_nothing_passes(self) -> None:
         """Where no platform raises into functions, a fault is a fault."""
@@ -271,7 +277,7 @@ class OvertimeError(Exception):
 def test_an_exception_of_others_passes_a_mapping(monkeypatch) -> None:
     """It arrived while the mapping was read, and is no fault of it."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+    monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 
     class Slow:
         def keys(self):

@@ -7,15 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _freshness
-from serverless_flags._duties import OUTSIDE_LOOKS, Duties
-from serverless_flags._freshness import ticking
+from serverless_flags._clock import now, ticking
+from serverless_flags._work.due import OUTSIDE_LOOKS, DueWork
 
 
 @pytest.fixture(name="duties")
 def _duties(clock):
     refresher = SimpleNamespace(under_way={}, freshness=SimpleNamespace(expires=False))
-    return Duties(refresher, SimpleNamespace(), None, clock, goes_on=False)
+    return DueWork(
+        refresher, SimpleNamespace(), None, clock, runs_between_invocations=False
+    )
 
 
 def test_one_look_for_many_questions(duties, clock) -> None:
@@ -30,4 +31,4 @@ def test_one_look_for_many_questions(duties, clock) -> None:
 
 def test_the_monotonic_clock_alone_is_read() -> None:
     """Each question would pay for both."""
-    assert time.monotonic is ticking(_freshness.now)
+    assert time.monotonic is ticking(now)

@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serverless_flags import _counts
-from serverless_flags._counts import MOST_BYTES, Counts, evaluations, parts_of
+from serverless_flags._work import counts as counts_module
+from serverless_flags._work.counts import (
+    MOST_BYTES,
+    PendingCounts,
+    evaluations,
+    parts_of,
+)
 
 numbers = st.integers(0, 10**6)
 texts = st.text(max_size=12)
@@ -134,11 +139,11 @@ class TestBounds:
 
     @pytest.fixture(name="counts")
     def _counts(self):
-        return Counts()
+        return PendingCounts()
 
     def test_by_number(self, counts) -> None:
         """What is over the bound is lost, and booked as such."""
-        with mock.patch.object(_counts, "MOST_TOGGLES", 3):
+        with mock.patch.object(counts_module, "MOST_TOGGLES", 3):
             taken = counts.take(_bucket({c: {"yes": 1, "no": 1} for c in "abcde"}))
 
         assert ["a", "b", "c"] == list(taken["toggles"])
@@ -146,7 +151,7 @@ class TestBounds:
 
     def test_by_the_size_of_names(self, counts) -> None:
         """A program that invents long names fills no memory either."""
-        with mock.patch.object(_counts, "MOST_CHARACTERS", 10):
+        with mock.patch.object(counts_module, "MOST_CHARACTERS", 10):
             taken = counts.take(
                 _bucket({c * 4: {"yes": 2, "no": 0} for c in "abcd"}),
             )
@@ -156,7 +161,7 @@ class TestBounds:
 
     def test_each_time_it_is_taken(self, counts) -> None:
         """A bucket that grows through an outage stays within them."""
-        with mock.patch.object(_counts, "MOST_TOGGLES", 3):
+        with mock.patch.object(counts_module, "MOST_TOGGLES", 3):
             for letters in ("ab", "cd", "ef"):
                 found = {c: {"yes": 1, "no": 0} for c in letters}
                 counts.keep(counts.take(_bucket(found)))

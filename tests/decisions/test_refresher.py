@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._freshness import Due
+from serverless_flags._protocols import Fetched
+from serverless_flags._work.freshness import Due
 
 ONE = Fetched(body="one", etag='"1"')
 TWO = Fetched(body="two", etag='"2"')
@@ -59,7 +59,7 @@ class TestAnswers:
         assert ("server", 1, "the server answered 503") == it.sees()
         assert 100 == it.refresher.freshness.age(clock())
         assert Due.NOTHING is it.refresher.due(clock.advance(59))
-        assert Due.FIRST is it.refresher.due(clock.advance(1))
+        assert Due.BEFORE_HANDLER is it.refresher.due(clock.advance(1))
         it.refresh()
         it.refresh()
 
@@ -131,7 +131,7 @@ class TestSnapshot:
         it = refreshing(TWO)
         assert it.refresher.take_snapshot(ONE, "flags.json")
         assert ("snapshot", 1, None) == it.sees()
-        assert Due.BESIDE is it.refresher.due(clock())
+        assert Due.BACKGROUND is it.refresher.due(clock())
         it.refresh()
 
         assert ["one", "two"] == it.client.bodies
@@ -152,4 +152,4 @@ class TestSnapshot:
         assert ("none", None) == it.sees()[:2]
         assert it.sees()[2]
         assert "; asking the server instead" in caplog.text
-        assert Due.FIRST is it.refresher.due(clock())
+        assert Due.BEFORE_HANDLER is it.refresher.due(clock())

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags._client import Fetched
-from serverless_flags._flag_request import Refresh
-from serverless_flags._freshness import OVERRUN, Instant
-from serverless_flags._refresh import IN_VAIN, MOST_AT_ONCE, MOST_IN_ALL, Refresher
-from serverless_flags._report import Reporter
+from serverless_flags._clock import Instant
+from serverless_flags._log import ProblemLog
+from serverless_flags._protocols import Fetched
+from serverless_flags._work.backoff import OVERRUN
+from serverless_flags._work.flag_request import Refresh
+from serverless_flags._work.refresh import (
+    MOST_AT_ONCE,
+    MOST_IN_ALL,
+    TIMED_OUT_WAITS,
+    Refresher,
+)
 
 ONE = Fetched(body="one", etag='"1"')
 DOWN = Fetched(error="timed out")
@@ -73,9 +79,9 @@ class TestInVain:
         """The first may be bad luck; after the second the server is left alone."""
         it = refreshing()
         saw = []
-        for _ in range(IN_VAIN):
+        for _ in range(TIMED_OUT_WAITS):
             refresh, _ = it.claim(clock.advance(600))
-            it.refresher.waited_in_vain(refresh)
+            it.refresher.note_timed_out_wait(refresh)
             saw.append(it.refresher.freshness.backoff.holds(clock()))
 
         assert [False, True] == saw
@@ -85,7 +91,7 @@ class TestInVain:
         it = refreshing(ONE)
         refresh = it.refresh()
         for _ in range(5):
-            it.refresher.waited_in_vain(refresh)
+            it.refresher.note_timed_out_wait(refresh)
 
         assert not it.refresher.freshness.backoff.holds(clock())
 
@@ -95,7 +101,7 @@ class TestInVain:
         saw = []
         for _ in range(3):
             refresh, _ = it.claim(clock.advance(600))
-            it.refresher.waited_in_vain(refresh)
+            it.refresher.note_timed_out_wait(refresh)
             saw.append(it.refresher.freshness.backoff.holds(clock()))
             it.upstream.answers.append(ONE)
             it.refresher.run(refresh)
@@ -201,7 +207,7 @@ class TestClocks:
 
 def test_a_server_that_is_not_there_is_never_asked(clock) -> None:
     """A snapshot alone makes no request."""
-    from serverless_flags._freshness import Due, Freshness
+    from serverless_flags._work.freshness import Due, Freshness
 
     freshness = Freshness(
         max_age=0.0, stale_while_revalidate=0.0, stale_if_error=float("inf")
@@ -212,12 +218,12 @@ def test_a_server_that_is_not_there_is_never_asked(clock) -> None:
         request_timeout=1.0,
         freezes=True,
         clock=clock,
-        reporter=Reporter(),
+        problem_log=ProblemLog(),
         observe=lambda *_: None,
     )
 
     assert Due.NOTHING is refresher.due(clock())
-    assert refresher.heritage is None
+    assert refresher.inherited_flags is None
 
 
 def test_a_request_that_ends_before_it_is_noted_is_not_under_way(

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from serverless_flags._client import NO_FLAGS, Fetched
+from serverless_flags._protocols import NO_FLAGS, Fetched
 
 ONE = Fetched(body="one", etag='"1"')
 TWO = Fetched(body="two", etag='"2"')

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from serverless_flags._report import Reporter
+from serverless_flags._log import ProblemLog
 
 
 @pytest.fixture(name="said")
@@ -24,9 +24,9 @@ def _said(caplog):
 
 def test_a_trouble_is_told_once(said) -> None:
     """As long as it lasts, only who debugs hears of it again."""
-    reporter = Reporter()
+    problem_log = ProblemLog()
     for number in range(3):
-        reporter.warn("disk", "full: %s", number)
+        problem_log.warn("disk", "full: %s", number)
 
     assert [
         ("WARNING", "full: 0"),
@@ -37,12 +37,12 @@ def test_a_trouble_is_told_once(said) -> None:
 
 def test_the_end_of_a_trouble_is_told_once(said) -> None:
     """And only if its beginning was; then it may begin again."""
-    reporter = Reporter()
-    reporter.passed("disk", "free again")
-    reporter.warn("disk", "full")
-    reporter.passed("disk", "free again: %s", 7)
-    reporter.passed("disk", "free again: %s", 8)
-    reporter.warn("disk", "full")
+    problem_log = ProblemLog()
+    problem_log.resolved("disk", "free again")
+    problem_log.warn("disk", "full")
+    problem_log.resolved("disk", "free again: %s", 7)
+    problem_log.resolved("disk", "free again: %s", 8)
+    problem_log.warn("disk", "full")
 
     assert [
         ("WARNING", "full"),
@@ -53,7 +53,7 @@ def test_the_end_of_a_trouble_is_told_once(said) -> None:
 
 def test_troubles_are_told_apart(said) -> None:
     """One does not hide another, nor do two sessions hide each other's."""
-    one, other = Reporter(), Reporter()
+    one, other = ProblemLog(), ProblemLog()
     one.warn("disk", "a")
     one.warn("net", "b")
     other.warn("disk", "c")
@@ -66,6 +66,6 @@ def test_a_trouble_may_bring_its_traceback(caplog) -> None:
     try:
         raise OSError("no")  # noqa: TRY301  reason: any exception will do
     except OSError:
-        Reporter().warn("disk", "full", exc_info=True)
+        ProblemLog().warn("disk", "full", exc_info=True)
 
     assert caplog.records[0].exc_info[0] is OSError

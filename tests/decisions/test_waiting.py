@@ -9,7 +9,12 @@ import time
 
 import pytest
 
-from serverless_flags._errand import Errand, Waitable, run_bounded, wait_for_all
+from serverless_flags._background import (
+    BackgroundTask,
+    Completion,
+    run_bounded,
+    wait_for_all,
+)
 
 PATIENCE = 20
 
@@ -17,7 +22,7 @@ PATIENCE = 20
 def test_waiting_ends_with_the_work() -> None:
     """Whoever waits is told that it ended; whoever comes later, at once."""
     free = threading.Event()
-    errand = Errand(lambda: free.wait(PATIENCE)).start()
+    errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
     assert not errand.ended
     assert not errand.wait(0)
     assert not errand.wait(-5)
@@ -31,7 +36,7 @@ def test_waiting_ends_with_the_work() -> None:
 def test_an_errand_runs_beside_the_caller() -> None:
     """On a thread of its own, which no exit waits for."""
     threads = []
-    errand = Errand(lambda: threads.append(threading.current_thread())).start()
+    errand = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
     assert errand.wait(PATIENCE)
 
     assert threads[0] is not threading.current_thread()
@@ -47,7 +52,7 @@ def _no_threads(monkeypatch):
 def test_an_errand_without_a_thread_runs_at_once(no_threads) -> None:
     """Late is not lost: the caller does the work."""
     threads = []
-    errand = Errand(lambda: threads.append(threading.current_thread())).start()
+    errand = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
 
     assert [threading.current_thread()] == threads
     assert errand.ended
@@ -58,9 +63,9 @@ def test_a_thread_that_never_begins_has_ended(
 ) -> None:
     """An exception of others may end it before its first line."""
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
-    monkeypatch.setattr("serverless_flags._errand.LOST", 0.01)
-    errand = Errand(lambda: None).start()
-    assert not Waitable.wait(errand, 0.05)  # which starts no other one
+    monkeypatch.setattr("serverless_flags._background.THREAD_LOST_AFTER", 0.01)
+    errand = BackgroundTask(lambda: None).start()
+    assert not Completion.wait(errand, 0.05)  # which starts no other one
 
     assert errand.ended
 
@@ -83,7 +88,7 @@ class TestLostThreads:
     def test_who_waits_starts_another_one(self, lost) -> None:
         """The work is done once, even if the first thread was only late."""
         done = []
-        errand = Errand(lambda: done.append(1)).start()
+        errand = BackgroundTask(lambda: done.append(1)).start()
 
         assert errand.wait(PATIENCE)
         lost[0]()
@@ -93,7 +98,7 @@ class TestLostThreads:
     def test_a_loop_that_waits_does_too(self, lost) -> None:
         """Without blocking it."""
         done = []
-        errand = Errand(lambda: done.append(1)).start()
+        errand = BackgroundTask(lambda: done.append(1)).start()
 
         assert asyncio.run(errand.wait_async(PATIENCE))
         assert [1] == done
@@ -108,7 +113,7 @@ class TestLostThreads:
     def test_no_other_thread_where_there_is_none(self, monkeypatch) -> None:
         """The waiting ends at its timeout."""
         monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
-        errand = Errand(lambda: None).start()
+        errand = BackgroundTask(lambda: None).start()
         monkeypatch.undo()
         monkeypatch.setattr("_thread.start_new_thread", _no_thread)
 
@@ -124,9 +129,11 @@ class TestLostThreads:
             return start(lambda: begins.wait(PATIENCE) and run(*given), ())
 
         monkeypatch.setattr("_thread.start_new_thread", begin_late)
-        monkeypatch.setattr("serverless_flags._errand.AGAIN", PATIENCE)
-        errand = Errand(lambda: free.wait(PATIENCE)).start()
-        monkeypatch.setattr(Waitable, "wait", lambda *_: begins.set() or _begun(errand))
+        monkeypatch.setattr("serverless_flags._background.NEXT_THREAD_AFTER", PATIENCE)
+        errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
+        monkeypatch.setattr(
+            Completion, "wait", lambda *_: begins.set() or _begun(errand)
+        )
 
         assert not errand.wait(PATIENCE)
         assert 1 == len(started)
@@ -147,7 +154,7 @@ def _begun(errand) -> bool:
 
 def test_work_that_fails_has_ended_too(caplog) -> None:
     """Nothing waits for what will not come, and the log has the failure."""
-    errand = Errand(lambda: 1 / 0).start()
+    errand = BackgroundTask(lambda: 1 / 0).start()
 
     assert errand.wait(PATIENCE)
     assert "a background task failed" in caplog.text
@@ -157,14 +164,14 @@ def test_work_that_fails_has_ended_too(caplog) -> None:
 class TestAll:
     def test_all_have_ended(self) -> None:
         """However many they are, and whichever ends last."""
-        parts = [Errand(lambda: None).start() for _ in range(3)]
+        parts = [BackgroundTask(lambda: None).start() for _ in range(3)]
 
         assert wait_for_all(parts, PATIENCE)
         assert wait_for_all([], 0)
 
     def test_one_has_not(self) -> None:
         """The time is for all together, and the others have had their chance."""
-        ended, never = Waitable(), Waitable()
+        ended, never = Completion(), Completion()
         ended.end()
 
         assert not wait_for_all([never, ended], 0.01)
@@ -174,7 +181,7 @@ class TestAll:
 class TestOnALoop:
     def test_the_loop_goes_on_while_one_waits(self) -> None:
         """Other tasks run; the end wakes the waiting one."""
-        waitable = Waitable()
+        waitable = Completion()
 
         async def main():
             waiting = asyncio.ensure_future(waitable.wait_async(PATIENCE))
@@ -187,7 +194,7 @@ class TestOnALoop:
 
     def test_what_has_ended_is_not_waited_for(self) -> None:
         """Not even one turn of the loop."""
-        waitable = Waitable()
+        waitable = Completion()
         waitable.end()
         coroutine = waitable.wait_async(PATIENCE)
 
@@ -199,7 +206,7 @@ class TestOnALoop:
     @pytest.mark.parametrize("timeout", [0.01, 0, -1])
     def test_a_timeout_ends_the_waiting(self, timeout) -> None:
         """The work goes on; its end, later, disturbs nobody."""
-        waitable = Waitable()
+        waitable = Completion()
 
         async def main():
             ended = await waitable.wait_async(timeout)
@@ -211,7 +218,7 @@ class TestOnALoop:
 
     def test_the_end_may_come_with_the_timeout(self) -> None:
         """Both wake the same waiting once."""
-        waitable = Waitable()
+        waitable = Completion()
 
         async def main():
             waiting = asyncio.ensure_future(waitable.wait_async(0))
@@ -223,7 +230,7 @@ class TestOnALoop:
 
     def test_a_cancelled_waiting_leaves_nothing(self) -> None:
         """A cancelled task is gone; the end wakes nobody."""
-        waitable = Waitable()
+        waitable = Completion()
 
         async def main():
             waiting = asyncio.ensure_future(waitable.wait_async(PATIENCE))
@@ -238,7 +245,7 @@ class TestOnALoop:
 
     def test_a_loop_that_is_closed_is_not_woken(self) -> None:
         """The work of one invocation may outlive the loop of it."""
-        waitable = Waitable()
+        waitable = Completion()
         asyncio.run(waitable.wait_async(0))
         waitable.end()
 
@@ -246,7 +253,7 @@ class TestOnALoop:
 
     def test_threads_and_loops_wait_together(self) -> None:
         """One end wakes them all."""
-        waitable = Waitable()
+        waitable = Completion()
         ended = []
         threads = [
             threading.Thread(
@@ -265,7 +272,7 @@ class TestOnALoop:
 
 def test_a_failure_stays_where_the_caller_does_the_work(no_threads, caplog) -> None:
     """It is the task's, and the log has it."""
-    errand = Errand(lambda: 1 / 0).start()
+    errand = BackgroundTask(lambda: 1 / 0).start()
 
     assert errand.ended
     assert "ZeroDivisionError" in caplog.text
@@ -276,13 +283,13 @@ def test_an_exception_of_others_passes_where_the_caller_does_the_work(
 ) -> None:
     """It was raised into the caller's thread."""
     name = f"{__name__}.OvertimeError"
-    monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+    monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 
     def work():
         raise OvertimeError
 
     with pytest.raises(OvertimeError):
-        Errand(work).start()
+        BackgroundTask(work).start()
 
 
 class OvertimeError(Exception):

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request as WsgiRequest
 import serverless_flags_aws_lambda as aws_lambda
 import serverless_flags_azure_functions as azure_functions
 import serverless_flags_gcp_cloud_functions as gcp_cloud_functions
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.dispatch import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ GOOGLE = {"FUNCTION_TARGET": "hello"}
 def told(platform: Platform | None, *args: object, **kwargs: object) -> dict[str, Any]:
     """Return what a platform tells of an invocation, properties beside the rest."""
     assert platform is not None
-    context = Plugins(platform, []).read_invocation(args, kwargs).context
+    context = Plugins(platform, [], object).read_invocation(args, kwargs).context
     found = dict(context() if callable(context) else context)
     properties = found.pop("properties", {})
     return found | {f"properties.{name}": value for name, value in properties.items()}

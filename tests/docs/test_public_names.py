@@ -23,9 +23,6 @@ NAMES = "names.md"
 VERSION = r"\d+\.\d+\.\d+"
 ROW = re.compile(rf"^\| \[`([\w.]+)`\]\(([^)]+)\) \| .+ \| {VERSION} \|$", re.MULTILINE)
 INTERNAL = {
-    "FlagSession": {
-        *("answer", "answer_variant", "begin_start", "plugins", "usable_plugins"),
-    },
     "FaultyFlagServer": {"hold", "take", "until_release"},
 }
 """Members that other modules of this package call, and nobody else."""

@@ -14,8 +14,8 @@ import pytest
 
 import serverless_flags
 from serverless_flags import ConfigurationError, FlagSession, State, Status
-from serverless_flags._config import ENVIRONMENT, Settings
-from serverless_flags._instance import FLUSH_INTERVAL
+from serverless_flags._process.state import FLUSH_INTERVAL
+from serverless_flags._settings import ENVIRONMENT, Settings
 from serverless_flags.cli._commands import commands
 from serverless_flags.hookspecs import HookSpecs
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from serverless_flags import _loops
+from serverless_flags._invocation import event_loops as event_loops_module
 
 
 @pytest.fixture(name="handler")
@@ -115,14 +115,14 @@ class Policy(asyncio.DefaultEventLoopPolicy):
         made.append(1)
         return super().new_event_loop()
 asyncio.set_event_loop_policy(Policy())
-from serverless_flags import _loops
+from serverless_flags._invocation import event_loops as event_loops_module
 async def work():
     return asyncio.get_running_loop()
-loop = _loops.run(work)
-assert loop is _loops.run(work)
+loop = event_loops_module.run(work)
+assert loop is event_loops_module.run(work)
 assert made == [1], made
 asyncio.set_event_loop(asyncio.new_event_loop())
-assert _loops.run(work) is not loop
+assert event_loops_module.run(work) is not loop
 asyncio.get_event_loop_policy().get_event_loop().close()
 """
 
@@ -203,7 +203,7 @@ def test_an_interrupted_coroutine_that_does_not_end_is_reported(
     lambda_like, monkeypatch, caplog
 ):
     """It is waited for at most a second; then it goes on in the next invocation."""
-    monkeypatch.setattr(_loops, "GRACE", 0.01)
+    monkeypatch.setattr(event_loops_module, "GRACE", 0.01)
     release = asyncio.Event()
     ended = []
 
@@ -236,7 +236,7 @@ def _interrupt() -> None:
 
 def test_a_coroutine_that_cannot_be_begun_is_closed(lambda_like, monkeypatch):
     """Whatever hinders the loop, nothing is reported as never awaited."""
-    monkeypatch.setattr(_loops, "_kept_loop", _interrupt)
+    monkeypatch.setattr(event_loops_module, "_kept_loop", _interrupt)
 
     @lambda_like.wrap
     async def handler(user: str) -> None: ...

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import trustme
 
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags._transport.connector import Connector
+from serverless_flags._transport.http import HttpClient
 
 if TYPE_CHECKING:
     import ssl
@@ -230,12 +230,12 @@ def _peer() -> Iterator[Callable[..., Peer]]:
 
 
 @pytest.fixture(name="http")
-def _http() -> Iterator[Callable[..., Http]]:
-    """Return what makes an `Http`; all are closed after the test."""
+def _http() -> Iterator[Callable[..., HttpClient]]:
+    """Return what makes an `HttpClient`; all are closed after the test."""
     made = []
 
     def make(url, environ=None):
-        made.append(Http(Route(url, environ or {})))
+        made.append(HttpClient(Connector(url, environ or {})))
         return made[-1]
 
     yield make
@@ -244,7 +244,7 @@ def _http() -> Iterator[Callable[..., Http]]:
 
 
 @pytest.fixture(name="get")
-def _get(http: Callable[..., Http]) -> Callable[..., object]:
+def _get(http: Callable[..., HttpClient]) -> Callable[..., object]:
     """Return what asks a URL once, over a connection of its own."""
 
     def ask(url, environ=None, *, timeout=PATIENCE, path="/client/features"):

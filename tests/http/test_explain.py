@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from serverless_flags._explain import MOST, explain, shown
-from serverless_flags._resolve import TransportError
+from serverless_flags._transport.explain import MOST, explain, shown
+from serverless_flags._transport.resolver import TransportError
 
 SECRET = "default:development.s3cret"
 

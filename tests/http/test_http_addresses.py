@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _resolve, _route
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import connector as connector_module
+from serverless_flags._transport import resolver as resolver_module
 
 
 class TestAddresses:
@@ -80,8 +81,8 @@ class TestAddresses:
         without_ipv6 = {**vars(socket), "socket": make}
         without_ipv6["getaddrinfo"] = lambda *_, **__: found
         without = SimpleNamespace(**without_ipv6)
-        monkeypatch.setattr(_route, "socket", without)
-        monkeypatch.setattr(_resolve, "socket", without)
+        monkeypatch.setattr(connector_module, "socket", without)
+        monkeypatch.setattr(resolver_module, "socket", without)
 
         assert (
             200
@@ -112,7 +113,9 @@ class TestAddresses:
         session.request("GET", "/", {}, timeout=20)
         server.stop()
 
-        assert Outcome.REFUSED is session.request("GET", "/", {}, timeout=-1).outcome
+        assert (
+            Outcome.NOT_DELIVERED is session.request("GET", "/", {}, timeout=-1).outcome
+        )
         assert 1 == len(asked)
 
     def test_an_ipv6_server_is_reached(self, peer, get) -> None:
@@ -133,8 +136,8 @@ class TestAddresses:
                 raise KeyboardInterrupt
 
         interrupted = SimpleNamespace(**{**vars(socket), "socket": Interrupted})
-        monkeypatch.setattr(_route, "socket", interrupted)
-        route = _route.Route("http://127.0.0.1:9", {})
+        monkeypatch.setattr(connector_module, "socket", interrupted)
+        route = connector_module.Connector("http://127.0.0.1:9", {})
         with pytest.raises(KeyboardInterrupt):
             route.connect(time.monotonic() + 20)
 

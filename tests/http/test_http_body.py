@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _gunzip, _http
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import gunzip as gunzip_module
+from serverless_flags._transport import http as http_module
 
 STATE = b'{"version": 2, "features": []}' * 500
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -144,7 +145,7 @@ def test_a_cut_member_is_an_error(peer, get, response_of, end) -> None:
 
 def test_many_members_are_bounded_together(peer, get, response_of, monkeypatch) -> None:
     """A bomb may come in parts."""
-    monkeypatch.setattr(_http, "MOST_BYTES", 2000)
+    monkeypatch.setattr(http_module, "MOST_BYTES", 2000)
     bomb = gzip.compress(bytes(900)) * 3
     reply = get(peer(once(response_of(200, bomb, Content_Encoding="gzip"))).url)
 
@@ -215,7 +216,7 @@ def test_a_cut_body_is_an_error(peer, http, pieces, why) -> None:
 @pytest.mark.parametrize("framing", ["length", "chunks", "gzip"])
 def test_a_body_is_bounded(peer, get, response_of, monkeypatch, framing) -> None:
     """No server fills the memory, not even with zeros that compress well."""
-    monkeypatch.setattr(_http, "MOST_BYTES", 1000)
+    monkeypatch.setattr(http_module, "MOST_BYTES", 1000)
     bomb = bytes(100_000)
     answer = {
         "length": response_of(200, bomb),
@@ -243,8 +244,8 @@ def test_a_bomb_is_not_even_unpacked(peer, get, response_of, monkeypatch) -> Non
             return unpacked[-1]
 
     spied = SimpleNamespace(decompressobj=Inflating, error=zlib.error)
-    monkeypatch.setattr(_gunzip, "zlib", spied)
-    monkeypatch.setattr(_http, "MOST_BYTES", 1000)
+    monkeypatch.setattr(gunzip_module, "zlib", spied)
+    monkeypatch.setattr(http_module, "MOST_BYTES", 1000)
     bomb = gzip.compress(bytes(100_000))
     reply = get(peer(once(response_of(200, bomb, Content_Encoding="gzip"))).url)
 
@@ -257,7 +258,7 @@ def test_the_largest_body_is_read(
     peer, get, response_of, monkeypatch, encoding
 ) -> None:
     """The bound itself is allowed."""
-    monkeypatch.setattr(_http, "MOST_BYTES", len(STATE))
+    monkeypatch.setattr(http_module, "MOST_BYTES", len(STATE))
     sent = gzip.compress(STATE) if encoding == "gzip" else STATE
     reply = get(peer(once(response_of(200, sent, Content_Encoding=encoding))).url)
 

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from serverless_flags import _http, _stream
-from serverless_flags._client import Outcome
-from serverless_flags._stream import Stream
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import http as http_module
+from serverless_flags._transport import stream as stream_module
+from serverless_flags._transport.stream import Stream
 
 SHORT = 0.3
 """Seconds; far less than the tests' patience."""
@@ -66,7 +67,7 @@ def test_a_peer_that_never_stops_ends_by_its_bytes(
     peer, get, tls, bundle, monkeypatch, kind, secure
 ) -> None:
     """Whatever part of an answer has no end, it is left long before the deadline."""
-    monkeypatch.setattr(_http, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(http_module, "MOST_BYTES", 100_000)
     server = peer(endless(*EVERY[kind]), tls=tls if secure else None)
     reply = bounded(lambda: get(server.url, {"REQUESTS_CA_BUNDLE": bundle}))
 
@@ -82,9 +83,9 @@ def test_a_peer_that_never_stops_ends_at_the_deadline(
     peer, get, tls, bundle, monkeypatch, kind, secure
 ) -> None:
     """Were there no bound of bytes, the deadline would be one."""
-    monkeypatch.setattr(_http, "MOST_BYTES", 1 << 40)
-    monkeypatch.setattr(_http, "MOST_HEAD", 1 << 40)
-    monkeypatch.setattr(_stream, "MOST_HEAD", 1 << 40)
+    monkeypatch.setattr(http_module, "MOST_BYTES", 1 << 40)
+    monkeypatch.setattr(http_module, "MOST_HEAD", 1 << 40)
+    monkeypatch.setattr(stream_module, "MOST_HEAD", 1 << 40)
     server = peer(endless(*EVERY[kind]), tls=tls if secure else None)
     environ = {"REQUESTS_CA_BUNDLE": bundle}
     reply = bounded(lambda: get(server.url, environ, timeout=SHORT))
@@ -99,7 +100,7 @@ def test_a_proxy_that_never_stops_is_left(peer, get, kind) -> None:
     proxy = peer(endless(*HEADS[kind]))
     reply = bounded(lambda: get("https://flags.example", {"https_proxy": proxy.url}))
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "deadline" not in reply.error
     assert proxy.left.wait(20)
 
@@ -120,7 +121,7 @@ def test_a_handshake_that_drips_is_left(peer, get, bundle) -> None:
     finally:
         gone.set()
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "the deadline passed" in reply.error or "timed out" in reply.error
 
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._stream import Stream
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.stream import Stream
 
 SHORT = 0.3
 """Seconds; a request that ends after far less than the tests' patience was bounded."""
@@ -34,7 +34,11 @@ def test_a_refused_connection_sent_nothing(get, closed_port) -> None:
     """Where nobody listens the request is refused, so counts may be sent again."""
     reply = get(f"http://127.0.0.1:{closed_port}")
 
-    assert (Outcome.REFUSED, None, b"") == (reply.outcome, reply.status, reply.body)
+    assert (Outcome.NOT_DELIVERED, None, b"") == (
+        reply.outcome,
+        reply.status,
+        reply.body,
+    )
     assert reply.error.startswith("ConnectionRefusedError: ")
 
 
@@ -43,7 +47,7 @@ def test_an_unknown_name_sent_nothing(get) -> None:
     for host in ("no-such-host.invalid", "a..b"):
         reply = get(f"http://{host}")
 
-        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+        assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
 
 
 def test_a_name_that_resolves_to_nothing_sent_nothing(get, monkeypatch) -> None:
@@ -51,7 +55,7 @@ def test_a_name_that_resolves_to_nothing_sent_nothing(get, monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
     reply = get("http://flags.example")
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert "the name could not be resolved: it has no address" in reply.error
 
 
@@ -69,7 +73,7 @@ def test_a_deadline_that_has_passed_sends_nothing(peer, get) -> None:
     server = peer()
     reply = get(server.url, timeout=-1)
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "the deadline passed" in reply.error
     assert [] == server.requests
 
@@ -110,7 +114,7 @@ def test_a_server_that_does_not_read_is_left(peer, http) -> None:
     finally:
         gone.set()
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
 
 
 @pytest.fixture(name="overdue")
@@ -206,7 +210,7 @@ def test_a_request_that_cannot_be_written_is_refused(peer, http, path, headers) 
     server = peer()
     reply = http(server.url).request("GET", path, headers, timeout=20)
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert [] == server.requests
 
 

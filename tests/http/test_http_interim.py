@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
 
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
 
@@ -50,7 +50,7 @@ def test_the_answer_behind_an_interim_one_may_take_its_time(peer, http) -> None:
 
     reply = ask(http(peer(script).url), "POST", b"counts")
 
-    assert (Outcome.REFUSED, 503) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, 503) == (reply.outcome, reply.status)
     assert "9" == reply.headers["retry-after"]
     assert "link" not in reply.headers
 
@@ -80,7 +80,7 @@ def test_a_switch_of_protocols_is_no_answer(peer, http) -> None:
     session = http(server.url)
     reply = ask(session)
 
-    assert (Outcome.REFUSED, 101) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, 101) == (reply.outcome, reply.status)
     assert 200 == ask(session).status
     assert 2 == server.connections
 
@@ -150,7 +150,7 @@ def test_a_failure_drops_the_connection_that_another_request_left(peer, http) ->
     server = peer()
     session = http(server.url)
     ask(session)
-    session._failed(OSError(), "in a test", Outcome.REFUSED)
+    session._failed(OSError(), "in a test", Outcome.NOT_DELIVERED)
     ask(session)
 
     assert 2 == server.connections

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from serverless_flags import _http
-from serverless_flags._client import Outcome
-from serverless_flags._stream import Stream
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import http as http_module
+from serverless_flags._transport.stream import Stream
 
 
 def answer_one_and_close(conversation) -> None:
@@ -37,7 +37,7 @@ def _idle(monkeypatch):
 
     shift = {"monotonic": 0.0, "wall": 0.0}
     monkeypatch.setattr(
-        _http,
+        http_module,
         "time",
         SimpleNamespace(
             monotonic=lambda: time.monotonic() + shift["monotonic"],
@@ -119,10 +119,10 @@ def test_a_get_whose_time_is_up_is_not_asked_again(peer, http) -> None:
 @pytest.mark.parametrize(
     ("method", "idle_for", "connections"),
     [
-        ("GET", _http.IDLE_FOR_GET - 1, 1),
-        ("GET", _http.IDLE_FOR_GET + 1, 2),
-        ("POST", _http.IDLE_FOR_POST - 1, 1),
-        ("POST", _http.IDLE_FOR_POST + 1, 2),
+        ("GET", http_module.IDLE_FOR_GET - 1, 1),
+        ("GET", http_module.IDLE_FOR_GET + 1, 2),
+        ("POST", http_module.IDLE_FOR_POST - 1, 1),
+        ("POST", http_module.IDLE_FOR_POST + 1, 2),
     ],
 )
 def test_an_idle_connection_is_given_up(

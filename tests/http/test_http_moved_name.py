@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless_flags import _http, _resolve, _stream
-from serverless_flags._client import Outcome
-from serverless_flags._resolve import FRESH_FOR
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import http as http_module
+from serverless_flags._transport import resolver as resolver_module
+from serverless_flags._transport import stream as stream_module
+from serverless_flags._transport.resolver import FRESH_FOR
 
 URL = "http://flags.example"
 
@@ -39,7 +41,7 @@ def _resolve_(monkeypatch):
 @pytest.fixture(name="clocks")
 def _clocks(monkeypatch):
     """Return what lets one of the two clocks of the addresses move on."""
-    return _move_clocks(monkeypatch, _resolve)
+    return _move_clocks(monkeypatch, resolver_module)
 
 
 def _move_clocks(monkeypatch, *modules):
@@ -108,7 +110,7 @@ def test_after_a_failed_handshake_the_name_is_resolved_again(
     session = http("https://flags.example", {"REQUESTS_CA_BUNDLE": bundle})
     replies = [ask(session), ask(session)]
 
-    assert [Outcome.REFUSED] * 2 == [reply.outcome for reply in replies]
+    assert [Outcome.NOT_DELIVERED] * 2 == [reply.outcome for reply in replies]
     assert 2 == len(asked)
 
 
@@ -197,7 +199,7 @@ def test_a_name_that_was_never_resolved_ends_with_the_deadline(http, monkeypatch
     finally:
         goes_on.set()
 
-    assert [Outcome.REFUSED] * 3 == [reply.outcome for reply in replies]
+    assert [Outcome.NOT_DELIVERED] * 3 == [reply.outcome for reply in replies]
     assert "the name was not resolved in time" in replies[0].error
     assert 1 == len(asked)
 
@@ -207,7 +209,7 @@ def test_at_the_exit_no_name_is_resolved_that_never_was(http, resolve) -> None:
     _, asked = resolve
     reply = ask(http(URL), "POST", exiting=True)
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert "not resolved before the interpreter's exit" in reply.error
     assert [] == asked
 
@@ -235,7 +237,7 @@ def test_at_the_exit_a_failed_connection_is_not_tried_again(
     ask(session)
     server.stop()
 
-    assert Outcome.REFUSED is ask(session, "POST", exiting=True).outcome
+    assert Outcome.NOT_DELIVERED is ask(session, "POST", exiting=True).outcome
     assert 1 == len(asked)
 
 
@@ -253,7 +255,7 @@ def test_whatever_resolving_raises_is_the_requests_error(
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     reply = ask(http(URL))
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert f"could not be resolved: {type(error).__name__}" in reply.error
     assert "label" not in reply.error
 
@@ -263,7 +265,7 @@ def test_a_connection_is_opened_anew_after_some_minutes(
     peer, http, monkeypatch, clock
 ) -> None:
     """However busy it is: else a name that moved is never noticed."""
-    move = _move_clocks(monkeypatch, _http, _stream)
+    move = _move_clocks(monkeypatch, http_module, stream_module)
     server = peer()
     session = http(server.url)
     for step in range(8):

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from serverless_flags._client import Outcome
-from serverless_flags._http import _outcome
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.http import _outcome
 from serverless_flags._version import __version__
 
 UNKNOWN = {501, 502, 504, 505, 506, 507, 508, 510, 511}
@@ -17,7 +17,7 @@ UNKNOWN = {501, 502, 504, 505, 506, 507, 508, 510, 511}
 @pytest.mark.parametrize("status", list(HTTPStatus))
 def test_outcome_of_every_status(status) -> None:
     """2xx is taken; 5xx is unknown, but for 500 and 503; all else is refused."""
-    expected = Outcome.REFUSED
+    expected = Outcome.NOT_DELIVERED
     if 200 <= status < 300:
         expected = Outcome.TAKEN
     elif status in UNKNOWN:
@@ -28,7 +28,7 @@ def test_outcome_of_every_status(status) -> None:
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
-    [(202, Outcome.TAKEN), (413, Outcome.REFUSED), (504, Outcome.UNKNOWN)],
+    [(202, Outcome.TAKEN), (413, Outcome.NOT_DELIVERED), (504, Outcome.UNKNOWN)],
 )
 def test_the_reply_carries_the_outcome(peer, http, status, outcome) -> None:
     """The server's status decides, and it is no error of the connection."""
@@ -45,7 +45,7 @@ def test_a_redirect_is_not_followed(peer, http) -> None:
     secret = {"Authorization": "default:development.secret"}
     reply = http(server.url).request("GET", "/", secret, timeout=20)
 
-    assert (Outcome.REFUSED, 302) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, 302) == (reply.outcome, reply.status)
     assert [] == elsewhere.requests
     assert 0 == elsewhere.connections
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
 from serverless_flags._version import __version__
 
 TOKEN = {"Authorization": "default:development.secret"}
@@ -92,7 +92,7 @@ def test_a_proxy_that_is_down_sent_nothing(ask, closed_port) -> None:
         "http://flags.example", {"http_proxy": f"http://127.0.0.1:{closed_port}"}
     )
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
 
 
 class TestTunnel:
@@ -149,7 +149,7 @@ class TestTunnel:
         session = http(f"https://localhost:{server.port}", environ)
         reply = session.request("POST", "/", {"X": "line\nbreak"}, b"", timeout=20)
 
-        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+        assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
         assert 1 == server.connections
         assert [] == server.requests
 
@@ -173,7 +173,7 @@ class TestTunnel:
         )
         reply = ask("https://flags.example", {"https_proxy": proxy.url})
 
-        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+        assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
         assert f"the proxy answered {status}" in reply.error
 
     @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"hello\r\n"])
@@ -184,7 +184,7 @@ class TestTunnel:
         )
         reply = ask("https://flags.example", {"https_proxy": proxy.url})
 
-        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+        assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
 
     def test_a_proxy_that_never_answers_is_left(self, peer, ask) -> None:
         """The deadline holds for the proxy too."""
@@ -194,6 +194,6 @@ class TestTunnel:
         began = time.monotonic()
         reply = ask("https://flags.example", {"https_proxy": proxy.url}, timeout=0.3)
 
-        assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+        assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
         assert time.monotonic() - began < 5
         assert proxy.left.wait(20)

@@ -12,8 +12,8 @@ import pytest
 import trustme
 from cryptography import x509
 
-from serverless_flags import _tls
-from serverless_flags._client import Outcome
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport import tls as tls_module
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -80,7 +80,7 @@ def test_a_bundle_that_is_not_there_sends_nothing(server, get, tmp_path) -> None
     missing = str(tmp_path / "missing.pem")
     reply = get(server.url, {"REQUESTS_CA_BUNDLE": missing})
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "FileNotFoundError" in reply.error
     assert [] == server.requests
 
@@ -92,7 +92,7 @@ def test_an_untrusted_server_gets_nothing(server, http, tmp_path) -> None:
     session = http(server.url, {"REQUESTS_CA_BUNDLE": str(other)})
     reply = session.request("POST", "/", {"Authorization": "t"}, b"x", timeout=20)
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "CERTIFICATE_VERIFY_FAILED" in reply.error
     assert [] == server.requests
 
@@ -104,7 +104,7 @@ def test_the_certificate_must_name_the_host(peer, get, authority, bundle) -> Non
     server = peer(tls=context)
     reply = get(server.url, {"REQUESTS_CA_BUNDLE": bundle})
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert [] == server.requests
 
 
@@ -114,7 +114,7 @@ def test_a_server_without_tls_gets_nothing(peer, get, bundle) -> None:
     url = server.url.replace("http:", "https:")
     reply = get(url, {"REQUESTS_CA_BUNDLE": bundle})
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert [] == server.requests
 
 
@@ -125,7 +125,7 @@ def test_a_handshake_that_hangs_is_left(peer, get, bundle) -> None:
     began = time.monotonic()
     reply = get(url, {"REQUESTS_CA_BUNDLE": bundle}, timeout=0.3)
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert time.monotonic() - began < 5
 
 
@@ -151,7 +151,7 @@ def test_a_server_that_leaves_during_the_handshake_got_nothing(peer, get, bundle
     url = server.url.replace("http:", "https:")
     reply = get(url, {"REQUESTS_CA_BUNDLE": bundle})
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "(while connecting)" in reply.error
 
 
@@ -186,8 +186,10 @@ def test_a_connection_over_tls_is_kept(server, http, bundle) -> None:
 def test_certificates_are_read_once(server, http, bundle, monkeypatch) -> None:
     """A second connection does not read the bundle again."""
     read = []
-    real = _tls.new_context
-    monkeypatch.setattr(_tls, "new_context", lambda ca: (read.append(ca), real(ca))[1])
+    real = tls_module.new_context
+    monkeypatch.setattr(
+        tls_module, "new_context", lambda ca: (read.append(ca), real(ca))[1]
+    )
     session = http(server.url, {"REQUESTS_CA_BUNDLE": bundle})
     for _ in range(2):
         session.request("GET", "/", {}, timeout=20)
@@ -254,5 +256,5 @@ class TestTheSystemsCertificates:
         monkeypatch.setitem(sys.modules, "certifi", None)
         reply = get(server.url)
 
-        assert Outcome.REFUSED is reply.outcome
+        assert Outcome.NOT_DELIVERED is reply.outcome
         assert [] == server.requests

@@ -9,10 +9,10 @@ import ssl
 import pytest
 import trustme
 
-from serverless_flags._client import Outcome
-from serverless_flags._dial import Dial
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.connector import Connector
+from serverless_flags._transport.http import HttpClient
+from serverless_flags._transport.preconnect import Preconnect
 
 TOKEN = {"Authorization": "default:development.secret"}
 SECRET = base64.b64encode(b"me:s3cret").decode()
@@ -73,8 +73,8 @@ def test_the_first_connection_may_be_begun_before(peer, tls, environ) -> None:
     """Its certificates are read meanwhile."""
     server = peer(tls=tls)
     proxy = peer(connects_to(server.port), tls=tls)
-    route = Route(f"https://localhost:{server.port}", environ(proxy))
-    session = Http(route, Dial(route, 20))
+    route = Connector(f"https://localhost:{server.port}", environ(proxy))
+    session = HttpClient(route, Preconnect(route, 20))
     reply = session.request("GET", "/x", {}, timeout=20)
     session.close()
 
@@ -93,7 +93,7 @@ def test_a_proxy_that_is_not_trusted_gets_nothing(
     environ = environ(proxy, REQUESTS_CA_BUNDLE=str(other))
     reply = http(url, environ).request("GET", "/x", TOKEN, timeout=20)
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "CERTIFICATE_VERIFY_FAILED" in reply.error
     assert [] == proxy.requests
 
@@ -109,7 +109,7 @@ def test_a_server_behind_the_proxy_must_prove_its_name(
     session = http(f"https://localhost:{server.port}", environ(proxy))
     reply = session.request("GET", "/x", TOKEN, timeout=20)
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert [] == server.requests
 
 
@@ -128,7 +128,7 @@ def test_a_proxy_that_speaks_before_the_server_is_not_trusted(
         "GET", "/x", TOKEN, timeout=20
     )
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert "the proxy sent more than its answer" in reply.error
 
 
@@ -144,7 +144,7 @@ def test_a_proxy_that_asks_for_credentials(peer, http, environ, url, cure) -> No
     proxy = peer(lambda conversation: (conversation.read(), conversation.answer(407)))
     reply = http(url, environ(proxy)).request("GET", "/x", TOKEN, timeout=20)
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert cure in reply.error if cure else 407 == reply.status
 
 
@@ -164,7 +164,7 @@ def test_another_kind_of_proxy_is_refused(peer, http, variable, scheme, named) -
     session = http("https://flags.example", {variable: address})
     reply = session.request("GET", "/x", TOKEN, timeout=20)
 
-    assert (Outcome.REFUSED, 0) == (reply.outcome, proxy.connections)
+    assert (Outcome.NOT_DELIVERED, 0) == (reply.outcome, proxy.connections)
     assert reply.error.startswith(f"{variable} names {named}")
     assert "http:// and https://" in reply.error
     assert "s3cret" not in reply.error
@@ -189,11 +189,11 @@ def test_another_kind_of_proxy_is_refused(peer, http, variable, scheme, named) -
 def test_a_malformed_proxy_is_never_quoted(http, caplog, address, scheme) -> None:
     """A part of a password may stand wherever a url is cut wrongly."""
     caplog.set_level(logging.DEBUG)
-    route = Route(f"{scheme}://flags.example", {f"{scheme}_proxy": address})
-    session = Http(route, Dial(route, 20))
+    route = Connector(f"{scheme}://flags.example", {f"{scheme}_proxy": address})
+    session = HttpClient(route, Preconnect(route, 20))
     reply = session.request("GET", "/x", TOKEN, timeout=20)
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert reply.error.startswith(f"{scheme}_proxy is not the url of a proxy")
     assert "s3" not in reply.error + caplog.text
 

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from serverless_flags import _foreign
-from serverless_flags._client import Outcome
-from serverless_flags._dial import Dial
-from serverless_flags._http import Http
-from serverless_flags._route import Route
+from serverless_flags import _passing as passing_module
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.connector import Connector
+from serverless_flags._transport.http import HttpClient
+from serverless_flags._transport.preconnect import Preconnect
 
 
 class PassingError(Exception):
@@ -56,7 +56,7 @@ def test_what_was_not_written_is_refused(peer, http, monkeypatch, place) -> None
         patch(patching, BEFORE[place], AttributeError("no span"), after=False)
         reply = session.request("POST", "/", {}, b"counts", timeout=20)
 
-    assert (Outcome.REFUSED, None) == (reply.outcome, reply.status)
+    assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
     assert "AttributeError (before the request)" == reply.error
     assert 200 == session.request("POST", "/", {}, b"counts", timeout=20).status
     assert 1 == len(server.requests)
@@ -102,7 +102,9 @@ def test_an_error_in_the_body_keeps_the_status(peer, http, monkeypatch) -> None:
 @pytest.mark.parametrize("place", ["answer", "connect"])
 def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) -> None:
     """It is not ours to swallow; the connection is closed."""
-    monkeypatch.setattr(_foreign, "_names", frozenset({f"{__name__}.PassingError"}))
+    monkeypatch.setattr(
+        passing_module, "_names", frozenset({f"{__name__}.PassingError"})
+    )
     server = peer()
     session = http(server.url)
     session.request("GET", "/", {}, timeout=20)
@@ -110,7 +112,7 @@ def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) ->
         patch(monkeypatch, AFTER["answer"], error(), after=True)
     else:
         session._drop_kept(0)
-        patch(monkeypatch, (Route, "connect"), error(), after=False)
+        patch(monkeypatch, (Connector, "connect"), error(), after=False)
 
     with pytest.raises(error):
         session.request("GET", "/", {}, timeout=20)
@@ -119,10 +121,10 @@ def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) ->
 
 def test_whatever_connecting_raises_is_the_requests_error(http, monkeypatch) -> None:
     """Not only what a network raises."""
-    patch(monkeypatch, (Route, "connect"), RuntimeError("s3cret"), after=False)
+    patch(monkeypatch, (Connector, "connect"), RuntimeError("s3cret"), after=False)
     reply = http("http://127.0.0.1:9").request("GET", "/", {}, timeout=20)
 
-    assert (Outcome.REFUSED, "RuntimeError (while connecting)") == (
+    assert (Outcome.NOT_DELIVERED, "RuntimeError (while connecting)") == (
         reply.outcome,
         reply.error,
     )
@@ -134,18 +136,18 @@ def test_what_fails_behind_the_connection_closes_it(peer, http, monkeypatch) -> 
     patch(monkeypatch, INIT, RuntimeError(), after=False)
     reply = http(server.url).request("GET", "/", {}, timeout=20)
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert server.left.wait(20)
 
 
 @pytest.mark.parametrize("host", ["flags..example", "a" * 70 + ".example"])
 def test_the_first_connection_never_dies_aloud(host) -> None:
     """A host that cannot be resolved is the request's error, not the thread's."""
-    dial = Dial(Route(f"http://{host}", {}), 20)
-    session = Http(dial.route, dial)
+    dial = Preconnect(Connector(f"http://{host}", {}), 20)
+    session = HttpClient(dial.route, dial)
     reply = session.request("GET", "/", {}, timeout=20)
 
-    assert Outcome.REFUSED is reply.outcome
+    assert Outcome.NOT_DELIVERED is reply.outcome
     assert "UnicodeError" in reply.error or "UnicodeEncodeError" in reply.error
 
 
@@ -156,6 +158,6 @@ def test_the_first_connection_survives_what_a_socket_raises(monkeypatch) -> None
         raise OverflowError
 
     monkeypatch.setattr(socket.socket, "connect", fail)
-    dial = Dial(Route("http://127.0.0.1:9", {}), 20)
+    dial = Preconnect(Connector("http://127.0.0.1:9", {}), 20)
 
     assert dial.take(time.monotonic() + 20) is None

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from serverless_flags._resolve import Endpoint, Resolver, TransportError
+from serverless_flags._transport.resolver import Endpoint, Resolver, TransportError
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

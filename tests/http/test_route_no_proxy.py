@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from requests.utils import should_bypass_proxies
 
-from serverless_flags._route import Route
+from serverless_flags._transport.connector import Connector
 
 PROXY = "http://proxy.example:3128"
 
@@ -15,7 +15,7 @@ PROXY = "http://proxy.example:3128"
 def bypasses(url: str, no_proxy: str) -> bool:
     """Whether the URL is asked directly."""
     environ = {"http_proxy": PROXY, "https_proxy": PROXY, "no_proxy": no_proxy}
-    return Route(url, environ).proxy is None
+    return Connector(url, environ).proxy is None
 
 
 @pytest.mark.parametrize(

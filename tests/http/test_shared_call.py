@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from serverless_flags import _foreign
-from serverless_flags._shared_call import SharedCall
+from serverless_flags import _passing as passing_module
+from serverless_flags._transport.shared_call import SharedCall
 
 
 class PassingError(Exception):
@@ -119,7 +119,9 @@ def test_an_exception_of_others_passes_on_the_callers_thread(
     no_thread, monkeypatch, error
 ) -> None:
     """There it may have come from outside."""
-    monkeypatch.setattr(_foreign, "_names", frozenset({f"{__name__}.PassingError"}))
+    monkeypatch.setattr(
+        passing_module, "_names", frozenset({f"{__name__}.PassingError"})
+    )
 
     def function():
         raise error

@@ -69,7 +69,7 @@ def test_a_known_platform_is_found_without_entry_points():
         "import os; os.environ['AWS_LAMBDA_FUNCTION_NAME'] = 'f'\n"
         "os.environ['AWS_LAMBDA_RUNTIME_API'] = '127.0.0.1:9'\n"
         f"{CONSTRUCT.replace('s.FlagSession', 'x = s.FlagSession')}\n"
-        "assert x.plugins.platform.name == 'aws_lambda'"
+        "assert x._core.plugins.platform.name == 'aws_lambda'"
     )
 
     assert "importlib.metadata" not in loaded

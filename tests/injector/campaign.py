@@ -90,7 +90,7 @@ class Campaign:
         Fire; return the report.
 
         Args:
-            only: a part of the name of the places to try: ``_scope.py:118``.
+            only: a part of the name of the places to try: ``scope.py:118``.
             sample: how many shots, drawn by ``seed``; 0: all.
             seed: for the draw.
         """

@@ -23,12 +23,12 @@ The lines that no Python code can guard are listed with the reason, and not trie
     python tests/injector/run.py                            everything, some minutes
     python tests/injector/run.py --client lean              one client
     python tests/injector/run.py --mode "*/local/*/first"   some modes
-    python tests/injector/run.py --place _scope.py:118      one line, wherever it runs
+    python tests/injector/run.py --place scope.py:118      one line, wherever it runs
     python tests/injector/run.py --sample 5 --seed 2        five draws of each mode
     python tests/injector/run.py --verbose                  also where and what exactly
 
 Exits with 1 when something did not hold. To look at one violation, take its mode and
-its place: ``run.py --mode lean/cloud/def/0/first --place _scope.py:118 --verbose``.
+its place: ``run.py --mode lean/cloud/def/0/first --place scope.py:118 --verbose``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from serverless_flags._freshness import Instant
+from serverless_flags._clock import Instant
 
 DELAY = 0.002
 """Seconds that an answer takes, so that there is something to wait for."""

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serverless_flags import Platform, hookimpl
-from serverless_flags._config import load_settings
-from serverless_flags._election import MARKERS, discover
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.discovery import MARKERS, discover
+from serverless_flags._plugins.dispatch import Plugins
+from serverless_flags._settings import load_settings
 from serverless_flags.hookspecs import HookSpecs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+SESSION = "the session"
+"""What hooks get as their session."""
 
 
 class Adapter:
@@ -50,7 +53,7 @@ def _find() -> Callable[..., Plugins]:
     """Return what finds the plugins of settings in an environment."""
 
     def find(environ: Mapping[str, str] | None = None, **settings: Any) -> Plugins:
-        return discover(load_settings(settings, {}), environ or {})
+        return discover(load_settings(settings, {}), lambda: SESSION, environ or {})
 
     return find
 
@@ -145,7 +148,11 @@ def _calls():
     def make(platform_answers=None, observer_answers=None):
         platform = listening(Platform, platform_answers, name="cloud")
         observer = listening(object, observer_answers)
-        return Plugins(platform, [("observer", observer)]), platform, observer
+        return (
+            Plugins(platform, [("observer", observer)], lambda: SESSION),
+            platform,
+            observer,
+        )
 
     return make
 

@@ -16,7 +16,7 @@ class TestExceptionsOfOthers:
     @pytest.fixture(name="let")
     def _let(self, monkeypatch):
         """Let an exception of a runtime pass, for one test."""
-        monkeypatch.setattr("serverless_flags._foreign._names", frozenset())
+        monkeypatch.setattr("serverless_flags._passing._names", frozenset())
 
         class RequestTimeoutError(Exception): ...
 
@@ -32,12 +32,12 @@ class TestExceptionsOfOthers:
         ("hook", "arguments"),
         [
             ("prepare_function", (len, print)),
-            ("connect_instance", (object(), "wrap")),
+            ("connect_instance", ("wrap",)),
             ("read_invocation", ((), {})),
             ("begin_invocation", (object(),)),
             ("wait_after_response", (object(), bool)),
             ("end_invocation", (object(),)),
-            ("after_flush", (object(), "taken", 0.0)),
+            ("after_flush", ("taken", 0.0)),
         ],
     )
     def test_they_pass_each_hook(self, find, adapter, let, hook, arguments) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from serverless_flags._election import MARKERS
+from serverless_flags._plugins.discovery import MARKERS
 from serverless_flags.platform import Local
 
 CLOUD = {"CLOUD": "1"}
@@ -88,7 +88,7 @@ class TestEntryPoints:
             heard.append(outcome)
         """
         install("an_observer", source, entry_point="observer")
-        find({}).after_refresh(object(), "changed", 0.0)
+        find({}).after_refresh("changed", 0.0)
 
         assert ["changed"] == sys.modules["an_observer"].heard
 
@@ -104,7 +104,7 @@ class TestEntryPoints:
             heard.append(outcome)
         """
         install("an_observer", source, entry_point="observer")
-        find({}, plugins=["an_observer"]).after_refresh(object(), "changed", 0.0)
+        find({}, plugins=["an_observer"]).after_refresh("changed", 0.0)
 
         assert ["changed"] == sys.modules["an_observer"].heard
 
@@ -167,7 +167,7 @@ class TestEntryPoints:
         install("a_cloud", source, entry_point="cloud")
         observer = new_observer()
         plugins = find(CLOUD, plugins=[observer])
-        plugins.after_flush(object(), "taken", 0.0)
+        plugins.after_flush("taken", 0.0)
 
         assert isinstance(plugins.platform, Local)
         assert "plugin 'cloud' does not fit the hook specification" in caplog.text

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from serverless_flags import Invocation, Platform, hookimpl
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.dispatch import Plugins
 from serverless_flags.platform import Local
 
-SESSION = object()
+SESSION = "the session"
 
 
 def test_an_implementation_may_take_fewer_arguments() -> None:
@@ -27,10 +27,10 @@ def test_an_implementation_may_take_fewer_arguments() -> None:
         def connect_instance(self):
             return True
 
-    plugins = Plugins(Cloud(), [])
-    plugins.after_flush(SESSION, "taken", 0.5)
+    plugins = Plugins(Cloud(), [], lambda: SESSION)
+    plugins.after_flush("taken", 0.5)
 
-    assert plugins.connect_instance(SESSION, "wrap")
+    assert plugins.connect_instance("wrap")
     assert [(0.5, "default")] == heard
 
 
@@ -56,7 +56,7 @@ def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
         def read_invocation(self, args):
             heard.append(args)
 
-    plugins = Plugins(Cloud(), [("observer", Observer())])
+    plugins = Plugins(Cloud(), [("observer", Observer())], lambda: SESSION)
     plugins.read_invocation((1,), {"a": 2})
     plugins.begin_invocation(Invocation(id="7"))
     plugins.end_invocation(Invocation(id="7"))
@@ -66,15 +66,15 @@ def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
 
 def test_a_platform_without_hooks_costs_nothing() -> None:
     """What nobody implements is answered with the default."""
-    plugins = Plugins(Local(), [])
+    plugins = Plugins(Local(), [], lambda: SESSION)
     plugins.prepare_function(len, print)
     plugins.begin_invocation(Invocation())
     plugins.end_invocation(Invocation())
-    plugins.after_refresh(SESSION, "failed", 0.0)
-    plugins.after_flush(SESSION, "kept", 0.0)
-    plugins.disconnect_instance(SESSION, "close")
+    plugins.after_refresh("failed", 0.0)
+    plugins.after_flush("kept", 0.0)
+    plugins.disconnect_instance("close")
 
-    assert (False, "") == plugins.connect_instance(SESSION, "wrap")
+    assert (False, "") == plugins.connect_instance("wrap")
     assert Invocation() == plugins.read_invocation((), {})
 
 
@@ -100,7 +100,7 @@ def test_a_base_exception_is_no_fault(calls) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Plugins(Stop(), []).begin_invocation(Invocation())
+        Plugins(Stop(), [], lambda: SESSION).begin_invocation(Invocation())
 
 
 def test_an_observer_of_any_kind_is_heard_of() -> None:
@@ -111,7 +111,7 @@ def test_an_observer_of_any_kind_is_heard_of() -> None:
         heard.append(outcome)
 
     namespace = SimpleNamespace(after_refresh=hookimpl(after_refresh))
-    plugins = Plugins(Local(), [("log", namespace)])
-    plugins.after_refresh(SESSION, "changed", 0.0)
+    plugins = Plugins(Local(), [("log", namespace)], lambda: SESSION)
+    plugins.after_refresh("changed", 0.0)
 
     assert ["changed"] == heard

@@ -13,7 +13,7 @@ from serverless_flags.hookspecs import HookSpecs
 from serverless_flags.testing import Emulator, emulate
 
 ROOT = Path(__file__).parents[2]
-SESSION = object()
+SESSION = "the session"
 
 
 def test_every_hook_is_tested_and_documented(hooks) -> None:
@@ -74,7 +74,7 @@ def test_hook_connect_instance(calls, answers, connected) -> None:
         *({"connect_instance": answer} for answer in answers)
     )
 
-    assert connected == plugins.connect_instance(SESSION, "wrap")
+    assert connected == plugins.connect_instance("wrap")
     assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.heard
     assert observer.heard == platform.heard
 
@@ -157,7 +157,7 @@ def test_hook_end_invocation(calls, caplog) -> None:
 def test_hook_after_refresh(calls) -> None:
     """All hear what a refresh came to and how long it took."""
     plugins, platform, observer = calls()
-    plugins.after_refresh(SESSION, "changed", 0.25)
+    plugins.after_refresh("changed", 0.25)
 
     assert [("after_refresh", (SESSION, "changed", 0.25))] == observer.heard
     assert observer.heard == platform.heard
@@ -166,7 +166,7 @@ def test_hook_after_refresh(calls) -> None:
 def test_hook_after_flush(calls, caplog) -> None:
     """All hear what a flush came to and how long it took, whoever fails at it."""
     plugins, platform, observer = calls({"after_flush": OSError("no")})
-    plugins.after_flush(SESSION, "taken", 0.25)
+    plugins.after_flush("taken", 0.25)
 
     assert [("after_flush", (SESSION, "taken", 0.25))] == observer.heard
     assert observer.heard == platform.heard
@@ -176,7 +176,7 @@ def test_hook_after_flush(calls, caplog) -> None:
 def test_hook_disconnect_instance(calls) -> None:
     """All hear that the session has sent its last, and why."""
     plugins, platform, observer = calls()
-    plugins.disconnect_instance(SESSION, "signal")
+    plugins.disconnect_instance("signal")
 
     assert [("disconnect_instance", (SESSION, "signal"))] == observer.heard
     assert observer.heard == platform.heard

@@ -7,11 +7,11 @@ import logging
 import pytest
 
 from serverless_flags import Invocation, Platform, hookimpl
-from serverless_flags._plugins import Plugins
+from serverless_flags._plugins.dispatch import Plugins
 from serverless_flags.platform import Local
 
 CLOUD = {"CLOUD": "1"}
-SESSION = object()
+SESSION = "the session"
 
 
 class TestDetectPlatform:
@@ -170,7 +170,7 @@ class TestReadInvocation:
             def read_invocation(self):
                 return wrong
 
-        plugins = Plugins(Cloud(), [("observer", Observer())])
+        plugins = Plugins(Cloud(), [("observer", Observer())], lambda: SESSION)
 
         assert "mine" == plugins.read_invocation((), {}).id
         assert Invocation() == plugins.read_invocation((), {})
@@ -182,7 +182,7 @@ class TestConnectInstance:
         """The status says which plugin failed; the traceback is in the log."""
         plugins, *_ = calls({"connect_instance": RuntimeError("boom")})
 
-        assert plugins.connect_instance(SESSION, "wrap") == (
+        assert plugins.connect_instance("wrap") == (
             False,
             "plugin 'cloud' failed in connect_instance (RuntimeError)",
         )
@@ -190,8 +190,8 @@ class TestConnectInstance:
     def test_a_forgotten_return_is_named(self, calls, caplog) -> None:
         """At the first invocation, the last moment at which it could say something."""
         plugins, *_ = calls()
-        at_wrap = plugins.connect_instance(SESSION, "wrap")
-        connected, why = plugins.connect_instance(SESSION, "first_invocation")
+        at_wrap = plugins.connect_instance("wrap")
+        connected, why = plugins.connect_instance("first_invocation")
 
         assert (False, "") == at_wrap
         assert not connected
@@ -206,10 +206,10 @@ class TestConnectInstance:
         """Who has answered at one moment may have nothing to say at the other."""
         answers = {"connect_instance": answer}
         plugins, *_ = calls(answers)
-        plugins.connect_instance(SESSION, "wrap")
+        plugins.connect_instance("wrap")
         answers.clear()
 
-        assert (False, "") == plugins.connect_instance(SESSION, "first_invocation")
+        assert (False, "") == plugins.connect_instance("first_invocation")
 
     def test_an_observer_need_not_answer(self) -> None:
         """It may only want to know the session."""
@@ -219,15 +219,15 @@ class TestConnectInstance:
             def connect_instance(self):
                 return None
 
-        plugins = Plugins(Local(), [("observer", Observer())])
+        plugins = Plugins(Local(), [("observer", Observer())], lambda: SESSION)
 
-        assert (False, "") == plugins.connect_instance(SESSION, "first_invocation")
+        assert (False, "") == plugins.connect_instance("first_invocation")
 
     @pytest.mark.parametrize("answer", [1, object, ["connected"]])
     def test_another_answer_is_named(self, calls, caplog, answer) -> None:
         """Only True is a promise that counts are sent at the end."""
         plugins, *_ = calls({"connect_instance": answer})
-        connected, why = plugins.connect_instance(SESSION, "wrap")
+        connected, why = plugins.connect_instance("wrap")
 
         assert not connected
         assert why.startswith("plugin 'cloud' returned ")
@@ -240,7 +240,7 @@ class TestConnectInstance:
             {"connect_instance": RuntimeError("boom")}, {"connect_instance": True}
         )
 
-        assert (True, "") == plugins.connect_instance(SESSION, "wrap")
+        assert (True, "") == plugins.connect_instance("wrap")
 
 
 @pytest.mark.parametrize("answer", [1, "yes", object()])

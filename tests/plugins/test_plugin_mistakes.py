@@ -106,7 +106,7 @@ class TestWhatIsGiven:
             def after_flush(outcome) -> None:
                 heard.append(outcome)
 
-        find(plugins=[Observer]).after_flush(object(), "taken", 0.0)
+        find(plugins=[Observer]).after_flush("taken", 0.0)
 
         assert ["taken"] == heard
 
@@ -114,7 +114,7 @@ class TestWhatIsGiven:
         """Names are for people; the class's takes its place."""
         observer = new_observer()
         observer.name = 7
-        find(plugins=[observer]).after_flush(object(), "taken", 0.0)
+        find(plugins=[observer]).after_flush("taken", 0.0)
 
         assert ["taken"] == observer.outcomes
 

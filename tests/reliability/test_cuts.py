@@ -77,7 +77,7 @@ def test_a_function_in_time(cuts, noted, limit):
 @pytest.mark.parametrize(
     ("module", "wrong"),
     [
-        ("serverless_flags._scope", True),
+        ("serverless_flags._invocation.scope", True),
         ("serverless_flags.clients.lean", False),
         ("UnleashClient", False),
     ],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serverless_flags import FlagSession, Platform, hookimpl
-from serverless_flags._freshness import Instant
+from serverless_flags._clock import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,7 +257,7 @@ def _interrupt(until):
         names = [f"{frame.f_code.co_filename}:{frame.f_code.co_name}"]
         while frame := frame.f_back:
             names.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
-        ours = any("_scope.py:__" in name for name in names)
+        ours = any("scope.py:__" in name for name in names)
         return ours and names[0].endswith("threading.py:wait")
 
     def interrupt(handler: Callable[[], object], when: Callable[[], object]) -> None:

@@ -12,8 +12,9 @@ import warnings
 
 import pytest
 
-from serverless_flags import FlagSession, State, _startup
-from serverless_flags._collected import _Closing
+from serverless_flags import FlagSession, State
+from serverless_flags._process import start as start_module
+from serverless_flags._process.collected import _Closing
 from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 20.0
@@ -83,7 +84,7 @@ class TestCounts:
         def fail(*_args: object) -> None:  # a log with its traceback would hold it
             raise ImportError("no engine here")
 
-        monkeypatch.setattr("serverless_flags._startup.open_backend", fail)
+        monkeypatch.setattr("serverless_flags._process.start.open_backend", fail)
         drop(new, times=2)
 
         assert until(lambda: _named(caplog.text) == 2)
@@ -215,7 +216,7 @@ class TestClosing:
         """Whether that comes by a signal or in order."""
         flags = make()
         flags.is_enabled("simpleFlag")
-        closing = _Closing(flags._instance)
+        closing = _Closing(flags._core.process)
         before = getattr(closing, by)(0.0)
         closing.run()
         after = getattr(closing, by)(0.0)
@@ -286,7 +287,7 @@ class TestSecond:
         """Closing what was started before a fork says nothing of this process."""
         flags = new()
         flags.start()
-        monkeypatch.setattr(_startup, "_started_in", 0)
+        monkeypatch.setattr(start_module, "_started_in", 0)
         flags.close()
         with new():
             pass

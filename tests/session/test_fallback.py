@@ -61,7 +61,9 @@ def test_in_each_state_of_a_session(
 ) -> None:
     """Those without flags are the moments for which fallbacks are made."""
     if state == "failed":
-        monkeypatch.setattr("serverless_flags._startup.open_backend", raising(OSError))
+        monkeypatch.setattr(
+            "serverless_flags._process.start.open_backend", raising(OSError)
+        )
     flags = FlagSession(
         url=server.url,
         api_token="a",

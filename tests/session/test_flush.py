@@ -318,7 +318,7 @@ def test_an_end_that_cannot_wait_books_what_is_on_its_way(make, server):
     closed = flags.close(0)
     unknown = flags.status.unknown_counts
     server.answers.set()
-    flags._instance.parts.flusher.finish(10)
+    flags._core.process.server_sync.flusher.finish(10)
 
     assert (False, 1) == (closed, unknown)
     assert 1 == server.counted()

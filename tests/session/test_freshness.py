@@ -53,13 +53,13 @@ def test_only_where_a_freeze_may_follow_an_answer_waits_for_a_refresh(
     server.answers.clear()
     clock.advance(16)
     with flags.invocation() as invocation:
-        plan, duties = invocation._plan, flags._instance.duties
+        plan, duties = invocation._plan, flags._core.process.due_work
         wait = duties.finish(plan, lambda: None, evaluated=False, terminating=False)
         server.answers.set()
 
-    assert plan.beside is not None
+    assert plan.background is not None
     assert goes_on is (wait is None)
-    assert plan.beside.wait(10)
+    assert plan.background.wait(10)
 
 
 def test_old_flags_are_refreshed_before_the_function(make, server, clock):
@@ -75,7 +75,7 @@ def test_old_flags_are_refreshed_before_the_function(make, server, clock):
 
 def test_a_wall_clock_that_ran_on_counts(make, server, clock, monkeypatch):
     """After a thaw that stopped the monotonic clock the flags are old all the same."""
-    from serverless_flags._freshness import Instant
+    from serverless_flags._clock import Instant
 
     drift = [0.0]
     flags = make(clock=lambda: Instant(1000.0, 2000.0 + drift[0]))

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from serverless_flags import State
-from serverless_flags._client import Fetched, Outcome, Sent
-from serverless_flags._freshness import Instant
-from serverless_flags._refresh import IN_VAIN, MOST_IN_ALL
+from serverless_flags._clock import Instant
+from serverless_flags._protocols import Fetched, Outcome, Sent
+from serverless_flags._work.refresh import MOST_IN_ALL, TIMED_OUT_WAITS
 from serverless_flags.clients._unleash_api import UnleashApi
 
 WAIT = 20.0
@@ -55,7 +55,7 @@ def _hangs(make, server, until):
     yield hangs
     server.answers.set()
     for flags in made:
-        assert until(lambda: not flags._instance.parts.refresher.under_way)  # noqa: B023  reason: called at once
+        assert until(lambda: not flags._core.process.server_sync.refresher.under_way)  # noqa: B023  reason: called at once
 
 
 class TestRefreshes:
@@ -68,8 +68,11 @@ class TestRefreshes:
         answers = [invoke(flags) for _ in range(20)]
 
         assert [True] * 20 == answers
-        assert flags._instance.parts.refresher._in_vain == IN_VAIN
-        assert server.asked("GET") <= 1 + IN_VAIN
+        assert (
+            flags._core.process.server_sync.refresher._timed_out_waits
+            == TIMED_OUT_WAITS
+        )
+        assert server.asked("GET") <= 1 + TIMED_OUT_WAITS
 
     def test_each_that_a_freeze_cuts_off_is_one_more(
         self, hangs, server, clock, invoke
@@ -80,7 +83,7 @@ class TestRefreshes:
             clock.advance(600)
             assert invoke(flags) is True
 
-        assert len(flags._instance.parts.refresher.under_way) <= MOST_IN_ALL
+        assert len(flags._core.process.server_sync.refresher.under_way) <= MOST_IN_ALL
 
     def test_recovers_when_it_answers_again(
         self, hangs, server, clock, invoke, until
@@ -94,7 +97,7 @@ class TestRefreshes:
         server.answers.set()
 
         assert until(lambda: invoke(flags) is False)
-        assert until(lambda: not flags._instance.parts.refresher.under_way)
+        assert until(lambda: not flags._core.process.server_sync.refresher.under_way)
 
 
 class TestFlushes:

@@ -69,7 +69,7 @@ def life(line):
         pass
     finally:
         sys.settrace(None)
-    left = flags._scope.get() is not None and WHERE != "leave"
+    left = flags._core.scope.get() is not None and WHERE != "leave"
     if WHERE in {"start", "enter"}:
         end = time.monotonic() + 10
         on = False
@@ -80,7 +80,7 @@ def life(line):
         on = True
     flags.close(10.0)
     end = time.monotonic() + 10
-    while flags._instance.parts.flusher._in_flight and time.monotonic() < end:
+    while flags._core.process.server_sync.flusher._in_flight and time.monotonic() < end:
         time.sleep(0.005)  # until its answer comes, it is unknown
     status = flags.status
     return left, on, flags, status.uncounted + status.unknown_counts

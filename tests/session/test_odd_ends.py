@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from serverless_flags import FlagSession, State, _startup
-from serverless_flags._client import Backend
+from serverless_flags import FlagSession, State
+from serverless_flags._process import start as start_module
+from serverless_flags._protocols import Backend
 
 WAIT = 20.0
 
@@ -27,10 +28,10 @@ class Counting:
     def get_variant(self, *_args):
         return {}
 
-    def take_state(self, body):
+    def load_state(self, body):
         """Take any."""
 
-    def take_counts(self):
+    def drain_counts(self):
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
@@ -78,7 +79,7 @@ def test_an_exit_while_loading_is_a_failed_start(make, clock, monkeypatch, error
         loads.append(1)
         raise error
 
-    monkeypatch.setattr(_startup, "open_backend", lambda *_args: Backend(load))
+    monkeypatch.setattr(start_module, "open_backend", lambda *_args: Backend(load))
     flags = make()
     for _ in range(3):
         with flags.invocation():

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from serverless_flags import FlagSession, State, _process
+from serverless_flags import FlagSession, State
+from serverless_flags import _fork as fork_module
 from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 10.0
@@ -161,6 +162,6 @@ def test_a_fork_without_multiprocessing_is_renewed(make, monkeypatch):
     flags = make()
     flags.start()
     monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
-    _process.renew_all()
+    fork_module.renew_all()
 
     assert State.NEW is flags.status.state

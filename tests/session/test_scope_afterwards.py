@@ -99,11 +99,11 @@ class TestAfterwards:
         """The same context, for work that goes on after the end."""
         with flags.invocation(context={"userId": "alice"}) as here:
             carried = here.carried()
-        flags._scope.set(carried)
+        flags._core.scope.set(carried)
         try:
             saw = _sees(flags)
         finally:
-            flags._scope.set(None)
+            flags._core.scope.set(None)
 
         assert "alice" == saw
         assert (True, False) == (here.ended, carried.ended)

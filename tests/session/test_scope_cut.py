@@ -150,7 +150,7 @@ class TestCutByAPlugin:
         with pytest.raises(KeyboardInterrupt):
             begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
 
-        assert flags._scope.get() is None
+        assert flags._core.scope.get() is None
 
     def test_an_error_of_the_functions_own_passes(self, users, begin, raising) -> None:
         """Also when it is none of an error, and the flush that is due does not wait."""
@@ -198,7 +198,7 @@ class TestCutWhileItWaits:
         assert flags.flush(WAIT)
 
         assert 1 == server.counted("alice")
-        assert flags._scope.get() is None
+        assert flags._core.scope.get() is None
 
     @pytest.mark.parametrize("at", ["start", "refresh", "flush"])
     def test_by_a_cancellation(self, users, server, clock, at) -> None:
@@ -217,7 +217,7 @@ class TestCutWhileItWaits:
                 async with flags.invocation("alice"):
                     flags.is_enabled("alice")
             finally:
-                left.append(flags._scope.get())
+                left.append(flags._core.scope.get())
 
         async def main() -> None:
             began = asyncio.Event()

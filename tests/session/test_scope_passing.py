@@ -40,7 +40,7 @@ class TestPassing:
     @pytest.fixture(name="let_pass")
     def _let_pass(self, monkeypatch):
         name = f"{OvertimeError.__module__}.{OvertimeError.__qualname__}"
-        monkeypatch.setattr("serverless_flags._foreign._names", frozenset({name}))
+        monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 
     @pytest.mark.parametrize("where", ["callback", "adapter", "remaining_time"])
     def test_they_reach_the_caller(
@@ -59,7 +59,7 @@ class TestPassing:
         with pytest.raises(OvertimeError):
             begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
 
-        assert flags._scope.get() is None
+        assert flags._core.scope.get() is None
 
     def test_others_cost_what_was_asked_for(
         self, make, cloud, clock, begin, raising, let_pass, caplog

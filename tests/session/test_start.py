@@ -187,7 +187,7 @@ def test_a_client_that_cannot_be_built_means_defaults(make, monkeypatch, caplog)
     def broken(settings: object, app_name: str) -> None:
         raise RuntimeError("no engine here")
 
-    monkeypatch.setattr("serverless_flags._startup.open_backend", broken)
+    monkeypatch.setattr("serverless_flags._process.start.open_backend", broken)
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
 
@@ -338,7 +338,7 @@ def test_nothing_shows_the_token(make):
 
     assert "secret" not in repr(flags)
     assert "secret" not in repr(flags.status)
-    assert "secret" not in repr(flags._settings)
+    assert "secret" not in repr(flags._core.settings)
 
 
 def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
@@ -372,12 +372,12 @@ def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
 
 def test_the_fork_hook_renews_every_session(make):
     """What the child runs after a fork: every session is new, nothing is inherited."""
-    from serverless_flags import _process
+    from serverless_flags import _fork as fork_module
 
     flags = make()
     flags.start()
 
-    _process.renew_all()
+    fork_module.renew_all()
 
     assert State.NEW is flags.status.state
 
@@ -413,22 +413,22 @@ def test_a_session_that_cannot_use_its_plugins_lets_the_function_run(server, cap
 
 def test_plugins_are_found_once_by_many_threads(monkeypatch):
     """While one thread discovers, the others wait for what it finds."""
-    from serverless_flags import _answers
+    from serverless_flags import _core as core_module
 
     searching, go_on, found = threading.Event(), threading.Event(), []
 
-    def discover(settings: object) -> object:
+    def discover(settings: object, session: object) -> object:
         searching.set()
         go_on.wait(10)
         found.append(object())
         return found[0]
 
-    monkeypatch.setattr(_answers, "discover", discover)
+    monkeypatch.setattr(core_module, "discover", discover)
     flags = FlagSession(client="memory")
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(lambda: flags.plugins)
+        first = pool.submit(lambda: flags._core.plugins)
         searching.wait(10)
-        second = pool.submit(lambda: flags.plugins)
+        second = pool.submit(lambda: flags._core.plugins)
         go_on.set()
 
         assert first.result() is second.result()

@@ -45,7 +45,7 @@ class TestEnded:
         assert 10 == len(answers.result(WAIT))
         flags.wrap(lambda: [flags.is_enabled("simpleFlag") for _ in range(5)])()
         flags.close(1.0)
-        until(lambda: not flags._instance._starts.under_way)
+        until(lambda: not flags._core.process._starts.under_way)
         status = flags.status
 
         assert State.CLOSED is status.state
@@ -94,7 +94,7 @@ class TestTwice:
         """A task may look before it and come after it."""
         flags = make()
         flags.start()
-        asyncio.run(flags._instance.start_async(flags, flags.plugins, WAIT, WAIT))
+        asyncio.run(flags._core.process.start_async(flags._core.plugins, WAIT, WAIT))
 
         assert 1 == server.asked("GET")
 
@@ -112,7 +112,7 @@ class TestTwice:
             server.answers.set()
             for each in (first, second):
                 each.result(WAIT)
-            flags._instance._shut()  # as the slower one does
+            flags._core.process._shut()  # as the slower one does
 
         assert 1 == caplog.text.count("the session has ended: 1 evaluations")
         assert (State.CLOSED, 1) == (flags.status.state, flags.status.uncounted)

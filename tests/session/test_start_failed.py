@@ -7,8 +7,9 @@ import logging
 
 import pytest
 
-from serverless_flags import FlagSession, State, _startup
-from serverless_flags._client import DISABLED, Backend
+from serverless_flags import FlagSession, State
+from serverless_flags._process import start as start_module
+from serverless_flags._protocols import DISABLED, Backend
 from serverless_flags.clients.memory import MemoryClient
 
 LONG = 400.0
@@ -31,7 +32,7 @@ def _loads(monkeypatch):
             raise faults.pop(0)
         return MemoryClient({"simpleFlag": True})
 
-    monkeypatch.setattr(_startup, "open_backend", lambda *_args: Backend(load))
+    monkeypatch.setattr(start_module, "open_backend", lambda *_args: Backend(load))
     return faults, loads
 
 
@@ -144,7 +145,7 @@ def test_an_import_that_explains_itself_needs_no_traceback(
 
 def test_the_server_is_asked_anew(make, server, clock, monkeypatch, until):
     """The connection of an attempt that failed goes with it."""
-    real, failing = _startup.open_backend, [True]
+    real, failing = start_module.open_backend, [True]
     sessions = []
 
     def open_backend(settings, name):
@@ -162,7 +163,7 @@ def test_the_server_is_asked_anew(make, server, clock, monkeypatch, until):
         backend.load = load
         return backend
 
-    monkeypatch.setattr(_startup, "open_backend", open_backend)
+    monkeypatch.setattr(start_module, "open_backend", open_backend)
     flags = make()
     sessions.append(flags)
     flags.start()

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serverless_flags import State, _startup, hookimpl
-from serverless_flags._client import DISABLED, Backend
+from serverless_flags import State, hookimpl
+from serverless_flags._process import start as start_module
+from serverless_flags._protocols import DISABLED, Backend
 from serverless_flags.clients.memory import MemoryClient
 
 WAIT = 20.0
@@ -97,7 +98,7 @@ def test_in_the_loading_of_the_client(make, monkeypatch, within_time):
         flags.start()
         return MemoryClient({"simpleFlag": True})
 
-    monkeypatch.setattr(_startup, "open_backend", lambda *_args: Backend(load))
+    monkeypatch.setattr(start_module, "open_backend", lambda *_args: Backend(load))
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
 

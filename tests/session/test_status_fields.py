@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serverless_flags import FlagSession, State
-from serverless_flags._client import DISABLED, ClosedClient
+from serverless_flags._protocols import DISABLED, ClosedClient
 
 
 class Telling:
@@ -92,7 +92,9 @@ def test_after_the_end_each_question_is_noted() -> None:
 def test_looking_never_raises(make, monkeypatch, raising, state) -> None:
     """Nor does it start anything."""
     if state == "failed":
-        monkeypatch.setattr("serverless_flags._startup.open_backend", raising(OSError))
+        monkeypatch.setattr(
+            "serverless_flags._process.start.open_backend", raising(OSError)
+        )
     flags = make()
     if state != "new":
         flags.start()

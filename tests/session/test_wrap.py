@@ -221,7 +221,7 @@ def test_a_streamed_body_may_open_an_invocation(flags):
 
 def test_invocation_is_the_same_as_a_context_manager(flags):
     """with and async with do what wrap does, with a context of the caller's."""
-    client = flags._settings.client
+    client = flags._core.settings.client
     with flags.invocation("event", context={"userId": "7"}):
         flags.is_enabled("on")
 
@@ -316,7 +316,7 @@ def test_a_scope_left_in_another_context_is_left_all_the_same(flags):
 
     assert scope.ended
     assert flags.is_enabled("on") is True
-    assert {} == flags._settings.client.contexts[-1]
+    assert {} == flags._core.settings.client.contexts[-1]
 
 
 def test_a_task_that_outlives_its_invocation_starts_its_own(flags):
@@ -334,12 +334,12 @@ def test_a_task_that_outlives_its_invocation_starts_its_own(flags):
 
     asyncio.run(scenario())
 
-    assert {"userId": "inner"} == flags._settings.client.contexts[-1]
+    assert {"userId": "inner"} == flags._core.settings.client.contexts[-1]
 
 
 def test_bind_carries_the_context_to_a_thread(flags):
     """A thread started by the function knows who is asking only when bound."""
-    client = flags._settings.client
+    client = flags._core.settings.client
 
     def ask() -> None:
         flags.is_enabled("on")

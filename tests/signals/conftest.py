@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serverless_flags import _threads, signals
-from serverless_flags._hub import Hub
+from serverless_flags import signals
+from serverless_flags._signals import threads as threads_module
+from serverless_flags._signals.hub import SignalHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,8 @@ import signal
 import sys
 import threading
 
-from serverless_flags import _threads, signals
+from serverless_flags import signals
+from serverless_flags._signals import threads as threads_module
 
 
 def say(*words):
@@ -131,9 +133,9 @@ def _run() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture(name="hub")
-def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignalHub]:
     """Return a hub of this test's own; the process is as before afterwards."""
-    hub = Hub()
+    hub = SignalHub()
     monkeypatch.setattr(signals, "_hub", hub)
     monkeypatch.setattr(signals, "_hooked", True)
     handler = signal.getsignal(signal.SIGTERM)
@@ -210,4 +212,4 @@ def _no_threads(monkeypatch):
         message = "can't start new thread at interpreter shutdown"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(_threads._thread, "start_new_thread", start_new_thread)
+    monkeypatch.setattr(threads_module._thread, "start_new_thread", start_new_thread)

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from serverless_flags import _process
+from serverless_flags import _fork as fork_module
 from serverless_flags.testing import FlagServer
 
 PATIENCE = 60.0
@@ -314,23 +314,23 @@ class TestOsFork:
 class TestFacts:
     def test_this_process_is_no_fork(self) -> None:
         """Nor a child of multiprocessing, which this one need not have imported."""
-        assert not _process.is_forked()
-        assert not _process.is_multiprocessing_child()
+        assert not fork_module.is_forked()
+        assert not fork_module.is_multiprocessing_child()
 
     def test_the_first_process_at_work(self, monkeypatch) -> None:
         """Its forks are at work too, and know that they are forks of it."""
-        monkeypatch.setattr(_process, "_at_work", 0)
-        before = _process.is_forked_at_work()
-        _process.note_work()
-        itself = _process.is_forked_at_work()
-        monkeypatch.setattr(_process.os, "getpid", lambda: -1)
-        _process.note_work()
+        monkeypatch.setattr(fork_module, "_at_work", 0)
+        before = fork_module.is_forked_at_work()
+        fork_module.note_work()
+        itself = fork_module.is_forked_at_work()
+        monkeypatch.setattr(fork_module.os, "getpid", lambda: -1)
+        fork_module.note_work()
 
         assert [False, False] == [before, itself]
-        assert _process.is_forked_at_work()
+        assert fork_module.is_forked_at_work()
 
     def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
         """A process that has not imported it is none of its children."""
         monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
 
-        assert not _process.is_multiprocessing_child()
+        assert not fork_module.is_multiprocessing_child()

@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from serverless_flags import _hub, signals
+from serverless_flags import signals
+from serverless_flags._signals import hub as hub_module
 
 
 class TestConnecting:
@@ -55,7 +56,7 @@ class TestConnecting:
     ) -> None:
         """It could not be called after ours, so it is left to do its work."""
         installed = []
-        monkeypatch.setattr(_hub, "current_handler", lambda _: None)
+        monkeypatch.setattr(hub_module, "current_handler", lambda _: None)
         monkeypatch.setattr(signal, "signal", lambda *given: installed.append(given))
 
         assert not signals.connect_sigterm(session, grace=1.0)
@@ -142,7 +143,7 @@ class TestTheEnd:
         signals.connect_exit(patient, grace=15.0)
         signals.close_child()
         hub.close_at_exit()
-        monkeypatch.setattr(_hub, "is_forked_at_work", lambda: True)
+        monkeypatch.setattr(hub_module, "is_forked_at_work", lambda: True)
         hub.close_at_exit()
 
         assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.heard

@@ -12,7 +12,9 @@ import threading
 
 import pytest
 
-from serverless_flags import _handler, _hub, signals
+from serverless_flags import signals
+from serverless_flags._signals import handler as handler_module
+from serverless_flags._signals import hub as hub_module
 
 
 class Interruption(BaseException):
@@ -138,7 +140,7 @@ class TestFailures:
         def fail(*_given):
             raise error
 
-        monkeypatch.setattr(_hub, "run_side_by_side", fail)
+        monkeypatch.setattr(hub_module, "run_side_by_side", fail)
         signals.connect_sigterm(session, grace=1.0)
         with pytest.raises(type(error)):
             signal.raise_signal(signal.SIGTERM)
@@ -153,7 +155,7 @@ class TestFailures:
         def interrupt(*_given):
             raise Interruption
 
-        monkeypatch.setattr(_hub, "run_side_by_side", interrupt)
+        monkeypatch.setattr(hub_module, "run_side_by_side", interrupt)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signals.connect_sigterm(session, grace=1.0)
         with pytest.raises(Interruption):
@@ -171,7 +173,7 @@ def _here(monkeypatch):
             function(seconds)
         return []
 
-    monkeypatch.setattr(_hub, "run_side_by_side", run)
+    monkeypatch.setattr(hub_module, "run_side_by_side", run)
 
 
 class TestTwice:
@@ -372,4 +374,4 @@ def test_the_kill_restores_the_default_action(hub, monkeypatch, killed) -> None:
     hub.kill()
 
     assert [signal.SIGTERM] == killed
-    assert _handler.SIG_DFL == signal.getsignal(signal.SIGTERM)
+    assert handler_module.SIG_DFL == signal.getsignal(signal.SIGTERM)

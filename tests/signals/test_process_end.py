@@ -107,7 +107,7 @@ class TestOtherHandlers:
         assert (KILLED, ["theirs", "session terminated"]) == process.end()
 
     def test_a_handler_installed_later_may_not(self, run) -> None:
-        """Then leaving in order is the end that we hear of."""
+        """Then leaving in order is the end that we on_sigterm of."""
         process = run(
             """
             session = Session()

@@ -100,7 +100,7 @@ def _ask_until_sigterm_is_heard(instance: FunctionsFramework) -> int:
     """Return how often: gthread's main thread connects after the first invocation."""
     answers = [instance.request().json()]
     deadline = time.monotonic() + PATIENCE
-    while answers[-1]["handler"] != "serverless_flags._handler":
+    while answers[-1]["handler"] != "serverless_flags._signals.handler":
         assert time.monotonic() < deadline
         answers.append(instance.request().json())
 

@@ -6,7 +6,7 @@ from _contexts import UNLEASH
 from _state import STATE
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags.clients._engine import Library
+from serverless_flags.clients._library import Library
 
 _FIXED = {
     "appName": "evaluation",

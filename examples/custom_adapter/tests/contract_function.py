@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from serverless_flags.testing.flagged import answer, flags
+from serverless_flags.testing.contract_function import answer, flags
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment

@@ -167,7 +167,7 @@ def test_import_without_werkzeug_names_the_extra() -> None:
 
 def test_import_hides_no_other_error() -> None:
     """A module that is missing for another reason is not blamed on the extra."""
-    said = in_a_process_without("serverless_flags.testing._serving")
+    said = in_a_process_without("serverless_flags.testing._wsgi_server")
 
     assert said.startswith("ModuleNotFoundError ")
 

@@ -8,7 +8,7 @@ from socketserver import ThreadingMixIn
 from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIServer, make_server
 
-from serverless_flags.testing.flagged import ContractError, answer, flags
+from serverless_flags.testing.contract_function import ContractError, answer, flags
 
 BREACH = os.environ.get("SMALL_CLOUD_BREACH", "")
 

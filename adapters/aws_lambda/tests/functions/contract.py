@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serverless_flags.testing.flagged import answer, flags
+from serverless_flags.testing.contract_function import answer, flags
 
 
 @flags.wrap

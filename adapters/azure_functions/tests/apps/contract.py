@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from serverless_flags.testing.flagged import answer, flags
+from serverless_flags.testing.contract_function import answer, flags
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 
-from serverless_flags.testing.flagged import answer, flags
+from serverless_flags.testing.contract_function import answer, flags
 
 if TYPE_CHECKING:
     import flask

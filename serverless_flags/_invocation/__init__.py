@@ -1,0 +1,1 @@
+"""Around one call of your function."""

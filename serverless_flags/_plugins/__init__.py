@@ -1,0 +1,1 @@
+"""The plugins of one session: found, checked, called."""

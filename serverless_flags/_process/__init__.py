@@ -1,0 +1,1 @@
+"""One session in one process: its state, its start, its end."""

@@ -1,0 +1,1 @@
+"""The SIGTERM handler of a process, behind `serverless_flags.signals`."""

@@ -1,0 +1,1 @@
+"""HTTP with deadlines, for flags and counts."""

@@ -1,0 +1,1 @@
+"""What is due: refreshing flags and flushing counts."""

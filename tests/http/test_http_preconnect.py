@@ -1,0 +1,88 @@
+"""A connection that is begun before the first request."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from serverless_flags._protocols import Outcome
+from serverless_flags._transport.connector import Connector
+from serverless_flags._transport.http import HttpClient
+from serverless_flags._transport.preconnect import Preconnect
+
+
+@pytest.fixture(name="dialled")
+def _dialled(peer):
+    """Return a peer and an `HttpClient` whose first connection to it has been begun."""
+    server = peer()
+    dial = Preconnect(Connector(server.url, {}), 20)
+    http = HttpClient(dial.route, dial)
+    yield server, http, dial
+    http.close()
+
+
+def ask(http, timeout=20):
+    return http.request("GET", "/x", {}, timeout=timeout)
+
+
+def test_the_first_request_takes_it(dialled) -> None:
+    """And the next ones keep it: one connection serves all."""
+    server, http, _ = dialled
+    replies = [ask(http), ask(http)]
+
+    assert [Outcome.TAKEN] * 2 == [reply.outcome for reply in replies]
+    assert [0, 0] == [request.connection for request in server.requests]
+
+
+def test_it_is_taken_once(dialled) -> None:
+    """Whoever finds it gone opens a connection of its own."""
+    server, http, dial = dialled
+    dial.take(time.monotonic() + 20).close()
+
+    assert Outcome.TAKEN is ask(http).outcome
+    assert 1 == len(server.requests)
+
+
+def test_what_nobody_took_is_closed(dialled) -> None:
+    """The server sees its end, so no descriptor is left behind."""
+    server, http, _ = dialled
+    http.close()
+
+    assert server.left.wait(20)
+
+
+def test_what_came_too_late_is_closed(peer) -> None:
+    """Who no longer waits gets nothing; what comes then is let go."""
+    server = peer()
+    route, goes_on = Connector(server.url, {}), threading.Event()
+    connect = route.connect
+    route.connect = lambda deadline: goes_on.wait(20) and connect(deadline)
+    dial = Preconnect(route, 20)
+    nothing = dial.take(0)
+    goes_on.set()
+
+    assert nothing is None
+    assert server.left.wait(20)
+
+
+def test_nobody_listens(closed_port) -> None:
+    """The request connects again, and is told why it cannot."""
+    dial = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
+    reply = ask(HttpClient(dial.route, dial))
+
+    assert Outcome.NOT_DELIVERED is reply.outcome
+    assert "refused" in reply.error.lower()
+
+
+def test_certificates_that_cannot_be_read(peer, tmp_path) -> None:
+    """The request is told, and what was begun is let go."""
+    server = peer()
+    environ = {"REQUESTS_CA_BUNDLE": str(tmp_path / "none.pem")}
+    dial = Preconnect(Connector(server.url.replace("http:", "https:"), environ), 20)
+    reply = ask(HttpClient(dial.route, dial))
+
+    assert Outcome.NOT_DELIVERED is reply.outcome
+    assert "FileNotFoundError" in reply.error
+    assert server.left.wait(20)

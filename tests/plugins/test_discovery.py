@@ -1,0 +1,135 @@
+"""Which platform is elected, and what is said about it."""
+
+from __future__ import annotations
+
+import logging
+
+from serverless_flags import Platform, hookimpl
+from serverless_flags._plugins.discovery import discover
+from serverless_flags._settings import load_settings
+from serverless_flags.platform import Local
+
+CLOUD = {"CLOUD": "1"}
+
+
+class TestSeveral:
+    def test_the_most_specific_platform_wins(self, find, adapter, caplog) -> None:
+        """Knative runs on Kubernetes: both are right, one is more so."""
+        base, special = (
+            adapter("base", specificity=1),
+            adapter("special", specificity=2),
+        )
+        plugins = find(CLOUD, plugins=[special, base])
+
+        assert special.platform is plugins.platform
+        assert 1 == len(caplog.records)
+        assert "several adapters recognise this process: base, special" in caplog.text
+        assert "SERVERLESS_FLAGS_PLATFORM decides otherwise" in caplog.text
+
+    def test_losers_hear_nothing(self, find, caplog) -> None:
+        """Neither a platform that lost nor its doorbell is called again."""
+        heard = []
+
+        class Cloud(Platform):
+            def __init__(self, name, specificity) -> None:
+                self.name, self.specificity = name, specificity
+
+            @hookimpl
+            def detect_platform(self):
+                return self
+
+            @hookimpl
+            def begin_invocation(self):
+                heard.append(self.name)
+
+        plugins = find(plugins=[Cloud("winner", 2), Cloud("loser", 1)])
+        plugins.begin_invocation(object())
+
+        assert ["winner"] == heard
+
+    def test_observers_hear_beside_the_platform(
+        self, new_observer, find, adapter
+    ) -> None:
+        """Two of one class do as well."""
+        observers = [new_observer(), new_observer()]
+        plugins = find(CLOUD, plugins=[adapter(), *observers])
+        plugins.after_flush("taken", 0.0)
+
+        assert [["taken"], ["taken"]] == [each.outcomes for each in observers]
+
+    def test_an_observer_may_be_called_like_the_platform(
+        self, new_observer, find, adapter
+    ) -> None:
+        """Names are for people: a clash is none."""
+        observer = new_observer()
+        observer.name = "cloud"
+        plugins = find(CLOUD, plugins=[adapter(), observer])
+        plugins.after_flush("taken", 0.0)
+
+        assert "cloud" == plugins.platform.name
+        assert ["taken"] == observer.outcomes
+
+
+class TestPlatformSetting:
+    def test_it_decides_between_several(self, find, adapter, caplog) -> None:
+        """The named one wins over a more specific one, without a warning."""
+        base, special = (
+            adapter("base", specificity=1),
+            adapter("special", specificity=2),
+        )
+        plugins = find(CLOUD, plugins=[special, base], platform="base")
+
+        assert base.platform is plugins.platform
+        assert "" == caplog.text
+
+    def test_it_decides_against_a_marker(self, doorbell, find, install, caplog) -> None:
+        """Where a known platform's marker is set, another adapter may be right."""
+        install("serverless_flags_gcp_cloud_functions", doorbell("gcp", "CLOUD"))
+        install("knative", doorbell("knative", "FUNCTION_TARGET"), entry_point="kn")
+        plugins = find({**CLOUD, "FUNCTION_TARGET": "x"}, platform="knative")
+
+        assert "knative" == plugins.platform.name
+        assert "" == caplog.text
+
+    def test_it_names_a_known_platform(self, doorbell, find, install, no_scan) -> None:
+        """Then the marker's adapter is imported by name as ever."""
+        install("serverless_flags_aws_lambda", doorbell("aws_lambda"))
+        environ = {**CLOUD, "AWS_LAMBDA_FUNCTION_NAME": "x"}
+
+        assert "aws_lambda" == find(environ, platform="aws_lambda").platform.name
+
+    def test_local_is_the_platform_without_an_adapter(
+        self, find, no_scan, caplog
+    ) -> None:
+        """``local`` needs nobody's answer, even where a marker is set."""
+        plugins = find({"FUNCTION_TARGET": "x"}, platform="local")
+
+        assert isinstance(plugins.platform, Local)
+        assert "" == caplog.text
+
+    def test_a_name_that_nobody_answers_to_is_told(self, find, caplog) -> None:
+        """A typing error must not look like success."""
+        plugins = find(platform="aws-lambda")
+
+        assert isinstance(plugins.platform, Local)
+        assert "platform='aws-lambda': no installed adapter recognises" in caplog.text
+
+
+def test_without_anybody_it_is_local(find, caplog) -> None:
+    """A laptop, a test or a job is no reason for a warning."""
+    caplog.set_level(logging.DEBUG)
+    plugins = find({})
+
+    assert isinstance(plugins.platform, Local)
+    assert "" == caplog.text
+
+
+def test_the_environment_is_the_processs_own(monkeypatch, adapter) -> None:
+    """Without another one given, it is ``os.environ``."""
+    monkeypatch.setenv("CLOUD", "1")
+    mine = adapter()
+
+    assert (
+        mine.platform
+        is discover(load_settings({"plugins": [mine]}, {}), object).platform
+    )
