@@ -98,7 +98,7 @@ def test_no_public_signature_names_a_private_class(name):
         (where, word)
         for where, text, module in annotations(OBJECTS[name])
         for word in set(re.findall(r"\w+", text)) & names(module)
-        if word not in exported() | {"InvocationScope"}
+        if word not in exported()
     ]
 
     assert private == []
