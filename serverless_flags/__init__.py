@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from serverless_flags._session import FlagSession
 from serverless_flags._status import State, Status
 from serverless_flags._version import __version__
@@ -15,6 +17,9 @@ from serverless_flags.exceptions import (
 from serverless_flags.hookspecs import hookimpl
 from serverless_flags.platform import Invocation, Platform
 
+if TYPE_CHECKING:
+    from serverless_flags.types import Variant
+
 __all__ = [
     "ConfigurationError",
     "EmulatorError",
@@ -26,6 +31,17 @@ __all__ = [
     "ServerlessFlagsError",
     "State",
     "Status",
+    "Variant",
     "__version__",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Variant` only when it is asked for: cold starts do not need it."""
+    if name != "Variant":
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from serverless_flags.types import Variant
+
+    return Variant

@@ -7,7 +7,7 @@ import threading
 import weakref
 from contextvars import ContextVar
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from serverless_flags._background import in_task, on_running_loop
 from serverless_flags._plugins.discovery import discover
@@ -25,8 +25,8 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
 
     from typing_extensions import Self
 
-    from serverless_flags._protocols import FlagClient
     from serverless_flags._settings import Settings
+    from serverless_flags.types import FlagClient, Variant
 
     class CurrentInvocation(Protocol):
         """The invocation that a context is in."""
@@ -130,12 +130,12 @@ class Core:
 
     def answer_variant(
         self, feature_name: str, context: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    ) -> Variant:
         """Return the flag's variant in this context, which is not merged again."""
         client = self.process.client or self._late_client()
         if client is not None:
-            return client.get_variant(feature_name, context)
-        return dict(DISABLED)
+            return cast("Variant", client.get_variant(feature_name, context))
+        return DISABLED.copy()
 
     def outside(self, scope: CurrentInvocation | None) -> CurrentInvocation | None:
         """

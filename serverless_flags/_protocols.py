@@ -9,7 +9,7 @@ of named tuples import no ``annotations`` from the future: they would compile ea
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-DISABLED = {"name": "disabled", "enabled": False, "feature_enabled": False}
+DISABLED: "Variant" = {"name": "disabled", "enabled": False, "feature_enabled": False}
 """The variant that UnleashClient returns for a flag that is off or unknown."""
 
 
@@ -54,24 +54,10 @@ class Sent(NamedTuple):
     retry_after: float | None = None
 
 
-if TYPE_CHECKING:  # to define three protocols takes 0.4 ms
+if TYPE_CHECKING:  # to define two protocols takes 0.3 ms
     from typing import Protocol, TypeGuard
 
-    class FlagClient(Protocol):
-        """What every session needs: answers, with UnleashClient's signatures."""
-
-        def is_enabled(
-            self,
-            feature_name: str,
-            context: dict[str, Any] | None = None,
-            fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
-        ) -> bool:
-            """Return whether the flag is on in this context."""
-
-        def get_variant(
-            self, feature_name: str, context: dict[str, Any] | None = None
-        ) -> dict[str, Any]:
-            """Return the flag's variant in this context."""
+    from serverless_flags.types import FlagClient, Variant
 
     class StateClient(FlagClient, Protocol):
         """A client whose state the session brings and whose counts it takes."""
@@ -153,7 +139,7 @@ class ClosedClient:
         self._note()
         return self._client.is_enabled(*args)
 
-    def get_variant(self, *args: Any) -> dict[str, Any]:
+    def get_variant(self, *args: Any) -> Mapping[str, Any]:
         """Return the flag's variant."""
         self._note()
         return self._client.get_variant(*args)

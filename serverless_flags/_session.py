@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from serverless_flags._core import Core
 from serverless_flags._fork import renew_after_fork
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from serverless_flags._clock import Instant
-    from serverless_flags._protocols import FlagClient
     from serverless_flags.clients.impression import Impression
     from serverless_flags.platform import Invocation
+    from serverless_flags.types import ActiveInvocation, FlagClient, Variant
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,7 +90,7 @@ class FlagSession:
         environment: str | None = None,
         project_name: str | None = None,
         instance_id: str | None = None,
-        client: str | FlagClient | None = None,
+        client: Literal["unleash", "lean", "memory"] | FlagClient | None = None,
         snapshot: str | os.PathLike[str] | None = None,
         max_age: float | None = None,
         stale_while_revalidate: float | None = None,
@@ -215,7 +215,7 @@ class FlagSession:
 
     def get_variant(
         self, feature_name: str, context: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> Variant:
         """Return the flag's variant; UnleashClient's signature."""
         core = self._core
         scope = core.scope.get()
@@ -258,7 +258,7 @@ class FlagSession:
 
     def invocation(
         self, *args: Any, context: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> InvocationScope:
+    ) -> ActiveInvocation:
         """
         Return what `wrap` does as a context manager, for ``with`` and ``async with``.
 

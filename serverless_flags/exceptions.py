@@ -9,27 +9,35 @@
         ├── MissingDependencyError also an ImportError
         └── EmulatorError
 
-A fault of the flag server is not in the tree: it never reaches the user's function.
+A failure of the flag server is not among them: your function never sees one.
 """
 
 from __future__ import annotations
 
+__all__ = [
+    "ConfigurationError",
+    "EmulatorError",
+    "MissingDependencyError",
+    "PluginError",
+    "ServerlessFlagsError",
+]
+
 
 class ServerlessFlagsError(Exception):
-    """Base of every error that serverless-flags raises."""
+    """The base class of every error that serverless-flags raises."""
 
 
 class ConfigurationError(ServerlessFlagsError, ValueError):
-    """Raised when a setting cannot be meant as it is written."""
+    """Raised when a setting or the flags of a test are malformed; it names the cure."""
 
 
 class PluginError(ServerlessFlagsError):
-    """Raised when a plugin cannot be loaded or does not fit the hook specification."""
+    """Raised when a plugin of the settings cannot be loaded or has a hook amiss."""
 
 
 class MissingDependencyError(ServerlessFlagsError, ImportError):
-    """Raised when an optional distribution is needed and not installed."""
+    """Raised when a distribution is needed and not installed, or cannot be loaded."""
 
 
 class EmulatorError(ServerlessFlagsError):
-    """Raised when a platform's local runtime does not start or does not answer."""
+    """Raised when an emulated instance does not start, has ended or does not answer."""

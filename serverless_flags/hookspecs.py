@@ -1,8 +1,8 @@
 """The hooks of adapters and observers, in the order of an instance's life.
 
-An implementation may take fewer arguments than its specification lists; that is how
-arguments can be added for ever. Hook wrappers are refused: a hook of the hot path is
-bound once and called without pluggy's loop.
+An implementation may take fewer arguments than its specification lists, so that later
+versions can add arguments. Hook wrappers are refused: the session binds each hook once
+and calls it without pluggy's loop, because some are called in every invocation.
 """
 
 from __future__ import annotations
@@ -13,51 +13,29 @@ import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Protocol
 
-    from serverless_flags._status import Status
     from serverless_flags.platform import Invocation, Platform
+    from serverless_flags.types import Session
 
-    class Session(Protocol):
-        """What hooks use of a `FlagSession`."""
-
-        @property
-        def status(self) -> Status:
-            """What it knows of itself."""
-
-        def start(self, timeout: float | None = None) -> None:
-            """Start it, unless it was started."""
-
-        def flush(self, timeout: float | None = None) -> bool:
-            """Send the counts."""
-
-        def terminate(self, timeout: float) -> None:
-            """Flush, for the platform has announced the end."""
-
-        def close(self, timeout: float) -> bool:
-            """Flush for the last time."""
-
-        def renew(self) -> None:
-            """Begin anew in a copy of the process."""
-
+__all__ = ["HookSpecs", "hookimpl"]
 
 PROJECT = "serverless_flags"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a function or a method as the implementation of the hook of its name."""
+"""Marks a function or method as the implementation of the hook of the same name."""
 
 
 class HookSpecs:
-    """The specification; adding arguments is allowed, renaming is not."""
+    """The hooks with their arguments; later versions may add some, and rename none."""
 
     @hookspec
     def detect_platform(self, environ: Mapping[str, str]) -> Platform | None:
         """
-        Return a platform if this process is yours; called once per session.
+        Return a platform if your adapter is for this process; called once per session.
 
-        Look at nothing but ``environ``, and import nothing heavy: every adapter that
-        is installed may be asked, also on another cloud.
+        Look at nothing but ``environ``, and import nothing that takes long: every
+        installed adapter may be called, on other clouds too.
         """
 
     @hookspec
@@ -65,10 +43,10 @@ class HookSpecs:
         self, func: Callable[..., Any], wrapper: Callable[..., Any]
     ) -> None:
         """
-        Check what is wrapped or adjust the wrapper; called once per ``wrap``.
+        Check the function or adjust the wrapper; called once per ``wrap``.
 
-        Raise a ``TypeError`` that shows the cure when the platform would bypass or
-        break the wrapper. It is the one exception that reaches the user.
+        Raise a ``TypeError`` whose message has the cure when the platform would bypass
+        or break the wrapper. ``wrap`` raises it; exceptions of other types are logged.
         """
 
     @hookspec
@@ -76,12 +54,12 @@ class HookSpecs:
         self, session: Session, platform: Platform, at: str
     ) -> bool | str | None:
         """
-        Connect the platform's signals; called once per process for each ``at``.
+        Connect the platform's shutdown signals; called once per process per ``at``.
 
-        ``at`` is ``"wrap"`` (while the user's module is imported) or
-        ``"first_invocation"``. Return True when the session will be told of the
-        instance's end, or a text that says why not. As long as no call has returned
-        True, every invocation ends with a flush.
+        ``at`` is ``"wrap"`` (while your module is imported) or ``"first_invocation"``.
+        Return True when the session will flush at the end of the instance, or a text
+        that says why not. Until a call returns True, every invocation ends with a
+        flush.
         """
 
     @hookspec
@@ -99,16 +77,16 @@ class HookSpecs:
         self, invocation: Invocation, wait: Callable[[float], bool]
     ) -> bool | None:
         """
-        Take over the waiting; called once per invocation that has requests under way.
+        Wait for requests after the response; called per invocation that has some.
 
-        Return True only if this process certainly goes on after the response until
-        ``wait(timeout)`` has returned: True when all is done, False after ``timeout``
-        seconds. Otherwise the invocation waits before its response.
+        ``wait(timeout)`` waits at most ``timeout`` seconds and returns whether the
+        requests have ended. Return True only if this process certainly runs until
+        ``wait`` has returned; otherwise the invocation waits before its response.
         """
 
     @hookspec
     def end_invocation(self, invocation: Invocation) -> None:
-        """Repair the process; called once per invocation, on the handler's thread."""
+        """Restore the process; called once per invocation, on the handler's thread."""
 
     @hookspec
     def after_refresh(self, session: Session, outcome: str, seconds: float) -> None:
@@ -129,10 +107,10 @@ class HookSpecs:
     @hookspec
     def disconnect_instance(self, session: Session, reason: str) -> None:
         """
-        Let go of the process; called once per process, after the last flush.
+        Release what belongs to the process; called once per process, after the end.
 
-        ``reason`` is ``"signal"`` when the platform had announced the end, else
-        ``"close"``.
+        It follows the last flush. ``reason`` is ``"signal"`` when the platform has sent
+        its shutdown signal, else ``"close"``.
         """
 
     @hookspec

@@ -1,8 +1,10 @@
-"""What a platform is and what an invocation is: facts, standard library only."""
+"""What a platform is and what an invocation is: values that adapters state."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+__all__ = ["Invocation", "Platform"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -11,44 +13,55 @@ class Platform:
     """
     Facts about the platform that runs this process.
 
-    An adapter subclasses it, states what differs from the defaults and adds
-    ``@hookimpl`` methods. The elected object is registered as a plugin itself, so
-    state that belongs to the process may live on it. No attribute may be a property
-    with effects: registering a plugin reads them all.
+    An adapter subclasses it, sets the attributes that differ from the defaults and
+    adds ``@hookimpl`` methods. The session registers the chosen object as a plugin, so
+    you may keep state of the process on it. No attribute may be a property with side
+    effects, because registering a plugin reads them all. An attribute of a wrong type
+    is replaced by its default, with one warning.
     """
 
     name: str = "local"
-    """The platform's one word: OpenTelemetry's ``cloud.platform`` where it has one."""
+    """The platform's name in one word: OpenTelemetry's ``cloud.platform`` where it
+    defines one; otherwise yours."""
 
     specificity: int = 0
-    """Which platform wins when several recognise the process: the highest."""
+    """The priority when several adapters recognise the process: the highest wins. The
+    adapters of this project have 10."""
 
     function_name: str | None = None
-    """The function's name as the platform knows it; the default of ``app_name``."""
+    """The function's name on the platform, the default of ``app_name``; None when the
+    platform does not tell it."""
 
     runs_between_invocations: bool = False
-    """Whether threads make progress while no invocation is running."""
+    """Whether threads run while no invocation does, because the platform does not
+    freeze the process. If so, no invocation waits at its end for a refresh."""
 
     starts_client_at_wrap: bool = False
-    """Whether the session starts while the user's module is imported."""
+    """Whether ``wrap`` starts the session, while your module is imported; otherwise
+    the first invocation does."""
 
     will_fork: bool = False
-    """Whether the process that imports the user's module forks before it serves."""
+    """Whether the process that imports your module forks before it serves. Until its
+    first invocation such a process does not start a session to evaluate a flag."""
 
     awaits_handlers: bool = True
-    """Whether the runtime awaits ``async def`` handlers itself."""
+    """Whether the runtime awaits ``async def`` functions itself. If not, ``wrap`` runs
+    them on an event loop of the calling thread."""
 
     ends_in_order: bool = False
-    """Whether the process ends through the interpreter's exit, so that ``atexit`` runs
-    at its end; SIGTERM is connected besides."""
+    """Whether the interpreter exits normally whenever the process ends without a
+    signal, so that ``atexit`` runs. If so, and no hook has connected a shutdown signal,
+    the session connects SIGTERM itself."""
 
     shutdown_grace: float = 1.0
-    """Seconds that a flush may take after the platform's termination signal."""
+    """Seconds that the last flush may take after the platform's shutdown signal; from
+    0 to 604,800, a week."""
 
     passing_exceptions: tuple[str, ...] = ()
-    """Exceptions that the runtime raises into a running function, such as a request
+    """Exceptions that the runtime raises in a running function, such as a request
     timeout: qualified names (``package.module.Class``), so that nothing is imported.
-    They always reach the caller, even out of a plugin, a callback or a strategy."""
+    The session never catches them, not even when they are raised in a plugin, a
+    callback or a custom strategy."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -64,28 +77,29 @@ class Local(Platform):
 
 class Invocation(NamedTuple):
     """
-    One call of the user's function, as the platform describes it.
+    One call of your function, as the platform describes it.
 
-    What the platform does not say is None, never invented: an invented ``sessionId``
-    would change gradual rollouts. A tuple, because one is made for every call, and a
-    frozen dataclass takes five times as long.
+    An adapter leaves out what the platform does not tell and never invents it: an
+    invented ``sessionId`` would change gradual rollouts. It is a tuple because the
+    session makes one for every call, and a frozen dataclass takes five times as long.
     """
 
     id: str | None = None
-    """The platform's identifier of this call."""
+    """The platform's identifier of this call; None when it has none."""
 
     remaining_time: Callable[[], float] | None = None
-    """Seconds until the platform ends this call; None when it sets no limit."""
+    """A function that returns the seconds until the platform ends this call; None when
+    the platform sets no limit."""
 
     context: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = _NOTHING
-    """Unleash's evaluation context: ``userId``, ``sessionId``, ``remoteAddress``,
-    ``properties``. A callable is called at most once, at the first evaluation."""
+    """Unleash's evaluation context (``userId``, ``remoteAddress``, ``properties``), or
+    a function that returns it: it is called at most once, at the first evaluation."""
 
     args: tuple[Any, ...] = ()
-    """The function's positional arguments, filled in by the session."""
+    """The positional arguments of the call; the session fills them in."""
 
     kwargs: Mapping[str, Any] = _NOTHING
-    """The function's keyword arguments, filled in by the session."""
+    """The keyword arguments of the call; the session fills them in."""
 
 
 NOTHING_KNOWN = Invocation()

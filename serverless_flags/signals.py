@@ -1,7 +1,8 @@
-"""Connect the end of this process to its sessions, once per process; for adapters.
+"""Flush sessions when this process ends; for adapters.
 
-Whatever the way the process ends, each session is told once and all of them flush side
-by side inside one grace; then happens what would have happened without us.
+However the process ends, each connected session flushes once, all of them in parallel
+and within the longest of their graces. Then the process ends as it would have without
+this package.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from serverless_flags._signals.handler import SIGTERM, current_handler
 from serverless_flags._signals.hub import CHILD_GRACE, SignalHub
 
 if TYPE_CHECKING:
-    from serverless_flags._signals.hub import Terminable
+    from serverless_flags.types import Terminable
+
+__all__ = [
+    "close",
+    "connect_exit",
+    "connect_sigterm",
+    "is_connected",
+    "previous_handler",
+    "rearm",
+    "repair",
+    "terminate",
+    "watch_sigterm",
+]
 
 _hub = SignalHub()
 _hooked = False
@@ -43,10 +56,10 @@ def _after_fork() -> None:
 
 def connect_exit(session: Terminable, *, grace: float) -> None:
     """
-    Close ``session`` when the interpreter exits in good order.
+    Close ``session`` when the interpreter exits normally, through ``atexit``.
 
     Args:
-        session: held weakly.
+        session: the session to close; only a weak reference to it is kept.
         grace: seconds that its last flush may take.
     """
     _hook_process()
@@ -55,14 +68,19 @@ def connect_exit(session: Terminable, *, grace: float) -> None:
 
 def connect_sigterm(session: Terminable, *, grace: float) -> bool:
     """
-    Flush ``session`` at SIGTERM, then do what would have happened without us.
+    Flush ``session`` at SIGTERM, and close it at the interpreter's exit.
 
-    The previous handler is called after the flush; the default action ends the
-    process with the signal, as before. For runtimes whose main thread runs Python.
+    After the flush the handler that was installed before is called; where there was
+    none, the signal ends the process. Use it where the main thread runs Python code.
+
+    Args:
+        session: the session to flush; only a weak reference to it is kept.
+        grace: seconds that its last flush may take.
 
     Returns:
-        False off the main thread, where Python lets nobody install a handler, and
-        where one stands that is not Python's, for it could not be called afterwards.
+        Whether SIGTERM is connected. False off the main thread, where Python installs
+        no handlers, and where the current handler was not installed from Python and so
+        could not be called afterwards.
     """
     connect_exit(session, grace=grace)
     return _hub.install()
@@ -70,15 +88,18 @@ def connect_sigterm(session: Terminable, *, grace: float) -> bool:
 
 def watch_sigterm(session: Terminable, *, grace: float) -> bool:
     """
-    Flush ``session`` at SIGTERM even while the main thread is stuck in C code.
+    Flush ``session`` at SIGTERM even while the main thread is blocked in C code.
 
-    A handler in Python cannot run there, as when awslambdaric blocks in ``next()``; a
-    watcher thread is woken through ``signal.set_wakeup_fd`` instead and, when nobody
-    else handles SIGTERM, ends the process after the flush.
+    There a Python handler cannot run, as when awslambdaric blocks in ``next()``. So a
+    watcher thread is woken through ``signal.set_wakeup_fd``, flushes and, when no other
+    handler takes SIGTERM, ends the process.
+
+    Args:
+        session: the session to flush; only a weak reference to it is kept.
+        grace: seconds that its last flush may take.
 
     Returns:
-        False off the main thread, where Python lets nobody install a handler, and
-        where one stands that is not Python's, for it could not be called afterwards.
+        Whether SIGTERM is connected, as `connect_sigterm` returns it.
     """
     connect_exit(session, grace=grace)
     if not _hub.install():
@@ -89,14 +110,14 @@ def watch_sigterm(session: Terminable, *, grace: float) -> bool:
 
 def repair() -> bool:
     """
-    Take back what others took from us: SIGTERM, and the watcher's wakeup fd.
+    Install the SIGTERM handler, and the watcher's wakeup fd, again if they are gone.
 
-    An event loop that has handled SIGTERM leaves the default action behind, another
-    handler may not call ours. Called by each session at the end of each invocation,
-    on its thread; only on the main thread can anything be put back.
+    An event loop that has handled SIGTERM leaves the default action behind, and another
+    handler may not call the one before. Each session calls this at the end of each
+    invocation, on the invocation's thread; only the main thread can install anything.
 
     Returns:
-        False when SIGTERM no longer reaches us. True also where it never did.
+        False when SIGTERM was connected and no longer reaches the sessions, else True.
     """
     hub = _hub
     handler = hub.handler
@@ -111,31 +132,42 @@ def repair() -> bool:
 
 
 def is_connected() -> bool:
-    """Whether SIGTERM reaches us as far as we have connected it; from any thread."""
+    """Whether SIGTERM reaches the sessions, or was never connected; from any thread."""
     return _hub.connected
 
 
 def previous_handler() -> Any:
-    """Return what would handle SIGTERM without us: a server's method, for example."""
+    """
+    Return the SIGTERM handler that this package calls after its flush.
+
+    Returns:
+        What ``signal.getsignal`` would return without this package: a server's method,
+        for example, ``signal.SIG_DFL``, or None for a handler not set from Python.
+    """
     found = current_handler(SIGTERM)
     return found.previous if _hub.is_ours(found) else found
 
 
 def rearm() -> None:
-    """Point the wakeup fd at the watcher again: an event loop may have taken it."""
+    """
+    Point ``signal.set_wakeup_fd`` at the watcher thread again.
+
+    Call it on the main thread after an event loop has taken the wakeup fd. It does
+    nothing where `watch_sigterm` was not called.
+    """
     _hub.rearm()
 
 
 def terminate() -> None:
-    """Flush every connected session side by side; invocations may follow."""
+    """Flush every connected session, in parallel; more invocations may follow."""
     _hub.terminate()
 
 
 def close() -> None:
-    """Close every connected session side by side: no invocation will follow."""
+    """Close every connected session, in parallel: no invocation will follow."""
     _hub.close()
 
 
 def close_child() -> None:
-    """Close them in a process that ends though its platform's instance goes on."""
+    """Close every session of a child process whose parent, the instance, goes on."""
     _hub.close(CHILD_GRACE)

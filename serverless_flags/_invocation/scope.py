@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from serverless_flags._process.state import ProcessState
     from serverless_flags._work.due import BoundedWait, Plan
     from serverless_flags.platform import Invocation
+    from serverless_flags.types import Variant
 
 
 class InvocationScope:
@@ -88,7 +89,7 @@ class InvocationScope:
 
     def get_variant(
         self, feature_name: str, context: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> Variant:
         """Return the flag's variant for this invocation, wherever it is asked."""
         return self._core.answer_variant(feature_name, self.merged(context))
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from serverless_flags._clock import Instant
     from serverless_flags._log import ProblemLog
     from serverless_flags._plugins.dispatch import Plugins
-    from serverless_flags._protocols import Backend, FlagClient
+    from serverless_flags._protocols import Backend
     from serverless_flags._settings import Settings
     from serverless_flags._work.flag_request import InheritedFlags, Refresh
+    from serverless_flags.types import FlagClient
 
 
 class StartInputs:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from serverless_flags._clock import Instant
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._process.start import ServerSync
-    from serverless_flags._protocols import FlagClient
     from serverless_flags._settings import Settings
     from serverless_flags._work.due import DueWork
     from serverless_flags._work.flag_request import InheritedFlags
+    from serverless_flags.types import FlagClient
 
 FLUSH_INTERVAL = 60.0
 LONGEST_START = 60.0

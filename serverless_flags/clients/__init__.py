@@ -1,13 +1,31 @@
-"""The flag clients, each behind a name, none imported before it is needed."""
+"""Flag clients, each imported only when it is needed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serverless_flags._protocols import Backend
 
 if TYPE_CHECKING:
     from serverless_flags._settings import Settings
+    from serverless_flags.clients.impression import Impression
+    from serverless_flags.clients.memory import MemoryClient
+
+__all__ = ["Impression", "MemoryClient"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a client's class only when it is asked for."""
+    if name == "Impression":
+        from serverless_flags.clients.impression import Impression
+
+        return Impression
+    if name == "MemoryClient":
+        from serverless_flags.clients.memory import MemoryClient
+
+        return MemoryClient
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 def open_backend(settings: Settings, app_name: str) -> Backend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from serverless_flags._log import ProblemLog
 from serverless_flags._protocols import DISABLED
@@ -12,6 +12,8 @@ from serverless_flags.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from serverless_flags.types import Variant
 
 MOST_UNKNOWN = 100
 """Names in `MemoryClient.unknown_flags`."""
@@ -87,13 +89,13 @@ class MemoryClient:
 
     def get_variant(
         self, feature_name: str, context: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> Variant:
         """Return the flag's variant; without one, the disabled variant."""
         self._note(feature_name, context)
         value = self._flags.get(feature_name, False)
         if isinstance(value, bool):
             return {**DISABLED, "feature_enabled": value}
-        return {"enabled": True, "feature_enabled": True, **value}
+        return cast("Variant", {"enabled": True, "feature_enabled": True, **value})
 
     def _note(
         self, feature_name: str, context: dict[str, Any] | None

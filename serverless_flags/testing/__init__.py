@@ -1,4 +1,4 @@
-"""Tools for tests: emulators and the embedded flag server."""
+"""Tools for tests: flags in memory, a flag server, emulators, a contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from serverless_flags.testing.emulator import Answer, Emulator, Exit
 from serverless_flags.testing.flag_counts import Counts
 
 if TYPE_CHECKING:
-    from serverless_flags.testing.contract import AdapterContract
+    from serverless_flags.testing.contract import AdapterContract, Trial
+    from serverless_flags.testing.faults import Exchange, Fault, FaultyFlagServer
     from serverless_flags.testing.flag_server import FlagServer, Recorded
 
 __all__ = [
@@ -23,19 +24,27 @@ __all__ = [
     "ContainerEmulator",
     "Counts",
     "Emulator",
+    "Exchange",
     "Exit",
+    "Fault",
+    "FaultyFlagServer",
     "FlagServer",
     "Instant",
     "MemoryClient",
     "Recorded",
+    "Trial",
     "emulate",
 ]
 
 
 _LAZY = {
     "AdapterContract": "contract",
+    "Exchange": "faults",
+    "Fault": "faults",
+    "FaultyFlagServer": "faults",
     "FlagServer": "flag_server",
     "Recorded": "flag_server",
+    "Trial": "contract",
 }
 
 
@@ -49,7 +58,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        contract = name == "AdapterContract"
+        contract = _LAZY[name] == "contract"
         what, extra = ("contract", "contract") if contract else ("flag server", "cli")
         message = f"the {what} needs werkzeug: pip install 'serverless-flags[{extra}]'"
         raise MissingDependencyError(message, name=error.name) from error

@@ -1,4 +1,4 @@
-"""What every adapter has to keep, as tests that its own tests inherit."""
+"""The tests that every adapter has to pass; the adapter's own tests inherit them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serverless_flags.testing.emulator import Emulator
+
+__all__ = ["AdapterContract", "Trial"]
 
 CLOUDS: Mapping[str, Mapping[str, str]] = {
     "aws_lambda": {
@@ -81,39 +83,49 @@ class AdapterContract:
             environ = {"K_SERVICE": "hello"}
             target = "path/to/module.py:function"
 
-    `serverless_flags.testing.contract_function` shows the few lines of the function. Collected
-    by pytest; needs POSIX and the extra ``contract``.
+    `serverless_flags.testing.contract_function` shows the few lines of the function.
+    pytest collects the tests; they need POSIX and the extra ``contract``.
     """
 
     platform: ClassVar[str]
-    """The platform's one word, the name of the adapter's entry point."""
+    """The platform's name in one word, which names the adapter's entry point too."""
 
     environ: ClassVar[Mapping[str, str]]
-    """By what the adapter recognises the platform."""
+    """The environment variables by which the adapter recognises the platform."""
 
     target: ClassVar[str]
-    """The function: ``path/to/module.py:function``."""
+    """The contract's function: ``path/to/module.py:function``."""
 
     options: ClassVar[Mapping[str, str]] = {}
-    """What the platform's emulator is to be told."""
+    """Options for the platform's emulator."""
 
     def emulator(self, environ: Mapping[str, str]) -> Emulator:
-        """Return an instance that has not been started; override it for your own."""
+        """
+        Return an instance that has not been started.
+
+        Override it where your adapter does not implement ``emulate``.
+        """
         return emulate(self.platform, self.target, environ=environ, **self.options)
 
     def trial(
         self, settings: Mapping[str, str] = UNHURRIED, **server: Any
     ) -> AbstractContextManager[Trial]:
-        """Start an instance and its flag server."""
+        """
+        Start an instance and its flag server; end both on leaving.
+
+        Args:
+            settings: environment variables of the instance.
+            server: ``fault``, ``round_trip`` and ``tls`` of the server.
+        """
         return trial(self.emulator, settings, **server)
 
     # -- detection -----------------------------------------------------------------
     def test_its_environment_is_recognised(self) -> None:
-        """Entry point, platform and the contract say the same word."""
+        """The entry point, the platform and the contract have the same name."""
         expect("the platform", self.platform, self._detect(self.environ))
 
     def test_no_other_environment_is_recognised(self) -> None:
-        """On a laptop and on every other cloud the adapter stays silent."""
+        """On a laptop and on every other cloud the adapter returns None."""
         expect("an empty environment", None, self._detect({}))
         for cloud in sorted(CLOUDS.keys() - {self.platform}):
             expect(cloud, None, self._detect(CLOUDS[cloud]))
@@ -124,7 +136,7 @@ class AdapterContract:
         return None if platform is None else str(platform.name)
 
     def test_the_instance_elects_the_adapter(self) -> None:
-        """Under the real runtime the session knows where it is, and no hook fails."""
+        """Under the real runtime the session uses the adapter, and no hook fails."""
         with self.trial() as on:
             answer = on.ask()
             output = on.instance.output
@@ -137,7 +149,7 @@ class AdapterContract:
 
     # -- one start, every count ----------------------------------------------------
     def test_fifty_first_invocations_start_once(self) -> None:
-        """Every process asks for the flags once, and nobody gets a default."""
+        """Every process asks for the flags once, and no invocation gets a default."""
         with self.trial({**UNHURRIED, "SERVERLESS_FLAGS_MAX_AGE": "3600"}) as on:
             answers = on.ask_at_once(50)
             on.end()
@@ -147,7 +159,7 @@ class AdapterContract:
             expect("counts", Counts(yes=50), on.counts)
 
     def test_sigterm_loses_no_count(self) -> None:
-        """The instance ends inside its grace, and the server has every evaluation."""
+        """The instance ends within its grace, and the server has every evaluation."""
         with self.trial() as on:
             for _ in range(5):
                 on.ask()
@@ -157,7 +169,7 @@ class AdapterContract:
             expect("counts", Counts(yes=5), on.counts)
 
     def test_sigterm_while_logging_is_locked(self, tmp_path: Path) -> None:
-        """The last flush logs nothing before its answer, so no lock stops it."""
+        """The last flush logs nothing before it is sent, so no lock stops it."""
         gate = tmp_path / "gate"
         os.mkfifo(gate)
         with self.trial({**UNHURRIED, GATE: str(gate)}) as on:
@@ -175,7 +187,7 @@ class AdapterContract:
             expect("counts", Counts(yes=2), on.counts)
 
     def test_a_forked_child_starts_without_counts(self) -> None:
-        """The child sends its own evaluations; its parent's are sent once."""
+        """A forked child sends its own evaluations; its parent's are sent once."""
         with self.trial() as on:
             on.ask()
             on.ask("fork")
@@ -185,7 +197,7 @@ class AdapterContract:
             expect("counts", Counts(yes=3 + FORKED), on.counts)
 
     def test_an_exception_passes(self) -> None:
-        """The function's failure stays its own, and its evaluation is counted."""
+        """The function's exception reaches the runtime; its evaluation is counted."""
         with self.trial() as on:
             failed = on.instance.request("/?do=raise")
             on.ask()
@@ -198,7 +210,7 @@ class AdapterContract:
 
     # -- freeze and thaw -----------------------------------------------------------
     def test_a_flip_during_a_freeze_is_obeyed(self) -> None:
-        """What was fresh before a long freeze is too old after it."""
+        """Flags that were fresh before a long freeze are refreshed after it."""
         with self.trial({**UNHURRIED, **SHORT_LIVED}) as on:
             before = on.ask()["enabled"]
             with on.frozen(LIMIT):
@@ -210,7 +222,7 @@ class AdapterContract:
             expect("counts", Counts(yes=1, no=1), on.counts)
 
     def test_a_freeze_in_the_middle_of_a_refresh(self, tmp_path: Path) -> None:
-        """An answer from before the freeze is not fresh, and hides no newer one."""
+        """An answer from before a freeze does not count as fresh after it."""
         gate = tmp_path / "gate"
         os.mkfifo(gate)
         settings = {**UNHURRIED, **SHORT_LIVED, GATE: str(gate)}
@@ -237,7 +249,7 @@ class AdapterContract:
 
     # -- bad servers ---------------------------------------------------------------
     def test_a_dead_server(self) -> None:
-        """Flags take their defaults until it lives; then all is counted."""
+        """Flags take their defaults until the server works; then all is counted."""
         with self.trial(fault=Fault.REFUSED) as on:
             first = [on.ask()["enabled"] for _ in range(3)]
             on.server.fault = Fault.NONE
@@ -248,7 +260,7 @@ class AdapterContract:
             expect("counts", on.asked, on.counts.total)
 
     def test_a_server_that_never_answers(self) -> None:
-        """It delays the start once and a few invocations shortly, and not the end."""
+        """Timeouts bound what it costs: the start, ten invocations and the end."""
         with self.trial(HURRIED, fault=Fault.UNHEARD) as on:
             answers = {on.ask()["enabled"] for _ in range(10)}
             ended = on.end()
@@ -258,7 +270,7 @@ class AdapterContract:
             require("the end comes in its grace", not ended.killed)
 
     def test_a_server_200_ms_away_over_tls(self, tmp_path: Path) -> None:
-        """A function of 5 ms, with the default timeouts, still refreshes and counts."""
+        """A function of 5 ms refreshes and counts, with the default timeouts."""
         settings = {
             "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem"),
             "SERVERLESS_FLAGS_MAX_AGE": "0.1",
