@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from distributions import PROJECTS, ROOT, run
 
-NEEDED = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
+NEEDED = (".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml")
 """What a build reads, apart from the folders of the packages."""
 LONG_AGO = "1580601600"
 """The time stamp of what is built outside a git repository, the same as hatchling's."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
 NEEDED = {
-    "serverless-flags": {"pluggy", "UnleashClient", "yggdrasil-engine"},
+    "serverless-flags": {"pluggy", "unleashclient", "yggdrasil-engine"},
     "serverless-flags-aws-lambda": {"serverless-flags"},
     "serverless-flags-azure-functions": {"serverless-flags"},
     "serverless-flags-gcp-cloud-functions": {"serverless-flags"},
