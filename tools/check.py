@@ -2,7 +2,8 @@
 """
 Check your change with the Python that runs this: style, types, imports and tests.
 
-The first run creates ``.venv`` and installs everything there. Arguments go to pytest::
+The first run creates an environment, such as ``.venv-3.11``, and installs everything
+there. Arguments go to pytest::
 
     python3 tools/check.py
     python3 tools/check.py tests/session -x
@@ -22,8 +23,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+VENV = ROOT / ".venv-{}.{}".format(*sys.version_info)
+BIN = VENV / "bin"
 GROUPS = ("lint", "type", "imports", "docs")
 TESTS = ("tests", "--ignore=tests/injector", "--ignore=tests/reliability")
 
@@ -46,9 +47,9 @@ def main() -> int:
 
 
 def set_up() -> bool:
-    """Create ``.venv`` once, and bring what is installed there up to date."""
-    if not BIN.exists():
-        say(f"creating {VENV} with Python {sys.version.split()[0]}")
+    """Create the environment once, and bring what is installed there up to date."""
+    if not (BIN / "uv").exists():
+        say(f"creating {VENV}")
         venv.create(VENV, with_pip=True)
         if not run("uv", "pip", "install", "--quiet", "uv"):
             return False

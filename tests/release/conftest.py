@@ -42,7 +42,8 @@ def _build(root: Path, dist: Path, **environ: str) -> None:
 @pytest.fixture(name="dist", scope="session")
 def _dist() -> Path:
     """Return the folder of what would be published, built anew."""
-    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for name in ("sbom", *(project.name for project in PROJECTS)):
+        shutil.rmtree(ROOT / "dist" / name, ignore_errors=True)
     _build(ROOT, ROOT / "dist")
     return ROOT / "dist"
 
