@@ -53,9 +53,9 @@ def set_up() -> bool:
         venv.create(VENV, with_pip=True)
         if not run("uv", "pip", "install", "--quiet", "uv"):
             return False
-    groups = [f"--group={group}" for group in GROUPS]
-    what = ["--all-packages", "--extra=demo", *groups, "--inexact", "--quiet"]
-    return run("installation", "uv", "sync", *what)
+    what = [f"--group={group}" for group in GROUPS]
+    what += ["--all-packages", "--extra=demo", "--inexact", "--quiet"]
+    return run("installation", "uv", "sync", "--python", f"{BIN}/python", *what)
 
 
 def run(name: str, *command: str) -> bool:
