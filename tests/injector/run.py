@@ -198,7 +198,7 @@ def _import_all(client: str) -> None:
         importlib.import_module("UnleashClient")
 
 
-_FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)\b|_emulator|_instance\b.*\.")
+_FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)\b|\._emulator\b")
 
 
 # -- what is printed ---------------------------------------------------------------
