@@ -53,13 +53,17 @@ def emulate(
             python=python or sys.executable,
             options=options,
         )
-        if isinstance(emulator, Emulator):
-            return emulator
         if emulator is not None:
-            what = f"adapter {name!r} returned a {type(emulator).__name__} from emulate"
-            message = f"{what}, expected a serverless_flags.testing.Emulator or None"
-            raise EmulatorError(message)
+            return _checked(emulator, name)
     raise EmulatorError(_cure(platform_name, [name for name, _ in hooks]))
+
+
+def _checked(emulator: object, adapter: str) -> Emulator:
+    if isinstance(emulator, Emulator):
+        return emulator
+    what = f"adapter {adapter!r} returned a {type(emulator).__name__} from emulate"
+    message = f"{what}, expected a serverless_flags.testing.Emulator or None"
+    raise EmulatorError(message)
 
 
 def _cure(platform_name: str, installed: list[str]) -> str:
