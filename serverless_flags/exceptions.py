@@ -24,7 +24,7 @@ __all__ = [
 
 
 class ServerlessFlagsError(Exception):
-    """The base class of every error that serverless-flags raises."""
+    """Base of every error that serverless-flags raises."""
 
 
 class ConfigurationError(ServerlessFlagsError, ValueError):
