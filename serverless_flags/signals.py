@@ -1,7 +1,7 @@
-"""Connect the end of this process to its sessions, once per process; for adapters.
+"""Flush or close the sessions of this process when it ends; for adapters.
 
-Whatever the way the process ends, each session is told once and all of them flush side
-by side inside one grace; then happens what would have happened without us.
+However the process ends, each session is notified once, and all of them flush in
+parallel within one grace. Then the process continues as it would have without them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _hooked = False
 
 
 def _hook_process() -> None:
-    """Hook exit and fork; twice, in a race, does no harm."""
+    """Register functions for exit and fork; doing so twice, in a race, is harmless."""
     global _hooked  # noqa: PLW0603  reason: atexit and fork hooks cannot be undone
     if _hooked:
         return
@@ -43,7 +43,7 @@ def _after_fork() -> None:
 
 def connect_exit(session: Terminable, *, grace: float) -> None:
     """
-    Close ``session`` when the interpreter exits in good order.
+    Close ``session`` when the interpreter exits and calls its ``atexit`` functions.
 
     Args:
         session: held weakly.
@@ -55,14 +55,19 @@ def connect_exit(session: Terminable, *, grace: float) -> None:
 
 def connect_sigterm(session: Terminable, *, grace: float) -> bool:
     """
-    Flush ``session`` at SIGTERM, then do what would have happened without us.
+    Flush ``session`` at SIGTERM, then handle the signal as before.
 
-    The previous handler is called after the flush; the default action ends the
-    process with the signal, as before. For runtimes whose main thread runs Python.
+    After the flush the previous handler is called, or the default action ends the
+    process. For runtimes whose main thread runs Python code.
+
+    Args:
+        session: held weakly.
+        grace: seconds that its flush may take.
 
     Returns:
-        False off the main thread, where Python lets nobody install a handler, and
-        where one stands that is not Python's, for it could not be called afterwards.
+        False on any thread but the main thread, where Python allows no handler to be
+        installed, and where a handler was installed from C, which Python could not
+        call after the flush.
     """
     connect_exit(session, grace=grace)
     return _hub.install()
@@ -72,13 +77,16 @@ def watch_sigterm(session: Terminable, *, grace: float) -> bool:
     """
     Flush ``session`` at SIGTERM even while the main thread is stuck in C code.
 
-    A handler in Python cannot run there, as when awslambdaric blocks in ``next()``; a
-    watcher thread is woken through ``signal.set_wakeup_fd`` instead and, when nobody
-    else handles SIGTERM, ends the process after the flush.
+    No Python handler can run then, as when awslambdaric blocks in ``next()``. Instead,
+    ``signal.set_wakeup_fd`` wakes a watcher thread, which flushes and, unless other
+    code handles SIGTERM, ends the process.
+
+    Args:
+        session: held weakly.
+        grace: seconds that its flush may take.
 
     Returns:
-        False off the main thread, where Python lets nobody install a handler, and
-        where one stands that is not Python's, for it could not be called afterwards.
+        False in the cases in which `connect_sigterm` returns False.
     """
     connect_exit(session, grace=grace)
     if not _hub.install():
@@ -89,14 +97,14 @@ def watch_sigterm(session: Terminable, *, grace: float) -> bool:
 
 def repair() -> bool:
     """
-    Take back what others took from us: SIGTERM, and the watcher's wakeup fd.
+    Reinstall the SIGTERM handler, and the watcher's wakeup fd, if they were replaced.
 
-    An event loop that has handled SIGTERM leaves the default action behind, another
-    handler may not call ours. Called by each session at the end of each invocation,
-    on its thread; only on the main thread can anything be put back.
+    An event loop that has handled SIGTERM leaves the default action behind, and another
+    handler may not call the previous one. Each session calls this at the end of each
+    invocation, on its thread; only the main thread can reinstall anything.
 
     Returns:
-        False when SIGTERM no longer reaches us. True also where it never did.
+        False when SIGTERM was connected and no longer reaches the sessions.
     """
     hub = _hub
     handler = hub.handler
@@ -111,31 +119,31 @@ def repair() -> bool:
 
 
 def is_connected() -> bool:
-    """Whether SIGTERM reaches us as far as we have connected it; from any thread."""
+    """Whether SIGTERM, if it was connected, reaches the sessions; from any thread."""
     return _hub.connected
 
 
 def previous_handler() -> Any:
-    """Return what would handle SIGTERM without us: a server's method, for example."""
+    """Return the SIGTERM handler that the sessions replaced, or the current one."""
     found = current_handler(SIGTERM)
-    return found.previous if _hub.is_ours(found) else found
+    return found.previous if _hub.owns(found) else found
 
 
 def rearm() -> None:
-    """Point the wakeup fd at the watcher again: an event loop may have taken it."""
+    """Point the wakeup fd at the watcher again, after an event loop replaced it."""
     _hub.rearm()
 
 
 def terminate() -> None:
-    """Flush every connected session side by side; invocations may follow."""
+    """Flush every connected session in parallel; invocations may follow."""
     _hub.terminate()
 
 
 def close() -> None:
-    """Close every connected session side by side: no invocation will follow."""
+    """Close every connected session in parallel; no invocation may follow."""
     _hub.close()
 
 
 def close_child() -> None:
-    """Close them in a process that ends though its platform's instance goes on."""
+    """Close every session of a child process, which ends before the instance does."""
     _hub.close(CHILD_GRACE)

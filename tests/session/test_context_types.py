@@ -72,7 +72,7 @@ class TestOfInvocations:
         (warning,) = _warnings(caplog)
 
         assert [(True, False)] * 3 == saw
-        assert "the answer of the context callback is no mapping" in warning
+        assert "the result of the context callback is not a mapping" in warning
 
     @odd
     def test_from_the_adapter(self, new, cloud, ask, caplog, answer) -> None:
@@ -92,7 +92,7 @@ class TestOfInvocations:
         (warning,) = _warnings(caplog)
 
         assert [(True, False)] * 2 == saw
-        assert "the adapter's evaluation context is no mapping" in warning
+        assert "the adapter's evaluation context is not a mapping" in warning
 
     @odd
     def test_from_whoever_began_it(self, new, ask, caplog, answer) -> None:
@@ -108,7 +108,7 @@ class TestOfInvocations:
             assert [] == _warnings(caplog)
         else:
             (warning,) = _warnings(caplog)
-            assert "invocation(context=...) is no mapping" in warning
+            assert "invocation(context=...) is not a mapping" in warning
 
     @pytest.mark.parametrize("properties", [None, "pro", 7, ["plan"]])
     def test_properties_that_are_none(self, new, ask, caplog, properties) -> None:
@@ -156,7 +156,7 @@ class TestOfCallers:
         (warning,) = _warnings(caplog)
 
         assert [True] * 3 == saw
-        assert "the context of an evaluation is no mapping" in warning
+        assert "the context of an evaluation is not a mapping" in warning
 
     @pytest.mark.parametrize("given", [None, {}, [], ""])
     def test_nothing_is_no_mistake(self, new, ask, caplog, given) -> None:

@@ -49,7 +49,7 @@ def test_without_a_signal_every_invocation_ends_with_a_flush(
     assert [1, 2, 3] == counted
     assert 0 == flags.status.flush_interval
     assert (
-        "not connected: the platform gives no signal here" == flags.status.termination
+        "not connected: the platform sends no shutdown signal here" == flags.status.termination
     )
 
 

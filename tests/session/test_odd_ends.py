@@ -110,7 +110,7 @@ def test_a_mapping_that_raises_costs_the_context(make, where, caplog):
         answer = flags.is_enabled("simpleFlag")
 
     assert answer is True
-    assert 1 == caplog.text.count("is no mapping but Lazy")
+    assert 1 == caplog.text.count("is not a mapping but Lazy")
 
 
 @pytest.mark.parametrize("how", ["start", "refresh", "flush", "terminate", "close"])

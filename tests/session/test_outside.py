@@ -224,7 +224,7 @@ class TestCounted:
 class TestSaid:
     """One warning, where it costs something."""
 
-    TEXT = "a flag was asked for outside an invocation"
+    TEXT = "a flag was evaluated outside an invocation"
 
     def test_on_a_platform_that_freezes(self, started, caplog, ask, where) -> None:
         """It names the cure; once, however many questions."""

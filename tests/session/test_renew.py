@@ -91,7 +91,7 @@ def test_it_says_that_the_last_flags_are_served(make, server, copy_of, caplog):
     flags.start()
     server.answers.set()
 
-    assert "the last ones until they come" in caplog.text
+    assert "the last flags until they arrive" in caplog.text
     assert flags.is_enabled("simpleFlag") is True
 
 

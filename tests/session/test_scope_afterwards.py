@@ -98,7 +98,7 @@ class TestAfterwards:
     def test_a_carried_one_outlives_it(self, flags) -> None:
         """The same context, for work that goes on after the end."""
         with flags.invocation(context={"userId": "alice"}) as here:
-            carried = here.carried()
+            carried = here.detached()
         flags._core.scope.set(carried)
         try:
             saw = _sees(flags)

@@ -112,7 +112,7 @@ class TestTwice:
             server.answers.set()
             for each in (first, second):
                 each.result(WAIT)
-            flags._core.process._shut()  # as the slower one does
+            flags._core.process._shut_down()  # as the slower one does
 
         assert 1 == caplog.text.count("the session has ended: 1 evaluations")
         assert (State.CLOSED, 1) == (flags.status.state, flags.status.uncounted)

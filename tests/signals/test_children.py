@@ -255,7 +255,7 @@ class TestOsFork:
             """
         )
 
-        reason = "not connected: a forked process may end past the interpreter's exit"
+        reason = "not connected: a forked process may end by os._exit"
         assert lines[0].startswith(reason)
         assert lines[0].endswith(" 0.0")
         assert 1 + (before == "work()") == server.counts("simpleFlag").yes
@@ -319,15 +319,15 @@ class TestFacts:
 
     def test_the_first_process_at_work(self, monkeypatch) -> None:
         """Its forks are at work too, and know that they are forks of it."""
-        monkeypatch.setattr(fork_module, "_at_work", 0)
-        before = fork_module.is_forked_at_work()
-        fork_module.note_work()
-        itself = fork_module.is_forked_at_work()
+        monkeypatch.setattr(fork_module, "_first_invoked_in", 0)
+        before = fork_module.is_forked_by_invocation()
+        fork_module.note_invocation()
+        itself = fork_module.is_forked_by_invocation()
         monkeypatch.setattr(fork_module.os, "getpid", lambda: -1)
-        fork_module.note_work()
+        fork_module.note_invocation()
 
         assert [False, False] == [before, itself]
-        assert fork_module.is_forked_at_work()
+        assert fork_module.is_forked_by_invocation()
 
     def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
         """A process that has not imported it is none of its children."""

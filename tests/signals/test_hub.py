@@ -143,7 +143,7 @@ class TestTheEnd:
         signals.connect_exit(patient, grace=15.0)
         signals.close_child()
         hub.close_at_exit()
-        monkeypatch.setattr(hub_module, "is_forked_at_work", lambda: True)
+        monkeypatch.setattr(hub_module, "is_forked_by_invocation", lambda: True)
         hub.close_at_exit()
 
         assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.heard

@@ -94,7 +94,7 @@ class TestFailures:
         signals.terminate()
 
         assert [("terminate", 20.0)] == other.heard
-        assert ["a session could not flush at its end"] == caplog.messages
+        assert ["a session could not flush at shutdown"] == caplog.messages
         assert caplog.records[0].exc_info[1] is error
 
     def test_nor_does_it_on_the_thread_that_exits(
@@ -140,7 +140,7 @@ class TestFailures:
         def fail(*_given):
             raise error
 
-        monkeypatch.setattr(hub_module, "run_side_by_side", fail)
+        monkeypatch.setattr(hub_module, "run_in_parallel", fail)
         signals.connect_sigterm(session, grace=1.0)
         with pytest.raises(type(error)):
             signal.raise_signal(signal.SIGTERM)
@@ -155,7 +155,7 @@ class TestFailures:
         def interrupt(*_given):
             raise Interruption
 
-        monkeypatch.setattr(hub_module, "run_side_by_side", interrupt)
+        monkeypatch.setattr(hub_module, "run_in_parallel", interrupt)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signals.connect_sigterm(session, grace=1.0)
         with pytest.raises(Interruption):
@@ -173,7 +173,7 @@ def _here(monkeypatch):
             function(seconds)
         return []
 
-    monkeypatch.setattr(hub_module, "run_side_by_side", run)
+    monkeypatch.setattr(hub_module, "run_in_parallel", run)
 
 
 class TestTwice:
@@ -307,7 +307,7 @@ class TestGreenlets:
         signals.connect_exit(session, grace=20.0)
         signals.terminate()
 
-        assert ["a session could not flush at its end"] == caplog.messages
+        assert ["a session could not flush at shutdown"] == caplog.messages
 
     def test_the_default_action_follows_the_flush(
         self, hub, session, monkeypatch

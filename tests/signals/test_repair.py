@@ -145,11 +145,11 @@ class TestOtherHandlers:
         """A program that takes the signal again and again has it in the end."""
         signals.connect_sigterm(session, grace=1.0)
         answers = []
-        for _ in range(handler_module.MOST + 1):
+        for _ in range(handler_module.MAX_REPLACED + 1):
             take([])
             answers.append(signals.repair())
 
-        assert [True] * (handler_module.MOST - 1) + [False] * 2 == answers
+        assert [True] * (handler_module.MAX_REPLACED - 1) + [False] * 2 == answers
 
     def test_with_a_watcher_any_handler_will_do(self, hub, session, previous) -> None:
         """The wakeup fd hears the signal, whoever handles it."""

@@ -121,7 +121,7 @@ class TestPlatforms:
         before = signal.getsignal(signal.SIGTERM)
         connection.connect(Plugins(Cloud()), "wrap")
 
-        expected = "not connected: the platform gives no signal here"
+        expected = "not connected: the platform sends no shutdown signal here"
         assert expected == connection.termination
         assert before == signal.getsignal(signal.SIGTERM)
 
@@ -196,7 +196,7 @@ class TestReentrancy:
             def add(self, at):
                 raise Interruption
 
-        connection.moments = Moments()
+        connection.connect_points = Moments()
         with pytest.raises(Interruption):
             connection.connect(Plugins(), "wrap")
 
