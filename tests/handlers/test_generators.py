@@ -33,7 +33,7 @@ def _here(func: Callable[..., Any], *args: Any) -> Any:
 
 
 def _passes_on(func):
-    """Decorate as most libraries do: the decorator's own function is a plain def."""
+    """Decorate as most libraries do: the inner function is a plain ``def``."""
 
     @functools.wraps(func)
     def inner(*args, **kwargs):
@@ -53,7 +53,7 @@ WHEREVER = pytest.mark.parametrize("wherever", [_here, _in_context, _in_thread])
 @WHEREVER
 @DECORATED
 def test_each_step_has_the_invocations_context(flags, decorated, wherever):
-    """Every step is its user's, and the code between the steps is nobody's."""
+    """Each step has its user, and the code between the steps has none."""
 
     @flags.wrap
     @decorated
@@ -89,7 +89,7 @@ def test_the_invocation_ends_with_the_body(flags, decorated):
 
 @DECORATED
 def test_closing_a_body_ends_its_invocation(flags, decorated):
-    """A client that goes away closes the body: it cleans up inside its invocation."""
+    """When a client disconnects, the body cleans up inside its invocation."""
     cleaned = []
 
     @flags.wrap
@@ -113,7 +113,7 @@ def test_closing_a_body_ends_its_invocation(flags, decorated):
 @DECORATED
 @pytest.mark.parametrize("drop", ["close", "collect"])
 def test_a_body_that_never_begins_leaves_nothing_open(flags, decorated, drop):
-    """A HEAD request closes the body unread; others forget it."""
+    """A HEAD request closes the body unread; other code drops it."""
 
     @flags.wrap
     @decorated
@@ -149,8 +149,8 @@ def test_two_bodies_in_turn_keep_their_own_users(flags):
 
 
 @WHEREVER
-def test_a_body_may_open_invocations_of_its_own(flags, wherever):
-    """An invocation that the body opens goes on over its steps, to its block's end."""
+def test_a_body_may_open_further_invocations(flags, wherever):
+    """An invocation that the body opens lasts over its steps to the block's end."""
 
     @flags.wrap
     def body(user: str) -> Iterator[str | None]:
@@ -168,7 +168,7 @@ def test_a_body_may_open_invocations_of_its_own(flags, wherever):
 
 
 def test_a_generator_keeps_its_protocol(flags):
-    """What is sent and thrown arrives, and what is returned comes back."""
+    """Sent values and raised exceptions reach it, and its result is returned."""
 
     @flags.wrap
     def body(user: str) -> Iterator[Any]:
@@ -193,8 +193,8 @@ def test_a_generator_keeps_its_protocol(flags):
     assert ["returned"] == saw
 
 
-def test_a_bodys_exception_passes_untouched(flags):
-    """The very object arrives, and the invocation has ended."""
+def test_a_bodys_exception_propagates_unchanged(flags):
+    """The caller gets the same object, and the invocation has ended."""
     error = LookupError("mine")
 
     @flags.wrap
@@ -212,7 +212,7 @@ def test_a_bodys_exception_passes_untouched(flags):
 
 
 def test_a_wrapped_generator_function_stays_one(flags):
-    """Frameworks that look at the function see its kind, name and signature."""
+    """Frameworks that inspect the function see its kind, name and signature."""
 
     def body(user: str, *, size: int = 1) -> Iterator[int]:
         """Stream."""
@@ -234,7 +234,7 @@ def test_a_wrapped_generator_function_stays_one(flags):
 # -- async generators ------------------------------------------------------------------
 @DECORATED
 def test_an_async_body_has_its_context_and_ends_its_invocation(flags, decorated):
-    """Each step is its user's, also in tasks of their own; between them is nobody."""
+    """Each step has its user, also in tasks; the code between them has none."""
 
     @flags.wrap
     @decorated
@@ -285,7 +285,7 @@ def test_closing_an_async_body_ends_its_invocation(flags, decorated):
 
 
 def test_an_async_generator_keeps_its_protocol(flags):
-    """What is sent and thrown arrives; the body's own exception passes."""
+    """Sent values and raised exceptions reach it; its own exception propagates."""
     error = LookupError("mine")
 
     @flags.wrap

@@ -1,4 +1,4 @@
-"""The start: once per process, bounded, never the user's trouble."""
+"""The start happens once per process, in bounded time, and never raises."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _warnings(caplog):
 
 
 def test_the_first_invocation_starts_the_session(make, server):
-    """Nothing is asked before the first invocation; then the flags are there."""
+    """No request is made before the first invocation; then it gets the flags."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     before = server.asked("GET"), flags.status.state
@@ -38,7 +38,7 @@ def test_the_first_invocation_starts_the_session(make, server):
 
 
 def test_fifty_first_invocations_start_once(make, server):
-    """Concurrent first invocations share one start, and all get the right answer."""
+    """Concurrent first invocations share one start, and all get the flags."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     gate = threading.Barrier(50)
@@ -55,7 +55,7 @@ def test_fifty_first_invocations_start_once(make, server):
 
 
 def test_a_platform_may_start_at_wrap(make, server, cloud):
-    """Where the platform says so, wrapping starts the session: AWS pays it in Init."""
+    """Where the platform allows it, wrapping starts the session: during Init on AWS."""
     flags = make(cloud(starts_client_at_wrap=True))
 
     flags.wrap(lambda: None)
@@ -65,7 +65,7 @@ def test_a_platform_may_start_at_wrap(make, server, cloud):
 
 
 def test_an_explicit_start_connects_the_signals(make, cloud):
-    """A session started without wrap still hears of the end."""
+    """A session that is started without `wrap` gets the shutdown notice too."""
     platform = cloud()
     flags = make(platform)
 
@@ -90,7 +90,7 @@ def test_an_explicit_start_connects_the_signals(make, cloud):
     ],
 )
 def test_a_bad_answer_only_means_defaults(make, server, caplog, status, body):
-    """Whatever the server answers, flags take defaults and one warning says why."""
+    """Whatever the server answers, defaults are served and one warning says why."""
     server.status["GET"], server.body = status, body
     flags = make(max_age=0, stale_while_revalidate=0)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
@@ -105,7 +105,7 @@ def test_a_bad_answer_only_means_defaults(make, server, caplog, status, body):
 
 
 def test_a_session_recovers_with_the_next_good_answer(make, server, clock, caplog):
-    """After the back-off the server is asked again, and the trouble is over."""
+    """After the back-off the server is asked again, and the problem is resolved."""
     caplog.set_level(logging.INFO)
     server.status["GET"] = 500
     flags = make()
@@ -133,7 +133,7 @@ def test_a_dead_server_only_means_defaults(make, caplog):
 
 
 def test_a_silent_server_delays_the_start_by_start_timeout_only(make, server, caplog):
-    """The start gives up waiting; the answer is taken when it comes all the same."""
+    """The start stops waiting; the answer is used when it arrives."""
     server.answers.clear()
     flags = make(start_timeout=0.05)
     flags.start()
@@ -161,7 +161,7 @@ def test_no_url_warns_once_and_serves_defaults(caplog):
 
 
 def test_plain_http_to_another_host_warns(caplog):
-    """A token that others can read on the way is worth a warning."""
+    """A token that is sent unencrypted gives a warning."""
     flags = FlagSession(url="http://flags.invalid/api", start_timeout=0.001)
 
     flags.start()
@@ -171,7 +171,7 @@ def test_plain_http_to_another_host_warns(caplog):
 
 
 def test_https_and_loopback_do_not_warn(make, caplog):
-    """Nothing is said about a server that only this machine or TLS can reach."""
+    """There is no warning where only this machine or TLS can reach the server."""
     make().start()
     secure = FlagSession(url="https://127.0.0.1:1/api")
     secure.start()
@@ -181,7 +181,7 @@ def test_https_and_loopback_do_not_warn(make, caplog):
 
 
 def test_a_client_that_cannot_be_built_means_defaults(make, monkeypatch, caplog):
-    """A fault of the session itself is logged and flags take their defaults."""
+    """A failure of the session itself is logged, and defaults are served."""
     monkeypatch.setenv("TZ", "UTC")
 
     def broken(settings: object, app_name: str) -> None:
@@ -201,8 +201,8 @@ def test_a_client_that_cannot_be_built_means_defaults(make, monkeypatch, caplog)
     assert flags.close()
 
 
-def test_a_fault_in_a_request_is_a_failed_refresh(make, monkeypatch):
-    """Even a fault inside the client's own request ends as a failed refresh."""
+def test_an_exception_in_a_request_is_a_failed_refresh(make, monkeypatch):
+    """Even an unexpected exception in the client's request is a failed refresh."""
     from serverless_flags.clients._unleash_api import UnleashApi
 
     def broken(*args: object, **kwargs: object) -> None:
@@ -215,8 +215,8 @@ def test_a_fault_in_a_request_is_a_failed_refresh(make, monkeypatch):
     assert "RuntimeError in the flag client" == flags.status.last_error
 
 
-def test_a_client_object_looks_after_itself(cloud):
-    """A client that the user brings is asked and nothing else is done about it."""
+def test_a_client_object_refreshes_itself(cloud):
+    """The session only evaluates flags with a client that the user passes."""
     from serverless_flags.clients.memory import MemoryClient
 
     client = MemoryClient({"simpleFlag": True})
@@ -234,7 +234,7 @@ def test_a_client_object_looks_after_itself(cloud):
     assert flags.close()
 
 
-def test_a_token_callable_is_asked_again_after_a_401(make, server):
+def test_a_token_callable_is_called_again_after_a_401(make, server):
     """A rotated secret is read again and the request repeated once."""
     tokens = iter(["old", "new", "newer"])
     server.status["GET"] = 401
@@ -252,13 +252,15 @@ def test_a_token_callable_is_asked_again_after_a_401(make, server):
     assert ["old", "new"] == server.tokens
 
 
-def test_a_forked_child_starts_anew_with_empty_counts(make, server):
-    """State belongs to a pid: a child asks for itself and counts for itself."""
+def test_a_forked_child_starts_afresh_with_empty_counts(make, server):
+    """State belongs to a process: a child makes its own requests and counts."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # a fork of a process with threads
         pid = os.fork()
     if pid == 0:
         fresh = flags.status.state is State.NEW
@@ -275,8 +277,8 @@ def test_a_forked_child_starts_anew_with_empty_counts(make, server):
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["invocation", "bare"])
-def test_a_child_forked_by_an_invocation_starts_anew(make, server, cloud, inside):
-    """It joins no invocation of its parent's, also where the platform forks itself."""
+def test_a_child_forked_by_an_invocation_starts_afresh(make, server, cloud, inside):
+    """It joins no invocation of its parent, even where the platform itself forks."""
     flags = make(cloud(will_fork=True))
 
     def ask() -> bool:
@@ -287,7 +289,9 @@ def test_a_child_forked_by_an_invocation_starts_anew(make, server, cloud, inside
     def handler() -> int:
         ask()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # a fork of a process with threads
             pid = os.fork()
         if pid == 0:
             answered = ask()
@@ -300,8 +304,8 @@ def test_a_child_forked_by_an_invocation_starts_anew(make, server, cloud, inside
     assert 2 == server.counted()
 
 
-def test_a_fork_that_python_did_not_see_is_noticed(make, server, monkeypatch):
-    """A process id that changed leads back to NEW at the next invocation."""
+def test_a_fork_outside_python_is_detected(make, server, monkeypatch):
+    """A new process id returns the session to NEW at the next invocation."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -321,7 +325,7 @@ def test_with_starts_and_closes(make, server):
 
 
 def test_a_session_collected_open_warns(make, cloud):
-    """Forgetting to close a session is a ResourceWarning, as for a file."""
+    """A session that was never closed gives a ResourceWarning, as a file does."""
     from serverless_flags.clients.memory import MemoryClient
 
     flags = FlagSession(client=MemoryClient(), plugins=[cloud()])
@@ -371,7 +375,7 @@ def test_signals_are_connected_once_by_many_first_invocations(make, cloud):
 
 
 def test_the_fork_hook_renews_every_session(make):
-    """What the child runs after a fork: every session is new, nothing is inherited."""
+    """After a fork every session in the child is new and inherits nothing."""
     from serverless_flags import _fork as fork_module
 
     flags = make()
@@ -383,7 +387,7 @@ def test_the_fork_hook_renews_every_session(make):
 
 
 def test_a_signal_during_the_start_is_not_forgotten(make, server):
-    """An instance told of its end while it starts is terminating, not ready."""
+    """A session that gets its shutdown notice during the start is TERMINATING."""
     server.answers.clear()
     flags = make()
     starting = threading.Thread(target=flags.start)
@@ -397,7 +401,7 @@ def test_a_signal_during_the_start_is_not_forgotten(make, server):
 
 
 def test_a_session_that_cannot_use_its_plugins_lets_the_function_run(server, caplog):
-    """`wrap` raises; an invocation goes on without the plugins and says so once."""
+    """`wrap` raises; an invocation runs without the plugins and logs that once."""
     flags = FlagSession(url=server.url, plugins=["no_such_module"])
     with pytest.raises(PluginError):
         flags.wrap(lambda: None)
@@ -411,8 +415,8 @@ def test_a_session_that_cannot_use_its_plugins_lets_the_function_run(server, cap
     flags.close()
 
 
-def test_plugins_are_found_once_by_many_threads(monkeypatch):
-    """While one thread discovers, the others wait for what it finds."""
+def test_plugins_are_discovered_once_by_many_threads(monkeypatch):
+    """While one thread discovers the plugins, the others wait for them."""
     from serverless_flags import _core as core_module
 
     searching, go_on, found = threading.Event(), threading.Event(), []
@@ -436,7 +440,7 @@ def test_plugins_are_found_once_by_many_threads(monkeypatch):
 
 
 def test_a_new_session_survives_a_fork(cloud):
-    """A session that has not started has nothing to let go of."""
+    """A session that has not started has nothing to close."""
     flags = FlagSession(client="memory", plugins=[cloud()])
 
     flags.renew()

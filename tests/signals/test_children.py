@@ -1,4 +1,4 @@
-"""Processes that multiprocessing or ``os.fork`` make of one that has a session."""
+"""Processes that multiprocessing or ``os.fork`` create from one with a session."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _server():
 
 @pytest.fixture(name="run")
 def _run(server, tmp_path):
-    """Return what runs a program with a start method; it returns what was printed."""
+    """Return a function that runs a program and returns its output."""
 
     def run(main: str, method: str = "fork", platform: str = "local") -> list[str]:
         body = "if __name__ == '__main__':\n" + "\n".join(
@@ -132,7 +132,7 @@ METHODS = pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 class TestMultiprocessing:
     @METHODS
     def test_a_process_sends_its_counts(self, run, server, method) -> None:
-        """It ends by ``os._exit``, past ``atexit``: its finalizers send them."""
+        """It ends by ``os._exit``, without ``atexit``: its finalizers send them."""
         lines = run(
             """
             work()
@@ -179,7 +179,7 @@ class TestMultiprocessing:
 
     @METHODS
     def test_a_terminated_process_sends_its_counts(self, run, server, method) -> None:
-        """`terminate` is a SIGTERM; the exit code stays the signal's."""
+        """`terminate` sends SIGTERM; the exit code stays the signal's."""
         run(
             """
             ready = context.Event()
@@ -197,7 +197,7 @@ class TestMultiprocessing:
 
     @METHODS
     def test_grandchildren_send_their_counts(self, run, server, method) -> None:
-        """Each process has its own session, whoever has forked it."""
+        """Each process has its own session, whichever process forked it."""
         run(
             """
             work()
@@ -210,8 +210,8 @@ class TestMultiprocessing:
 
         assert 3 == server.counts("simpleFlag").yes
 
-    def test_a_short_grace_is_a_signals(self, run, server) -> None:
-        """A child that ends by itself has time: no signal has come for it."""
+    def test_a_short_grace_applies_to_signals_only(self, run, server) -> None:
+        """A child that ends by itself has more time, because it got no signal."""
         lines = run(
             """
             work()
@@ -244,7 +244,7 @@ class TestOsFork:
     @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
     @pytest.mark.parametrize("before", ["work()", "pass"])
     def test_a_fork_flushes_each_invocation(self, run, server, leave, before) -> None:
-        """Nobody knows how it ends, and the status says so."""
+        """The way in which it will end is unknown, and the status says so."""
         lines = run(
             f"""
             {before}
@@ -262,7 +262,7 @@ class TestOsFork:
 
     @pytest.mark.parametrize("platform", ["cloud", "hasty"])
     def test_no_adapter_knows_how_a_fork_ends(self, run, server, platform) -> None:
-        """Whatever it says: of a function's child it knows as little."""
+        """Whatever the adapter returns, it does not know about a function's child."""
         lines = run(
             """
             work()
@@ -281,8 +281,8 @@ class TestOsFork:
         assert ["connected 60.0"] == lines[1:]
         assert 1 == server.counts("simpleFlag").yes
 
-    def test_a_server_forks_its_workers_before(self, run, server) -> None:
-        """Their end is their adapter's to know."""
+    def test_workers_forked_before_the_first_invocation(self, run, server) -> None:
+        """Their adapter knows how they end."""
         lines = run(
             """
             if os.fork() == 0:
@@ -298,7 +298,7 @@ class TestOsFork:
         assert 1 == server.counts("simpleFlag").yes
 
     def test_a_fork_of_a_multiprocessing_child(self, run, server) -> None:
-        """It is none of multiprocessing's, though it looks like its parent."""
+        """It is not a child of multiprocessing, although its process object says so."""
         lines = run(
             """
             child = context.Process(target=fork_and_say)
@@ -313,12 +313,12 @@ class TestOsFork:
 
 class TestFacts:
     def test_this_process_is_no_fork(self) -> None:
-        """Nor a child of multiprocessing, which this one need not have imported."""
+        """Nor is it a child of multiprocessing, which need not be imported."""
         assert not fork_module.is_forked()
         assert not fork_module.is_multiprocessing_child()
 
-    def test_the_first_process_at_work(self, monkeypatch) -> None:
-        """Its forks are at work too, and know that they are forks of it."""
+    def test_the_first_process_with_an_invocation(self, monkeypatch) -> None:
+        """Its forks know that they were forked by an invocation."""
         monkeypatch.setattr(fork_module, "_first_invoked_in", 0)
         before = fork_module.is_forked_by_invocation()
         fork_module.note_invocation()
@@ -330,7 +330,7 @@ class TestFacts:
         assert fork_module.is_forked_by_invocation()
 
     def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
-        """A process that has not imported it is none of its children."""
+        """A process that has not imported it is not one of its children."""
         monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
 
         assert not fork_module.is_multiprocessing_child()

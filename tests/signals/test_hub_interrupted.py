@@ -1,4 +1,4 @@
-"""What may come between: other signals, other threads, exceptions, failing sessions."""
+"""Further signals, other threads, exceptions and failing sessions during a flush."""
 
 from __future__ import annotations
 
@@ -18,22 +18,20 @@ from serverless_flags._signals import hub as hub_module
 
 
 class Interruption(BaseException):
-    """Somebody else's, for the interrupted thread."""
+    """An exception raised by other code in the interrupted thread."""
 
 
 @pytest.fixture(name="killed")
 def _killed(monkeypatch):
-    """Return the signals that this process has sent itself."""
+    """Return the signals that this process has sent to itself."""
     sent = []
     monkeypatch.setattr(os, "kill", lambda _pid, signum: sent.append(signum))
     return sent
 
 
 class TestSessionsThatComeAndGo:
-    def test_sessions_are_connected_while_others_are_told(
-        self, hub, new_session
-    ) -> None:
-        """SIGTERM may come while another thread makes a session for each request."""
+    def test_sessions_are_connected_during_a_flush(self, hub, new_session) -> None:
+        """SIGTERM may arrive while another thread makes a session for each request."""
         kept = [new_session() for _ in range(50)]
         for session in kept:
             signals.connect_exit(session, grace=20.0)
@@ -56,9 +54,7 @@ class TestSessionsThatComeAndGo:
 
         assert [20] * 50 == [len(session.heard) for session in kept]
 
-    def test_a_session_that_another_one_connects_is_kept(
-        self, hub, new_session
-    ) -> None:
+    def test_a_session_connected_by_another_one_is_kept(self, hub, new_session) -> None:
         """A session may be made while one is flushed, or in a signal handler."""
         first, second = new_session(), new_session()
         first.work = lambda: signals.connect_exit(second, grace=1.0)
@@ -68,7 +64,7 @@ class TestSessionsThatComeAndGo:
         assert [(first, 20.0), (second, 1.0)] == hub.sessions
 
     def test_one_connected_twice_has_the_last_grace(self, hub, session) -> None:
-        """It is told once."""
+        """It is notified once."""
         signals.connect_exit(session, grace=1.0)
         signals.connect_exit(session, grace=2.0)
         gc.collect()
@@ -97,10 +93,10 @@ class TestFailures:
         assert ["a session could not flush at shutdown"] == caplog.messages
         assert caplog.records[0].exc_info[1] is error
 
-    def test_nor_does_it_on_the_thread_that_exits(
+    def test_nor_on_the_thread_that_exits(
         self, hub, new_session, caplog, no_threads
     ) -> None:
-        """Where no thread can be started they are told one after the other."""
+        """Where no thread can be started they are notified one after the other."""
 
         def fail():
             raise ValueError("no")
@@ -114,10 +110,10 @@ class TestFailures:
         assert ["close"] == [what for what, _ in other.heard]
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
 
-    def test_an_exception_for_this_thread_passes_after_the_last(
+    def test_an_exception_for_this_thread_propagates_after_the_last(
         self, hub, new_session, no_threads
     ) -> None:
-        """It is not a session's, and it is not lost."""
+        """It is not a session's exception, and it is not lost."""
 
         def interrupt():
             raise Interruption
@@ -132,10 +128,10 @@ class TestFailures:
         assert ["terminate"] == [what for what, _ in other.heard]
 
     @pytest.mark.parametrize("error", [RuntimeError("no"), Interruption()])
-    def test_whatever_we_meet_the_previous_handler_is_called(
+    def test_the_previous_handler_is_called_whatever_is_raised(
         self, hub, previous, session, monkeypatch, error
     ) -> None:
-        """What would have happened without us happens."""
+        """The process continues as it would have without the session."""
 
         def fail(*_given):
             raise error
@@ -147,10 +143,10 @@ class TestFailures:
 
         assert [signal.SIGTERM] == previous
 
-    def test_whatever_we_meet_the_default_action_follows(
+    def test_the_default_action_follows_whatever_is_raised(
         self, hub, session, monkeypatch, killed
     ) -> None:
-        """The process does not outlive the signal."""
+        """The signal ends the process."""
 
         def interrupt(*_given):
             raise Interruption
@@ -166,7 +162,7 @@ class TestFailures:
 
 @pytest.fixture(name="here")
 def _here(monkeypatch):
-    """Run what would run on threads on this one, where signals interrupt it."""
+    """Run thread functions on the calling thread, where signals interrupt them."""
 
     def run(works, _deadline):
         for function, seconds in works:
@@ -180,7 +176,7 @@ class TestTwice:
     def test_a_second_signal_during_the_flush(
         self, hub, previous, session, here
     ) -> None:
-        """The previous handler hears each; what was counted since is flushed, too."""
+        """The previous handler is called for each; later counts are flushed too."""
         again = [True]
         session.work = lambda: again and again.pop() and _raise()
         signals.connect_sigterm(session, grace=1.0)
@@ -211,8 +207,8 @@ class TestTwice:
         assert ["terminate", "close"] == [what for what, _ in session.heard]
         assert [signal.SIGTERM] == killed
 
-    def test_a_previous_handler_that_leaves(self, hub, session, here) -> None:
-        """Its exception passes, and the next signal is heard."""
+    def test_a_previous_handler_that_raises(self, hub, session, here) -> None:
+        """Its exception propagates, and the next signal is handled."""
 
         def leave(*_received):
             raise SystemExit(3)
@@ -228,7 +224,7 @@ class TestTwice:
 
 class TestWhileExiting:
     def test_the_close_is_not_cut_off(self, hub, session, here, killed) -> None:
-        """The signal ends the process when all is sent."""
+        """The signal ends the process when all counts have been sent."""
         seen = []
 
         def work():
@@ -247,7 +243,7 @@ class TestWhileExiting:
     def test_the_previous_handler_is_called_at_once(
         self, hub, previous, session, here, killed
     ) -> None:
-        """It decides about the end, and is called once."""
+        """It decides whether the process ends, and is called once."""
         session.work = _raise
         signals.connect_sigterm(session, grace=1.0)
         hub.close_at_exit()
@@ -255,7 +251,9 @@ class TestWhileExiting:
         assert [signal.SIGTERM] == previous
         assert [] == killed
 
-    def test_afterwards_sigterm_is_what_it_was(self, hub, previous, session) -> None:
+    def test_afterwards_the_previous_handler_is_restored(
+        self, hub, previous, session
+    ) -> None:
         """Nothing is left to be flushed."""
         signals.connect_sigterm(session, grace=1.0)
         hub.close_at_exit()
@@ -265,7 +263,7 @@ class TestWhileExiting:
         assert ["close"] == [what for what, _ in session.heard]
 
     def test_off_the_main_thread_the_handler_stays(self, hub, session) -> None:
-        """Python lets nobody else put one back."""
+        """Python allows no handler to be restored there."""
         signals.connect_sigterm(session, grace=1.0)
         ours = signal.getsignal(signal.SIGTERM)
         thread = threading.Thread(target=hub.close_at_exit)
@@ -276,7 +274,7 @@ class TestWhileExiting:
 
 
 class TestGreenlets:
-    """gevent and eventlet replace what starts threads by a function of theirs."""
+    """gevent and eventlet replace the function that starts threads."""
 
     @pytest.fixture(autouse=True)
     def _green(self, monkeypatch):
@@ -286,7 +284,7 @@ class TestGreenlets:
         monkeypatch.setattr(_thread, "start_new_thread", start_greenlet)
 
     def test_the_handler_waits_for_nothing(self, hub, previous, session) -> None:
-        """It may run where nothing can wait; the flush has a greenlet of its own."""
+        """It may run where nothing can wait; the flush runs in another greenlet."""
         goes_on = threading.Event()
         session.work = lambda: goes_on.wait(20)
         signals.connect_sigterm(session, grace=20.0)
@@ -297,7 +295,9 @@ class TestGreenlets:
         goes_on.set()
         assert session.told.wait(20)
 
-    def test_a_session_that_fails_there(self, hub, previous, session, caplog) -> None:
+    def test_a_session_that_fails_in_a_greenlet(
+        self, hub, previous, session, caplog
+    ) -> None:
         """It is logged as anywhere else."""
 
         def fail():
@@ -330,7 +330,7 @@ def _raise() -> None:
 def test_a_handler_is_complete_before_it_is_installed(
     hub, previous, session, monkeypatch
 ) -> None:
-    """The signal may come before anything else is written down."""
+    """The signal may arrive before any further line runs."""
     install = signal.signal
 
     def install_and_raise(signum, handler):
@@ -347,10 +347,10 @@ def test_a_handler_is_complete_before_it_is_installed(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_interrupted_installation_is_done_again(
+def test_an_interrupted_installation_is_repeated(
     hub, previous, session, monkeypatch, when
 ) -> None:
-    """Whether Python has our handler is asked, not remembered."""
+    """Whether the handler is installed is asked of Python, not remembered."""
     install = signal.signal
 
     def interrupt(signum, handler):
@@ -370,7 +370,7 @@ def test_an_interrupted_installation_is_done_again(
 
 
 def test_the_kill_restores_the_default_action(hub, monkeypatch, killed) -> None:
-    """Else our own handler would be called again, for ever."""
+    """Otherwise the handler would be called again, for ever."""
     hub.kill()
 
     assert [signal.SIGTERM] == killed
