@@ -143,7 +143,7 @@ class InvocationScope(InvocationContext):
         Set the context variable and begin the work that is due.
 
         Returns:
-            The process state when the session has to start first, else None.
+            The process state if the session has to start first.
         """
         core = self._core
         variable = core.scope
@@ -212,12 +212,9 @@ class InvocationScope(InvocationContext):
         """
         Begin the work that is due at the end of the invocation.
 
-        Args:
-            kind: the type of the exception that the user's function raised, or None.
-
         Returns:
-            What to wait for before the response; None when the platform waits after
-            it, or when the exception means that the process is exiting.
+            What to wait for before the response, unless the platform waits after it or
+            ``kind``, the type of the function's exception, means that the process exits.
         """
         process = self._process
         if process is None:

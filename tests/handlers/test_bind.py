@@ -231,7 +231,7 @@ def test_a_bound_class_makes_its_instances_inside(flags):
     """Flags that a constructor evaluates are evaluated in the invocation."""
 
     class Worker:
-        """Evaluate a flag in the constructor."""
+        """Evaluate a flag."""
 
         def __init__(self) -> None:
             self.user = flags.ask()
@@ -240,7 +240,7 @@ def test_a_bound_class_makes_its_instances_inside(flags):
         bound = flags.bind(Worker)
 
     assert "alice" == bound().user
-    assert ("Worker", "Ask when made.") == (bound.__name__, bound.__doc__)
+    assert ("Worker", "Evaluate a flag.") == (bound.__name__, bound.__doc__)
 
 
 def test_outside_an_invocation_bind_does_nothing(flags):

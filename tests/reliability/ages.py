@@ -35,7 +35,7 @@ def compare_ages(record: Record, verdict: Verdict) -> None:
 
 
 def _excused(record: Record, call: Call) -> bool:
-    """Whether the server, or this machine, may have been too slow to answer a refresh."""
+    """Whether the server, or this machine, may have been too slow for a refresh."""
     if call.busy or call.answered - call.asked > REFRESH_TIMEOUT:
         return True
     good = [

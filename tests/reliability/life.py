@@ -166,7 +166,7 @@ class Life:
 
     @contextmanager
     def _busy(self, instance: Emulator) -> Iterator[None]:
-        """Wait until the function is in the middle of an invocation, after an evaluation."""
+        """Wait until an invocation has evaluated flags and still runs."""
         before = self._lingered()
         arguments = {"args": (instance, f"linger:{BUSY}"), "kwargs": {"busy": True}}
         caller = threading.Thread(target=self._ask, **arguments)

@@ -118,7 +118,7 @@ class Plan:
 
     @property
     def frozen_when_idle(self) -> bool:
-        """Whether the instance is frozen between invocations; Lambda's emulator does so."""
+        """Whether the instance is frozen when idle, as by Lambda's emulator."""
         return self.throttled or self.platform == "aws_lambda"
 
     def __str__(self) -> str:

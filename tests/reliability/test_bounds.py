@@ -21,7 +21,7 @@ def get(fault, ended):
 
 @pytest.fixture(name="record")
 def _record():
-    """Return a record with invocations up to the tenth second, three of them parallel."""
+    """Return a record of invocations up to the tenth second, three in parallel."""
     asked = [(1.0, 1.2), (1.1, 2.0), (5.0, 5.1), (5.1, 5.5), (9.9, 10.0)]
     calls = [Call(*times, "0", False) for times in asked]
     return Record(PLAN, calls=calls, exit=Exit(0, 0.1, killed=False))

@@ -25,7 +25,7 @@ def post(evaluations, **fields):
 
 @pytest.fixture(name="record")
 def _record():
-    """Return a record: ten evaluations, one flip, a freeze, all counts on the server."""
+    """Return a record: ten evaluations, one flip, a freeze, all counts sent."""
     ledger = [
         {"kind": kind, "pid": 1, "at": 1.0 + number}
         for number in range(10)
@@ -132,7 +132,7 @@ def test_a_cut(record, counted, wrong):
 
 
 def test_evaluations_that_did_not_return(record):
-    """Without a cut, one evaluation may be unfinished when the process ends, not more."""
+    """Without a cut, at most one evaluation is unfinished when the process ends."""
     record.ledger += [{"kind": "question", "pid": 1, "at": 9.0}] * 2
 
     assert ["evaluations did not return"] == judge(record).wrong

@@ -60,7 +60,7 @@ def by_alarm(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
 
 
 def _is_in_session(frame: FrameType | None) -> bool:
-    """Whether the session runs or waits, but not an engine, which may catch exceptions."""
+    """Whether the session itself runs or waits: an engine may catch exceptions."""
     while frame is not None and _module(frame) in {"ledger", "threading"}:
         frame = frame.f_back
     module = "" if frame is None else _module(frame)
