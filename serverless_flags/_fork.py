@@ -1,4 +1,4 @@
-"""Renew sessions in forked children, and tell by what a process was forked."""
+"""Renew sessions in forked children, and determine how a process was forked."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _describe_object(wrapper: Any, func: Callable[..., Any]) -> None:
     wrapper.__name__ = getattr(inner, "__name__", type(inner).__name__)
     wrapper.__qualname__ = wrapper.__name__
     called = inner if hasattr(inner, "__name__") else type(inner).__call__
-    try:  # resolved now: without globals, nobody can resolve an object's later
+    try:  # resolved now: an object has no globals for resolving them later
         wrapper.__annotations__ = typing.get_type_hints(called)
     except Exception:  # noqa: BLE001  reason: the user's annotations may be anything
         wrapper.__annotations__ = {}

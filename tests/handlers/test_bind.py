@@ -46,6 +46,17 @@ def _shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
     def plain() -> Any:
         return ask()
 
+    return {
+        "def": plain,
+        "lambda": lambda: ask(),  # noqa: PLW0108  reason: the shape is the point
+        "partial": functools.partial(plain),
+        "object": _Object(ask),
+        "static method": staticmethod(plain),
+        **_later_shapes(ask),
+    }
+
+
+def _later_shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
     async def coroutine() -> Any:
         await asyncio.sleep(0)
         return ask()
@@ -64,11 +75,6 @@ def _shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
         return (yield from coroutine())
 
     return {
-        "def": plain,
-        "lambda": lambda: ask(),  # noqa: PLW0108  reason: the shape is the point
-        "partial": functools.partial(plain),
-        "object": _Object(ask),
-        "static method": staticmethod(plain),
         "async def": coroutine,
         "async def below a decorator": _passes_on(coroutine),
         "partial of an async def": functools.partial(coroutine),

@@ -55,7 +55,7 @@ class Do(Enum):
     FORK = "fork"  # a child evaluates `number` times, sends and ends
     CHILD = "child"  # likewise one of multiprocessing, which ends by itself
     FLIP = "flip"  # the flag changes
-    BREAK = "break"  # likewise, and a broken flag stands beside it, or no more
+    BREAK = "break"  # likewise, with or without a broken flag in addition
     MOVE = "move"  # the server's name resolves to another address
     FREEZE = "freeze"  # for `seconds`
     FREEZE_BUSY = "freeze busy"  # likewise, in the middle of an invocation

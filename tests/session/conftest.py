@@ -107,29 +107,42 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             server.tokens.append(self.headers.get("Authorization"))
             server.arrived.release()
             server.answers.wait(30)
-            status = server.status[method]
-            body = server.state() if server.body is None else server.body
-            etag = f'"{hash(body)}"'
-            known = status == 200 and method == "GET"
-            if known and self.headers.get("If-None-Match") == etag:
-                status, body = 304, b""
-            if method == "POST":
-                body = b""
-                if status < 300:
-                    server.buckets.append(json.loads(sent)["bucket"])
+            known = self.headers.get("If-None-Match")
             try:
-                self.send_response(status)
-                self.send_header("ETag", etag)
-                for name, value in server.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                self.wfile.flush()
+                _write(self, server, *_answer_of(server, method, sent, known))
             except OSError:  # the session did not wait
                 self.close_connection = True
 
     return Handler
+
+
+def _answer_of(
+    server: Server, method: str, sent: bytes, known: str | None
+) -> tuple[int, str, bytes]:
+    """Return the status, the ETag and the body of an answer; record its counts."""
+    status = server.status[method]
+    body = server.state() if server.body is None else server.body
+    etag = f'"{hash(body)}"'
+    if status == 200 and method == "GET" and known == etag:
+        return 304, etag, b""
+    if method == "POST":
+        body = b""
+        if status < 300:
+            server.buckets.append(json.loads(sent)["bucket"])
+    return status, etag, body
+
+
+def _write(
+    handler: BaseHTTPRequestHandler, server: Server, status: int, etag: str, body: bytes
+) -> None:
+    handler.send_response(status)
+    handler.send_header("ETag", etag)
+    for name, value in server.headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+    handler.wfile.flush()
 
 
 class Cloud(Platform):
@@ -257,8 +270,8 @@ def _interrupt(until):
         names = [f"{frame.f_code.co_filename}:{frame.f_code.co_name}"]
         while frame := frame.f_back:
             names.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
-        ours = any("scope.py:__" in name for name in names)
-        return ours and names[0].endswith("threading.py:wait")
+        in_scope = any("scope.py:__" in name for name in names)
+        return in_scope and names[0].endswith("threading.py:wait")
 
     def interrupt(handler: Callable[[], object], when: Callable[[], object]) -> None:
         signal.signal(signal.SIGUSR1, lambda *_: handler())

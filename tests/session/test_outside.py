@@ -13,7 +13,7 @@ WAIT = 20.0
 """Seconds; a bound against hanging only."""
 
 STALE, OLD = 16.0, 61.0
-"""Seconds after which flags are refreshed beside, and before, an invocation."""
+"""Seconds after which flags are refreshed during, and before, an invocation."""
 
 
 @pytest.fixture(name="ask", params=["is_enabled", "get_variant"])

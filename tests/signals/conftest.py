@@ -155,8 +155,8 @@ class Session:
     """A session that records the calls of the hub."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, float]] = []
-        self.told = threading.Event()
+        self.calls: list[tuple[str, float]] = []
+        self.called = threading.Event()
         self.work: Callable[[], Any] = lambda: None
 
     def terminate(self, timeout: float) -> None:
@@ -168,8 +168,8 @@ class Session:
 
     def _note(self, what: str, timeout: float) -> None:
         self.work()
-        self.heard.append((what, timeout))
-        self.told.set()
+        self.calls.append((what, timeout))
+        self.called.set()
 
 
 @pytest.fixture(name="session")
@@ -185,9 +185,9 @@ def _new_session() -> type[Session]:
 @pytest.fixture(name="previous")
 def _previous(hub):
     """Install a handler first; return the list of the signals that it received."""
-    heard = []
-    signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
-    return heard
+    received = []
+    signal.signal(signal.SIGTERM, lambda signum, _: received.append(signum))
+    return received
 
 
 @pytest.fixture(name="exits")

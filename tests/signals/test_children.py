@@ -5,95 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from serverless_flags import _fork as fork_module
 from serverless_flags.testing import FlagServer
 
 PATIENCE = 60.0
 
-PRELUDE = """
-import multiprocessing
-import os
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-
-from serverless_flags import FlagSession, Platform, hookimpl
-
-
-class Cloud(Platform):
-    "An adapter that has connected whatever process asks."
-
-    name = "cloud"
-
-    @hookimpl
-    def detect_platform(self):
-        return self
-
-    @hookimpl
-    def connect_instance(self):
-        return not self.ends_in_order
-
-    @hookimpl
-    def disconnect_instance(self, reason):
-        print("disconnected", flush=True)
-
-
-class Hasty(Cloud):
-    "Its instances end soon after a signal, and in order."
-
-    ends_in_order = True
-    shutdown_grace = 0.0
-
-
-PLATFORMS = {"local": [], "cloud": [Cloud()], "hasty": [Hasty()]}
-flags = FlagSession(
-    platform="local" if sys.argv[2] == "local" else None,
-    client="lean",
-    plugins=PLATFORMS[sys.argv[2]],
-)
-
-
-@flags.wrap
-def work(number=0):
-    return flags.is_enabled("simpleFlag")
-
-
-def said(number=0):
-    work()
-    return flags.status.termination, flags.status.flush_interval
-
-
-def say(number=0):
-    print(*said(), flush=True)
-
-
-def grand(number=0):
-    work()
-    child = context.Process(target=work)
-    child.start()
-    child.join()
-
-
-def wait_after_work(ready):
-    work()
-    ready.set()
-    time.sleep(60)
-
-
-def fork_and_say():
-    work()
-    if os.fork() == 0:
-        say()
-        os._exit(0)
-    os.wait()
-
-
-context = multiprocessing.get_context(sys.argv[1])
-"""
+PRELUDE = (Path(__file__).parent / "programs" / "children.py").read_text("utf-8")
 
 
 @pytest.fixture(name="server")
@@ -110,7 +31,7 @@ def _run(server, tmp_path):
         body = "if __name__ == '__main__':\n" + "\n".join(
             f"    {line}" for line in dedent(main).strip().splitlines()
         )
-        (tmp_path / "job.py").write_text(PRELUDE + body)
+        (tmp_path / "job.py").write_text(f"{PRELUDE}\n\n{body}")
         done = subprocess.run(
             [sys.executable, str(tmp_path / "job.py"), method, platform],
             env={**os.environ, **server.environ, "PYTHONWARNINGS": "ignore"},
@@ -220,7 +141,7 @@ class TestMultiprocessing:
             child.join()
             os._exit(0)
             """,
-            platform="hasty",
+            platform="abrupt",
         )
 
         assert ["connected 60.0", "disconnected"] == lines
@@ -260,7 +181,7 @@ class TestOsFork:
         assert lines[0].endswith(" 0.0")
         assert 1 + (before == "work()") == server.counts("simpleFlag").yes
 
-    @pytest.mark.parametrize("platform", ["cloud", "hasty"])
+    @pytest.mark.parametrize("platform", ["cloud", "abrupt"])
     def test_no_adapter_knows_how_a_fork_ends(self, run, server, platform) -> None:
         """Whatever the adapter returns, it does not know about a function's child."""
         lines = run(
@@ -309,28 +230,3 @@ class TestOsFork:
 
         assert lines[0].startswith("not connected: a forked process")
         assert 2 == server.counts("simpleFlag").yes
-
-
-class TestFacts:
-    def test_this_process_is_no_fork(self) -> None:
-        """Nor is it a child of multiprocessing, which need not be imported."""
-        assert not fork_module.is_forked()
-        assert not fork_module.is_multiprocessing_child()
-
-    def test_the_first_process_with_an_invocation(self, monkeypatch) -> None:
-        """Its forks know that they were forked by an invocation."""
-        monkeypatch.setattr(fork_module, "_first_invoked_in", 0)
-        before = fork_module.is_forked_by_invocation()
-        fork_module.note_invocation()
-        itself = fork_module.is_forked_by_invocation()
-        monkeypatch.setattr(fork_module.os, "getpid", lambda: -1)
-        fork_module.note_invocation()
-
-        assert [False, False] == [before, itself]
-        assert fork_module.is_forked_by_invocation()
-
-    def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
-        """A process that has not imported it is not one of its children."""
-        monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
-
-        assert not fork_module.is_multiprocessing_child()

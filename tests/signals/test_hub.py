@@ -31,7 +31,7 @@ class TestConnecting:
         signal.raise_signal(signal.SIGTERM)
 
         assert [signal.SIGTERM] == previous
-        assert [[("terminate", 1.0)]] * 2 == [session.heard for session in sessions]
+        assert [[("terminate", 1.0)]] * 2 == [session.calls for session in sessions]
 
     @pytest.mark.parametrize("connect", ["connect_sigterm", "watch_sigterm"])
     def test_off_the_main_thread_nothing_is_installed(
@@ -81,7 +81,7 @@ class TestConnecting:
         at_exit, at_fork = hooks
         at_exit()
 
-        assert "close" == session.heard[0][0]
+        assert "close" == session.calls[0][0]
         assert {"after_in_child": signals._after_fork} == at_fork
 
     def test_a_system_without_fork_is_hooked_too(
@@ -106,8 +106,8 @@ class TestTheEnd:
         signals.connect_sigterm(session, grace=1.0)
         signal.raise_signal(signal.SIGTERM)
 
-        assert ["terminate", "close"] == [what for what, _ in session.heard]
-        assert 1.0 == session.heard[0][1] >= session.heard[1][1]
+        assert ["terminate", "close"] == [what for what, _ in session.calls]
+        assert 1.0 == session.calls[0][1] >= session.calls[1][1]
         assert [(os.getpid(), signal.SIGTERM)] == killed
         assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
 
@@ -118,7 +118,7 @@ class TestTheEnd:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
 
-        assert [("terminate", 1.0)] * 2 == session.heard
+        assert [("terminate", 1.0)] * 2 == session.calls
 
     def test_sessions_end_in_parallel(self, hub, new_session) -> None:
         """Each on its own thread, within the longest grace."""
@@ -129,10 +129,10 @@ class TestTheEnd:
             signals.connect_exit(session, grace=grace)
         signals.terminate()
 
-        assert [("terminate", 15.0)] == sessions[0].heard
-        assert [("terminate", 20.0)] == sessions[1].heard
+        assert [("terminate", 15.0)] == sessions[0].calls
+        assert [("terminate", 20.0)] == sessions[1].calls
         signals.close()
-        assert ("close", 20.0) == sessions[1].heard[1]
+        assert ("close", 20.0) == sessions[1].calls[1]
 
     def test_a_child_has_time_to_close(self, hub, new_session, monkeypatch) -> None:
         """The grace of the platform does not apply to a child forked by a function."""
@@ -144,8 +144,8 @@ class TestTheEnd:
         monkeypatch.setattr(hub_module, "is_forked_by_invocation", lambda: True)
         hub.close_at_exit()
 
-        assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.heard
-        assert [("close", 15.0)] * 3 == patient.heard
+        assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.calls
+        assert [("close", 15.0)] * 3 == patient.calls
 
     def test_a_session_that_hangs_is_not_waited_for(self, hub, new_session) -> None:
         """The process ends after the grace; the other session has flushed."""
@@ -156,10 +156,10 @@ class TestTheEnd:
         signals.connect_exit(other, grace=0.1)
         signals.terminate()
 
-        assert [] == hanging.heard
-        assert other.told.wait(20)
+        assert [] == hanging.calls
+        assert other.called.wait(20)
         free.set()
-        assert hanging.told.wait(20)
+        assert hanging.called.wait(20)
 
     def test_without_threads_the_caller_flushes(self, hub, session, no_threads) -> None:
         """Where no thread can be started, the calling thread flushes."""
@@ -184,7 +184,7 @@ class TestTheEnd:
             session.work = lambda: threads.append(threading.get_ident())
             signals.connect_exit(session, grace=5.0)
         hub.close_at_exit()
-        first, second = (session.heard[0][1] for session in sessions)
+        first, second = (session.calls[0][1] for session in sessions)
 
         assert 5.0 >= first >= second
         assert [threading.get_ident()] * 2 == threads

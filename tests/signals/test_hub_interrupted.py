@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import gc
 import logging
 import os
@@ -52,7 +51,7 @@ class TestSessionsThatComeAndGo:
             sys.setswitchinterval(interval)
             thread.join(60)
 
-        assert [20] * 50 == [len(session.heard) for session in kept]
+        assert [20] * 50 == [len(session.calls) for session in kept]
 
     def test_a_session_connected_by_another_one_is_kept(self, hub, new_session) -> None:
         """A session may be made while one is flushed, or in a signal handler."""
@@ -70,7 +69,7 @@ class TestSessionsThatComeAndGo:
         gc.collect()
         signals.terminate()
 
-        assert [("terminate", 2.0)] == session.heard
+        assert [("terminate", 2.0)] == session.calls
 
 
 class TestFailures:
@@ -89,7 +88,7 @@ class TestFailures:
             signals.connect_exit(session, grace=20.0)
         signals.terminate()
 
-        assert [("terminate", 20.0)] == other.heard
+        assert [("terminate", 20.0)] == other.calls
         assert ["a session could not flush at shutdown"] == caplog.messages
         assert caplog.records[0].exc_info[1] is error
 
@@ -107,7 +106,7 @@ class TestFailures:
             signals.connect_exit(session, grace=20.0)
         hub.close_at_exit()
 
-        assert ["close"] == [what for what, _ in other.heard]
+        assert ["close"] == [what for what, _ in other.calls]
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
 
     def test_an_exception_for_this_thread_propagates_after_the_last(
@@ -125,7 +124,7 @@ class TestFailures:
         with pytest.raises(Interruption):
             signals.terminate()
 
-        assert ["terminate"] == [what for what, _ in other.heard]
+        assert ["terminate"] == [what for what, _ in other.calls]
 
     @pytest.mark.parametrize("error", [RuntimeError("no"), Interruption()])
     def test_the_previous_handler_is_called_whatever_is_raised(
@@ -183,7 +182,7 @@ class TestTwice:
         _raise()
 
         assert [signal.SIGTERM] * 2 == previous
-        assert ["terminate"] * 2 == [what for what, _ in session.heard]
+        assert ["terminate"] * 2 == [what for what, _ in session.calls]
 
     def test_the_second_one_does_not_cut_the_flush_off(
         self, hub, session, here, killed
@@ -204,7 +203,7 @@ class TestTwice:
         _raise()
 
         assert [[]] == seen
-        assert ["terminate", "close"] == [what for what, _ in session.heard]
+        assert ["terminate", "close"] == [what for what, _ in session.calls]
         assert [signal.SIGTERM] == killed
 
     def test_a_previous_handler_that_raises(self, hub, session, here) -> None:
@@ -219,108 +218,7 @@ class TestTwice:
             with pytest.raises(SystemExit):
                 _raise()
 
-        assert ["terminate"] * 2 == [what for what, _ in session.heard]
-
-
-class TestWhileExiting:
-    def test_the_close_is_not_cut_off(self, hub, session, here, killed) -> None:
-        """The signal ends the process when all counts have been sent."""
-        seen = []
-
-        def work():
-            _raise()
-            seen.append(list(killed))
-
-        session.work = work
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signals.connect_sigterm(session, grace=1.0)
-        hub.close_at_exit()
-
-        assert [[]] == seen
-        assert ["close"] == [what for what, _ in session.heard]
-        assert [signal.SIGTERM] == killed
-
-    def test_the_previous_handler_is_called_at_once(
-        self, hub, previous, session, here, killed
-    ) -> None:
-        """It decides whether the process ends, and is called once."""
-        session.work = _raise
-        signals.connect_sigterm(session, grace=1.0)
-        hub.close_at_exit()
-
-        assert [signal.SIGTERM] == previous
-        assert [] == killed
-
-    def test_afterwards_the_previous_handler_is_restored(
-        self, hub, previous, session
-    ) -> None:
-        """Nothing is left to be flushed."""
-        signals.connect_sigterm(session, grace=1.0)
-        hub.close_at_exit()
-        _raise()
-
-        assert [signal.SIGTERM] == previous
-        assert ["close"] == [what for what, _ in session.heard]
-
-    def test_off_the_main_thread_the_handler_stays(self, hub, session) -> None:
-        """Python allows no handler to be restored there."""
-        signals.connect_sigterm(session, grace=1.0)
-        ours = signal.getsignal(signal.SIGTERM)
-        thread = threading.Thread(target=hub.close_at_exit)
-        thread.start()
-        thread.join(20)
-
-        assert ours is signal.getsignal(signal.SIGTERM)
-
-
-class TestGreenlets:
-    """gevent and eventlet replace the function that starts threads."""
-
-    @pytest.fixture(autouse=True)
-    def _green(self, monkeypatch):
-        def start_greenlet(function, arguments):
-            threading.Thread(target=function, args=arguments).start()
-
-        monkeypatch.setattr(_thread, "start_new_thread", start_greenlet)
-
-    def test_the_handler_waits_for_nothing(self, hub, previous, session) -> None:
-        """It may run where nothing can wait; the flush runs in another greenlet."""
-        goes_on = threading.Event()
-        session.work = lambda: goes_on.wait(20)
-        signals.connect_sigterm(session, grace=20.0)
-        _raise()
-
-        assert [signal.SIGTERM] == previous
-        assert [] == session.heard
-        goes_on.set()
-        assert session.told.wait(20)
-
-    def test_a_session_that_fails_in_a_greenlet(
-        self, hub, previous, session, caplog
-    ) -> None:
-        """It is logged as anywhere else."""
-
-        def fail():
-            raise SystemExit(1)
-
-        session.work = fail
-        signals.connect_exit(session, grace=20.0)
-        signals.terminate()
-
-        assert ["a session could not flush at shutdown"] == caplog.messages
-
-    def test_the_default_action_follows_the_flush(
-        self, hub, session, monkeypatch
-    ) -> None:
-        """The greenlet ends the process by the signal."""
-        ended = threading.Event()
-        monkeypatch.setattr(hub, "kill", ended.set)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signals.connect_sigterm(session, grace=20.0)
-        _raise()
-
-        assert ended.wait(20)
-        assert ["terminate", "close"] == [what for what, _ in session.heard]
+        assert ["terminate"] * 2 == [what for what, _ in session.calls]
 
 
 def _raise() -> None:
@@ -343,7 +241,7 @@ def test_a_handler_is_complete_before_it_is_installed(
         signals.connect_sigterm(session, grace=1.0)
 
     assert [signal.SIGTERM] == previous
-    assert ["terminate"] == [what for what, _ in session.heard]
+    assert ["terminate"] == [what for what, _ in session.calls]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -366,7 +264,7 @@ def test_an_interrupted_installation_is_repeated(
     assert signals.connect_sigterm(session, grace=1.0)
     _raise()
     assert [signal.SIGTERM] == previous
-    assert ["terminate"] == [what for what, _ in session.heard]
+    assert ["terminate"] == [what for what, _ in session.calls]
 
 
 def test_the_kill_restores_the_default_action(hub, monkeypatch, killed) -> None:

@@ -25,7 +25,7 @@ class TestWatching:
 
         assert ended.wait(20)
         assert 0 == codes[0]
-        assert ["terminate", "close"] == [what for what, _ in session.heard[:2]]
+        assert ["terminate", "close"] == [what for what, _ in session.calls[:2]]
 
     def test_another_handler_decides_about_the_end(
         self, hub, session, previous, exits
@@ -35,7 +35,7 @@ class TestWatching:
         signals.watch_sigterm(session, grace=1.0)
         signal.raise_signal(signal.SIGTERM)
 
-        assert session.told.wait(20)
+        assert session.called.wait(20)
         assert [signal.SIGTERM] == previous
         assert [] == codes
 
@@ -44,14 +44,14 @@ class TestWatching:
     ) -> None:
         """The watcher flushes; the handler that replaced the session's decides."""
         codes, _ = exits
-        heard = []
+        received = []
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signals.watch_sigterm(session, grace=1.0)
-        signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
+        signal.signal(signal.SIGTERM, lambda signum, _: received.append(signum))
         signal.raise_signal(signal.SIGTERM)
 
-        assert session.told.wait(20)
-        assert [signal.SIGTERM] == heard
+        assert session.called.wait(20)
+        assert [signal.SIGTERM] == received
         assert [] == codes
 
     def test_one_watcher_serves_all_sessions(self, hub, previous, new_session) -> None:
@@ -64,8 +64,8 @@ class TestWatching:
         assert sockets is hub.watcher.sockets
         assert threads == threading.active_count()
         signal.raise_signal(signal.SIGTERM)
-        assert one.told.wait(20)
-        assert two.told.wait(20)
+        assert one.called.wait(20)
+        assert two.called.wait(20)
 
     def test_other_signals_do_nothing(self, hub, previous, session) -> None:
         """The wakeup fd receives all signals."""
@@ -77,10 +77,10 @@ class TestWatching:
                 time.sleep(0)  # until the watcher has read it
         finally:
             signal.signal(signal.SIGUSR1, before)
-        assert [] == session.heard
+        assert [] == session.calls
         signal.raise_signal(signal.SIGTERM)
 
-        assert session.told.wait(20)
+        assert session.called.wait(20)
 
     def test_a_wakeup_fd_that_was_replaced(self, hub, previous, session) -> None:
         """While Python runs, the handler wakes the watcher instead."""
@@ -88,7 +88,7 @@ class TestWatching:
         assert hub.watcher.sockets[1].fileno() == signal.set_wakeup_fd(-1)
         signal.raise_signal(signal.SIGTERM)
 
-        assert session.told.wait(20)
+        assert session.called.wait(20)
 
     def test_rearming_sets_it_again(self, hub, previous, session) -> None:
         """At each invocation, on the main thread only."""
@@ -132,7 +132,7 @@ class TestWatching:
         watcher.join(20)
 
         assert not watcher.is_alive()
-        assert [] == codes == session.heard
+        assert [] == codes == session.calls
 
 
 class TestForking:

@@ -9,8 +9,7 @@ import pytest
 from serverless_flags.testing import FlagServer
 
 KILLED = -signal.SIGTERM
-ENDED = KILLED, ["session terminated", "session closed"]
-"""The end that the default action makes of one session."""
+ENDED = KILLED, ["session terminated", "session closed"]  # by the default action
 
 
 class TestTheDefaultAction:
@@ -91,11 +90,11 @@ class TestOtherHandlers:
             """
             session = Session()
             signals.connect_sigterm(session, grace=5.0)
-            ours = signal.getsignal(signal.SIGTERM)
+            own_handler = signal.getsignal(signal.SIGTERM)
 
             def theirs(signum, frame):
                 say("theirs")
-                ours(signum, frame)
+                own_handler(signum, frame)
 
             signal.signal(signal.SIGTERM, theirs)
             wait()

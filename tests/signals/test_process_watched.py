@@ -84,7 +84,7 @@ class TestWatching:
         """The handler that was installed first ends the process, or does not."""
         process = run(
             """
-            heard = threading.Event()
+            received = threading.Event()
             signal.signal(signal.SIGTERM, lambda *_: say("theirs"))
             session = Session()
             signals.watch_sigterm(session, grace=5.0)
@@ -94,10 +94,10 @@ class TestWatching:
         process.ready()
         process.terminate()
 
-        heard = set()
-        while heard != {"theirs", "session terminated"}:
-            heard.add(process.read())  # the wakeup fd and the handler may wake it
-            assert "" not in heard
+        received = set()
+        while received != {"theirs", "session terminated"}:
+            received.add(process.read())  # the wakeup fd and the handler may wake it
+            assert "" not in received
         assert process.alive()
 
 

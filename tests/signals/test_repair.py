@@ -20,9 +20,9 @@ def _take():
     ``calls`` says whether it calls the handler that it replaces.
     """
 
-    def take(heard, name="theirs", calls=None):
+    def take(received, name="theirs", calls=None):
         def theirs(signum, frame):
-            heard.append(name)
+            received.append(name)
             if calls is not None:
                 calls(signum, frame)
 
@@ -79,25 +79,25 @@ class TestWhatIsPutBack:
     ) -> None:
         """The usual case, at the end of each invocation."""
         signals.connect_sigterm(session, grace=1.0)
-        ours = signal.getsignal(signal.SIGTERM)
+        own_handler = signal.getsignal(signal.SIGTERM)
 
         assert signals.repair()
-        assert ours is signal.getsignal(signal.SIGTERM)
+        assert own_handler is signal.getsignal(signal.SIGTERM)
 
     def test_other_code_may_restore_the_handler(
         self, hub, previous, session, take
     ) -> None:
         """A library replaces the handler for a while and restores it."""
         signals.connect_sigterm(session, grace=1.0)
-        ours = signal.getsignal(signal.SIGTERM)
+        own_handler = signal.getsignal(signal.SIGTERM)
         take([])
         assert signals.repair()
-        signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGTERM, own_handler)
 
         assert signals.repair()
         _raise()
         assert [signal.SIGTERM] == previous
-        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["terminate"] == [what for what, _ in session.calls]
 
 
 class TestOtherHandlers:
@@ -105,35 +105,35 @@ class TestOtherHandlers:
         self, hub, previous, session, take
     ) -> None:
         """The session's handler calls it: the flush comes first, then its work."""
-        heard = []
+        received = []
         signals.connect_sigterm(session, grace=1.0)
-        take(heard)
+        take(received)
         assert not signals.is_connected()
 
         assert signals.repair()
         _raise()
-        assert ["terminate"] == [what for what, _ in session.heard]
-        assert ["theirs"] == heard
+        assert ["terminate"] == [what for what, _ in session.calls]
+        assert ["theirs"] == received
         assert [] == previous
 
     def test_one_that_calls_the_sessions(self, hub, previous, session, take) -> None:
         """Each is called once, in the order in which they were installed."""
-        heard = []
+        received = []
         signals.connect_sigterm(session, grace=1.0)
-        take(heard, calls=signal.getsignal(signal.SIGTERM))
+        take(received, calls=signal.getsignal(signal.SIGTERM))
         assert signals.repair()
         _raise()
 
-        assert ["theirs"] == heard
+        assert ["theirs"] == received
         assert [signal.SIGTERM] == previous
-        assert session.heard
+        assert session.calls
 
     def test_one_that_installs_itself_again(self, hub, previous, session) -> None:
         """It is left in place, and the handlers that it calls are called once."""
-        heard, saved = [], []
+        received, saved = [], []
 
         def theirs(signum, frame):
-            heard.append(signum)
+            received.append(signum)
             saved[-1](signum, frame)
 
         signals.connect_sigterm(session, grace=1.0)
@@ -145,9 +145,9 @@ class TestOtherHandlers:
         assert not signals.is_connected()
         assert theirs is signal.getsignal(signal.SIGTERM)
         _raise()
-        assert [signal.SIGTERM] * 2 == heard
+        assert [signal.SIGTERM] * 2 == received
         assert [signal.SIGTERM] == previous
-        assert session.heard
+        assert session.calls
 
     def test_replacements_are_bounded(self, hub, previous, session, take) -> None:
         """A program that replaces it again and again keeps its own in the end."""
@@ -223,7 +223,7 @@ class TestTheWatcher:
         assert hub.watcher is None
         assert -1 == signal.set_wakeup_fd(-1)
         _raise()
-        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["terminate"] == [what for what, _ in session.calls]
 
     def test_the_wakeup_fd_of_other_code_stays_in_a_fork(
         self, hub, previous, session
@@ -257,5 +257,5 @@ class TestTheWatcher:
         _raise()
 
         assert [signal.SIGTERM] == previous
-        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["terminate"] == [what for what, _ in session.calls]
         assert -1 == signal.set_wakeup_fd(-1)

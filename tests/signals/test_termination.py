@@ -89,7 +89,7 @@ class TestLocal:
     def test_a_handler_that_cannot_be_replaced(self, connection, session) -> None:
         """The interval changes once, and again when the handler is restored."""
         connection.connect(Plugins(), "wrap")
-        ours = signal.getsignal(signal.SIGTERM)
+        own_handler = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, lambda *_: None)
         answers = []
 
@@ -100,7 +100,7 @@ class TestLocal:
         thread.start()
         thread.join(20)
         assert not connection.will_be_notified
-        signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGTERM, own_handler)
 
         assert [True, False] == answers
         assert connection.repair()

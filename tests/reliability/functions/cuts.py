@@ -25,7 +25,7 @@ CUT = json.dumps({"variant": None})
 """The answer to who asked for an invocation that was cut."""
 
 
-class Overtime(Exception):  # noqa: N818  reason: an error of nobody's
+class Overtime(Exception):  # noqa: N818  reason: a limit, not an error
     """The exception that a limit raises; the session does not know its class."""
 
 
@@ -139,7 +139,7 @@ def _limited(
     except error:
         note("cut")
         return cut
-    if limit.fired:  # nobody knows where it arrived: perhaps in an engine
+    if limit.fired:  # it may have been raised in an engine
         note("swallowed", wrong=False)
         return cut
     return result
