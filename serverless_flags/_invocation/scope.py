@@ -214,7 +214,7 @@ class InvocationScope(InvocationContext):
 
         Returns:
             What to wait for before the response, unless the platform waits after it or
-            ``kind``, the type of the function's exception, means that the process exits.
+            ``kind``, the type of an exception, means that the process exits.
         """
         process = self._process
         if process is None:

@@ -227,6 +227,3 @@ def test_a_wrapped_generator_function_stays_one(flags):
     assert inspect.signature(body) == inspect.signature(wrapped)
     assert wrapped is flags.wrap(wrapped)
     assert [2] == list(wrapped("alice", size=2))
-
-
-# -- async generators ------------------------------------------------------------------

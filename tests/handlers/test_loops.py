@@ -147,7 +147,7 @@ def test_a_policy_of_another_kind_has_no_loop(handler, monkeypatch):
     assert handler("alice") is handler("bob")
 
 
-# -- what comes from outside -----------------------------------------------------------
+# -- interruptions ---------------------------------------------------------------------
 class _FromOutside(BaseException):
     """An exception that a signal handler raises."""
 
@@ -258,6 +258,3 @@ def test_an_object_that_is_not_awaitable_raises_a_type_error(lambda_like):
 
     with pytest.raises(TypeError, match="awaitable"):
         handler("alice")
-
-
-# -- forks -----------------------------------------------------------------------------

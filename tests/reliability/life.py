@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = Path(__file__).parent / "functions"
 BUSY = 0.2
-"""Seconds that a busy invocation lasts, in addition to the time for which it is frozen."""
+"""Seconds that a busy invocation lasts, in addition to its frozen time."""
 
 _ASKS = {
     Do.ASK: "ask:{0.number}",

@@ -177,9 +177,8 @@ def test_a_refresh_from_before_a_freeze_blocks_nothing(make, server, clock):
     server.flags["simpleFlag"] = False
     handler()
 
-    assert server.arrived.acquire(
-        timeout=10
-    )  # a second request, in parallel with the first
+    # a second request, in parallel with the first
+    assert server.arrived.acquire(timeout=10)
     server.answers.set()
     assert flags.refresh(10)
     assert handler() is False

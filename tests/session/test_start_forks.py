@@ -17,9 +17,8 @@ def test_a_forked_child_starts_afresh_with_empty_counts(make, server):
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # a fork of a process with threads
+        # a fork of a process with threads
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
         fresh = flags.status.state is State.NEW
@@ -48,9 +47,8 @@ def test_a_child_forked_by_an_invocation_starts_afresh(make, server, cloud, insi
     def handler() -> int:
         ask()
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # a fork of a process with threads
+            # a fork of a process with threads
+            warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
             answered = ask()
