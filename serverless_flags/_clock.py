@@ -1,4 +1,4 @@
-"""Moments on both clocks of the machine, in seconds."""
+"""Points in time on the monotonic clock and the wall clock, in seconds."""
 
 import time
 from collections.abc import Callable
@@ -6,23 +6,24 @@ from typing import NamedTuple
 
 
 class Instant(NamedTuple):
-    """One moment on both clocks, in seconds."""
+    """One point in time on both clocks, in seconds."""
 
     monotonic: float
     wall: float
 
     def since(self, earlier: "Instant") -> float:
         """
-        Return the seconds since ``earlier``, by the clock that says more.
+        Return the seconds since ``earlier``, by the clock on which more have passed.
 
-        A frozen machine may stop the monotonic clock; the wall clock may be set back.
+        The monotonic clock may stop while a machine is frozen, and the wall clock may
+        be set back.
         """
         return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
 
 
 def now() -> Instant:
     """Read both clocks."""
-    # not Instant(...), which takes twice as long: each invocation reads them
+    # Instant(...) would take twice as long, and each invocation reads the clocks
     return _new(Instant, (time.monotonic(), time.time()))
 
 
@@ -30,5 +31,5 @@ _new = tuple.__new__
 
 
 def ticking(clock: Callable[[], Instant]) -> Callable[[], float]:
-    """Return the monotonic clock of ``clock`` alone, which costs half of both."""
+    """Return only the monotonic clock of ``clock``, which takes half the time."""
     return time.monotonic if clock is now else lambda: clock().monotonic

@@ -1,4 +1,4 @@
-"""What a session and its invocations share: settings, process state, plugins."""
+"""What `FlagSession` and its invocations share: settings, process state, plugins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from serverless_flags._status import State
 from serverless_flags.exceptions import PluginError
 from serverless_flags.platform import Local
 
-if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
+if TYPE_CHECKING:  # the protocol too: defining one takes 0.1 ms of a cold start
     from typing import Protocol
 
     from typing_extensions import Self
@@ -29,45 +29,45 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
     from serverless_flags.types import FlagClient, Variant
 
     class CurrentInvocation(Protocol):
-        """The invocation that a context is in."""
+        """The invocation that the current context variable holds."""
 
         ended: bool
 
         def merged(self, context: dict[str, Any] | None) -> dict[str, Any]:
-            """Return its evaluation context with the caller's on top."""
+            """Return its evaluation context, overridden by the caller's."""
 
-        def living(self) -> Self | None:
-            """Return the innermost one around it that has not ended."""
+        def innermost_open(self) -> Self | None:
+            """Return it, or the innermost invocation around it, that has not ended."""
 
 
-OUTSIDE = (
-    "a flag was asked for outside an invocation: between invocations this platform"
-    " freezes the process, so refreshes and counts may be late or lost; put @flags.wrap"
-    " on the function (flags.bind on what its threads run)"
+OUTSIDE_WARNING = (
+    "a flag was evaluated outside an invocation: between invocations this platform"
+    " freezes the process, so refreshes and counts may be late or lost; decorate your"
+    " function with @flags.wrap (and use flags.bind for functions that its threads run)"
 )
 
 
 class Core:
     """
-    One session behind its facade.
+    The state of one session, behind the facade `FlagSession`.
 
-    It refers to the facade weakly, so that the two are no cycle: a session that is
-    dropped is closed at once. Whoever runs an invocation keeps the facade.
+    It refers to the facade weakly: without a reference cycle, a session that your code
+    drops is closed at once. A running invocation keeps the facade alive.
 
     Args:
-        session: the facade; plugins get it.
+        session: the facade, which is passed to plugins.
         settings: validated.
     """
 
     def __init__(self, session: object, settings: Settings) -> None:
         self.settings = settings
         self.scope: ContextVar[Any] = ContextVar("serverless_flags_scope", default=None)
-        """The invocation that a context is in, an `InvocationScope`; None outside."""
+        """The current invocation, an `InvocationScope`; None outside invocations."""
         self.pid = os.getpid()
-        """The process that `process` belongs to."""
+        """The id of the process that `process` belongs to."""
         self.process = ProcessState(settings)
         self.known_plugins: Plugins | None = None
-        """The plugins, once they have been looked for."""
+        """The plugins; None until `plugins` has discovered them."""
         self._session = weakref.ref(session)
         self._discovering = threading.RLock()
         self._has_served = False
@@ -75,13 +75,13 @@ class Core:
 
     # -- the process ---------------------------------------------------------------
     def current(self) -> ProcessState:
-        """Return this process's state, a new one after a fork Python did not see."""
+        """Return the state of this process; a new one after a fork outside Python."""
         if os.getpid() != self.pid:
             self.renew()
         return self.process
 
     def renew(self) -> None:
-        """Begin anew in a copy of the process, with the flags as old as they are."""
+        """Start afresh in a copy of the process, keeping the flags and their age."""
         self.pid = os.getpid()
         self._discovering = threading.RLock()
         self._has_served = self._has_served or self.process.invoked
@@ -93,7 +93,7 @@ class Core:
 
     @property
     def plugins(self) -> Plugins:
-        """The plugins of this session; found at the first look."""
+        """The plugins of this session, discovered on first use."""
         if self.known_plugins is None:
             with self._discovering:
                 if self.known_plugins is None:
@@ -102,7 +102,7 @@ class Core:
 
     @property
     def usable_plugins(self) -> Plugins:
-        """The plugins, or none of them where those of the settings cannot be used."""
+        """The plugins, or none where a plugin of the settings cannot be used."""
         try:
             return self.plugins
         except PluginError as error:
@@ -110,42 +110,53 @@ class Core:
             problem_log.warn("plugins", "%s; going on without it", error)
             return Plugins(Local(), (), self._session)
 
+    def grace(self, timeout: float | None) -> float:
+        """Return ``timeout`` or, for None, the platform's grace; both in seconds."""
+        if timeout is not None:
+            return timeout
+        return self.usable_plugins.platform.shutdown_grace
+
     def start(self, timeout: float | None = None) -> None:
-        """Start the session and wait for it; `FlagSession.start`."""
+        """Start the session and wait for it; see `FlagSession.start`."""
         self.current().start(self.usable_plugins, timeout)
 
     def begin_start(self) -> None:
-        """Start in the background, unless that was begun; nothing waits for it."""
+        """Begin to start in the background, unless a start is under way."""
         self.current().begin_start(self.usable_plugins, None)
 
-    # -- questions -----------------------------------------------------------------
-    def answer(
+    # -- evaluation ----------------------------------------------------------------
+    def is_enabled(
         self, feature_name: str, context: dict[str, Any] | None, fallback: Any
     ) -> bool:
-        """Return whether the flag is on in this context, which is not merged again."""
-        client = self.process.client or self._late_client()
+        """Return whether the flag is on in ``context``, which is already merged."""
+        client = self.process.client or self._client_of_late_start()
         if client is not None:
             return client.is_enabled(feature_name, context, fallback)
         return self._default(feature_name, context, fallback)
 
-    def answer_variant(
-        self, feature_name: str, context: dict[str, Any] | None
-    ) -> Variant:
-        """Return the flag's variant in this context, which is not merged again."""
-        client = self.process.client or self._late_client()
+    def get_variant(self, feature_name: str, context: dict[str, Any] | None) -> Variant:
+        """Return the flag's variant in ``context``, which is already merged."""
+        client = self.process.client or self._client_of_late_start()
         if client is not None:
             return cast("Variant", client.get_variant(feature_name, context))
         return DISABLED.copy()
 
-    def outside(self, scope: CurrentInvocation | None) -> CurrentInvocation | None:
+    def scope_outside(
+        self, scope: CurrentInvocation | None
+    ) -> CurrentInvocation | None:
         """
-        Look after flags and counts that no invocation looks after.
+        Return the invocation whose context an evaluation outside invocations uses.
+
+        Where no invocation is open, it also begins the refresh or flush that is due.
+
+        Args:
+            scope: the ended invocation that the context variable holds, or None.
 
         Returns:
-            The invocation whose context counts: the ended one inside tasks of its own,
-            else the one around it that has not ended, if there is one.
+            ``scope`` itself in an asyncio task that has outlived it, else the innermost
+            invocation around it that is still open, else None.
         """
-        around = None if scope is None else scope.living()
+        around = None if scope is None else scope.innermost_open()
         if around is not None:
             return scope if in_task() else around
         process = self.process
@@ -156,8 +167,8 @@ class Core:
             self._warn_outside()
         return scope if scope is not None and in_task() else None
 
-    def _late_client(self) -> FlagClient | None:
-        """Start a session that is asked before it was started, where that is right."""
+    def _client_of_late_start(self) -> FlagClient | None:
+        """Start the session for this evaluation, where a start is possible here."""
         process, plugins = self.current(), self.usable_plugins
         why = self._why_not_start(process, plugins)
         if why is not None:
@@ -173,30 +184,31 @@ class Core:
     def _warn_outside(self) -> None:
         plugins = self.known_plugins or self.usable_plugins
         if not plugins.platform.runs_between_invocations:
-            self.process.problem_log.warn("outside", OUTSIDE)
+            self.process.problem_log.warn("outside", OUTSIDE_WARNING)
 
     def _why_not_start(self, process: ProcessState, plugins: Plugins) -> str | None:
         if process.state is State.CLOSED:
             return "the session was closed before it was started"
         if plugins.platform.will_fork and not (self._has_served or process.invoked):
-            return "this process is going to fork; ask inside an invocation"
+            return "this process is going to fork; evaluate flags inside an invocation"
         if process.must_not_wait(get_ident()):
-            return "this thread is starting the session; ask when it has started"
+            return "this thread is starting the session; evaluate flags after the start"
         if on_running_loop():
             self.begin_start()
             return (
-                "the session starts in the background, for a start would block the"
-                " running event loop; ask inside a wrapped function"
+                "the session starts in the background because waiting for it would"
+                " block the running event loop; evaluate flags inside a wrapped"
+                " function"
             )
         return None
 
     def _default(
         self, feature_name: str, context: dict[str, Any] | None, fallback: Any
     ) -> bool:
-        """Return what a flag is without a client: what a fallback says, or False."""
+        """Return the result of the fallback function, or False without one."""
         if fallback is None:
             return False
-        from serverless_flags.clients._fallback import fallback_answer  # rare
+        from serverless_flags.clients._fallback import fallback_answer  # rarely needed
 
         settings = self.settings
         known = {

@@ -1,4 +1,4 @@
-"""What is known of forks: whether this process is one, and of whom."""
+"""Renew sessions in forked children, and determine how a process was forked."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
+if TYPE_CHECKING:  # the protocol too: defining one takes 0.1 ms of a cold start
     from collections.abc import Callable
     from typing import Protocol
 
     class Renewable(Protocol):
-        """What belongs to one process."""
+        """An object whose state belongs to one process."""
 
         def renew(self) -> None:
-            """Begin anew in a copy of the process."""
+            """Start afresh in a copy of the process."""
 
 
 _LAST = -100
-"""The priority of a finalizer that runs after all others of multiprocessing."""
+"""The priority of a finalizer that multiprocessing runs after all others."""
 
 _importer = os.getpid()
-"""The process that has imported this module."""
+"""The id of the process that imported this module."""
 _renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
 _hooked = False
 _forked_from: Any = None
-"""multiprocessing's object for the process that forked this one."""
-_at_work = 0
-"""The first process in which an invocation has begun; 0: none yet."""
-_finalizing = 0
-"""The process that calls something before multiprocessing ends it."""
+"""The process object that multiprocessing had in the process that forked this one."""
+_first_invoked_in = 0
+"""The id of the first process in which an invocation has begun; 0: none yet."""
+_finalizer_in = 0
+"""The id of the process in which `call_at_child_exit` has registered a function."""
 
 
 def renew_after_fork(renewable: Renewable) -> None:
-    """Renew it in every forked child, as long as it lives."""
+    """Call ``renew`` of the object, which is held weakly, in every forked child."""
     global _hooked  # noqa: PLW0603  reason: a fork hook cannot be undone
     _renewables.add(renewable)
     if not _hooked and hasattr(os, "register_at_fork"):
@@ -43,7 +43,7 @@ def renew_after_fork(renewable: Renewable) -> None:
 
 
 def renew_all() -> None:
-    """Renew all there are; called in a forked child."""
+    """Renew all registered objects; called in a forked child."""
     global _forked_from  # noqa: PLW0603  reason: a fact of the process
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
@@ -53,31 +53,31 @@ def renew_all() -> None:
 
 
 def is_forked() -> bool:
-    """Whether this process is a fork of the one that has imported this package."""
+    """Whether this process was forked after it had imported this package."""
     return os.getpid() != _importer
 
 
-def note_work() -> None:
-    """Note that invocations run in this process."""
-    global _at_work  # noqa: PLW0603  reason: a fact of the process
-    _at_work = _at_work or os.getpid()
+def note_invocation() -> None:
+    """Note that an invocation has begun in this process."""
+    global _first_invoked_in  # noqa: PLW0603  reason: a fact of the process
+    _first_invoked_in = _first_invoked_in or os.getpid()
 
 
-def is_forked_at_work() -> bool:
+def is_forked_by_invocation() -> bool:
     """
-    Whether an invocation has forked this process, or a process in which one has run.
+    Whether this process was forked after an invocation had begun in its parent.
 
     A server that forks its workers does so before the first invocation.
     """
-    return _at_work not in {0, os.getpid()}
+    return _first_invoked_in not in {0, os.getpid()}
 
 
 def is_multiprocessing_child() -> bool:
     """
     Whether multiprocessing has started this process, and will end it.
 
-    It gives each of its children a process object. A child that has the object of the
-    process which forked it comes from ``os.fork``.
+    multiprocessing gives each of its children a new process object. A child of
+    ``os.fork`` still has the process object of its parent.
     """
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is None or multiprocessing.parent_process() is None:
@@ -87,14 +87,15 @@ def is_multiprocessing_child() -> bool:
 
 def call_at_child_exit(function: Callable[[], object]) -> None:
     """
-    Call ``function`` at the end of a child of multiprocessing; once per process.
+    Call ``function`` when this process ends, if multiprocessing has started it.
 
-    Such a child ends by ``os._exit``, past ``atexit``, after it has run its finalizers
-    (multiprocessing/process.py, ``_bootstrap``).
+    Such a process runs its finalizers and then ends by ``os._exit``, without the
+    ``atexit`` functions (multiprocessing/process.py, ``_bootstrap``). Only the first
+    call in a process has an effect.
     """
-    global _finalizing  # noqa: PLW0603  reason: a fact of the process
+    global _finalizer_in  # noqa: PLW0603  reason: a fact of the process
     util = sys.modules.get("multiprocessing.util")
-    if util is None or _finalizing == os.getpid() or not is_multiprocessing_child():
+    if util is None or _finalizer_in == os.getpid() or not is_multiprocessing_child():
         return
     util.Finalize(None, function, exitpriority=_LAST)
-    _finalizing = os.getpid()
+    _finalizer_in = os.getpid()

@@ -1,4 +1,4 @@
-"""What a session says in the log: each problem once, and when it is over."""
+"""The log of a session: each problem is logged once, and once when it is resolved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ logger = logging.getLogger("serverless_flags")
 
 
 class ProblemLog:
-    """One warning for each kind of problem, until it has passed. Takes no lock."""
+    """Log one warning per kind of problem until it is resolved; acquires no lock."""
 
     def __init__(self) -> None:
         self._open: dict[str, object] = {}
@@ -16,13 +16,13 @@ class ProblemLog:
     def warn(
         self, problem: str, message: str, *args: object, exc_info: bool = False
     ) -> None:
-        """Log a warning unless this problem has been reported and lasts."""
-        mine = object()
-        known = self._open.setdefault(problem, mine) is not mine
+        """Log a warning, or at level DEBUG while the same problem is open."""
+        marker = object()
+        known = self._open.setdefault(problem, marker) is not marker
         level = logging.DEBUG if known else logging.WARNING
         logger.log(level, message, *args, exc_info=exc_info)
 
     def resolved(self, problem: str, message: str, *args: object) -> None:
-        """Log that a reported problem has passed."""
+        """Log at level INFO that an open problem is resolved."""
         if self._open.pop(problem, None) is not None:
             logger.info(message, *args)

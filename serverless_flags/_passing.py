@@ -1,9 +1,9 @@
-"""Exceptions of others that pass through this package, wherever they arrive.
+"""Exceptions of the runtime that this package never catches.
 
-A runtime may raise into any line of a thread: the request timeout of a framework, for
-example. Around the calls of plugins, callbacks and flag engines, the only places where
-this package catches whatever is raised, such an exception must not be taken for the
-fault of what was called.
+A runtime may raise an exception at any line of a thread: the request timeout of a
+framework, for example. This package catches every exception around the calls of
+plugins, callbacks and flag engines only. There an exception of the runtime must not be
+mistaken for a failure of the function that was called.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _names: frozenset[str] = frozenset()
 
 def let_pass(names: Iterable[str]) -> None:
     """Add qualified class names (``package.module.Class``), for the whole process."""
-    global _names  # noqa: PLW0603  reason: the runtime that raises is the process's own
+    global _names  # noqa: PLW0603  reason: a process has one runtime
     _names |= frozenset(names)
 
 
 def passes(error: BaseException) -> bool:
-    """Return whether an exception, or a base of it, is one that always passes."""
+    """Return whether the class of an exception, or a base class, was added."""
     if not _names:
         return False
     return any(

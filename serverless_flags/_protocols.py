@@ -1,9 +1,9 @@
-"""The port every flag client fills; nothing else in the core knows a vendor.
+"""The protocols between the session and its flag clients, without a vendor's types.
 
-Here, as wherever a cold start passes, values are named tuples, for to define a frozen
-dataclass takes 0.3 ms and more, and constants no enumerations, which take 0.15. Modules
-of named tuples import no ``annotations`` from the future: they would compile each text,
-10 us a field.
+In modules that a cold start imports, values are named tuples, because defining a frozen
+dataclass takes 0.3 ms and more, and constants are no enumerations, which take 0.15 ms.
+Modules of named tuples do not import ``annotations`` from ``__future__``: named tuples
+compile each annotation that is a string, at 10 us per field.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,33 +14,33 @@ DISABLED: "Variant" = {"name": "disabled", "enabled": False, "feature_enabled": 
 
 
 NO_FLAGS = '{"version": 2, "features": []}'
-"""The state of a session whose flags have expired."""
+"""The body that a client evaluates once the flags have expired."""
 
 
 class Outcome:
-    """What became of a request; constants."""
+    """The outcome of a request, as constants."""
 
     TAKEN = "taken"
     """The server answered 2xx."""
     NOT_DELIVERED = "not delivered"
-    """It was not written whole, or the server did not take it."""
+    """The request was not sent completely, or the server did not accept it."""
     UNKNOWN = "unknown"
-    """It was written and perhaps taken: no answer, or a gateway's."""
+    """The server may have processed it: no answer, or a gateway's."""
 
 
 class Fetched(NamedTuple):
     """The answer to one request for flags."""
 
     body: str | None = None
-    """The new state; None when it is unchanged or could not be had."""
+    """The new flags; None when they are unchanged or the request failed."""
 
     unchanged: bool = False
     etag: str | None = None
     error: str | None = None
-    """Why there is no answer, for people; it never holds the token."""
+    """Why the request failed, for the log; it never contains the token."""
 
     retry_after: float | None = None
-    """Seconds that the server asked to be left alone."""
+    """Seconds to wait before the next request, as the server demanded."""
 
 
 class Sent(NamedTuple):
@@ -60,19 +60,19 @@ if TYPE_CHECKING:  # to define two protocols takes 0.3 ms
     from serverless_flags.types import FlagClient, Variant
 
     class StateClient(FlagClient, Protocol):
-        """A client whose state the session brings and whose counts it takes."""
+        """A client that gets its flags from the session and gives it its counts."""
 
         def load_state(self, body: str) -> None:
-            """Evaluate from ``body`` from now on; a ValueError says why not."""
+            """Evaluate ``body`` from now on; raises ValueError when it is unusable."""
 
         def drain_counts(self) -> dict[str, Any] | None:
-            """Return what was counted since the last call, None when nothing was."""
+            """Return the counts since the last call; None when there are none."""
 
     class Upstream(Protocol):
-        """The server behind a `StateClient`; one call is one bounded request."""
+        """The server of a `StateClient`; each call is one request with a timeout."""
 
         def fetch(self, etag: str | None, *, timeout: float) -> Fetched:
-            """Ask for the flags unless they are still those of ``etag``."""
+            """Request the flags, unless they are still those of ``etag``."""
 
         def send(
             self, bucket: Mapping[str, Any], *, timeout: float, exiting: bool = False
@@ -80,30 +80,31 @@ if TYPE_CHECKING:  # to define two protocols takes 0.3 ms
             """
             Send counts; never twice, whatever happens.
 
-            ``exiting``: the interpreter exits and this is its main thread, so nothing
-            without a deadline may run: no name is resolved, no callable of the user's
-            is called. What cannot be sent without them is refused.
+            ``exiting``: this is the main thread of an interpreter that exits, so
+            nothing without a deadline may run: the host name is not resolved, and the
+            user's callable is not called. Counts that cannot be sent without them are
+            not delivered.
             """
 
         def close(self) -> None:
-            """Let go of the connection."""
+            """Close the connection."""
 
 
 def keeps_state(client: object) -> "TypeGuard[StateClient]":
-    """Whether the session brings a client's state and takes its counts."""
+    """Whether a client gets its flags from the session and gives it its counts."""
     return hasattr(client, "load_state") and hasattr(client, "drain_counts")
 
 
 class Backend:
     """
-    How a session gets its client; made cheaply, before anything is imported.
+    How a session gets its client; cheap to create, before anything is imported.
 
     Args:
-        load: imports and builds the client; called once per process, while the network
-            works.
-        upstream: where the state comes from; None when the client looks after itself.
+        load: imports and creates the client; called once per process, while the first
+            request is under way.
+        upstream: the server; None when the client refreshes its flags itself.
         read_snapshot: reads a snapshot file.
-        count_flags: how many flags a state holds; None when it does not say.
+        count_flags: returns the number of flags in a body; None when it is unknown.
     """
 
     __slots__ = ("count_flags", "load", "read_snapshot", "upstream")
@@ -121,12 +122,12 @@ class Backend:
 
 class ClosedClient:
     """
-    A flag client after the end: it answers, and nothing sends what it counts.
+    The flag client of a closed session: it evaluates, and no counts are sent.
 
     Args:
-        client: answers.
+        client: evaluates.
         note: called for each evaluation, with ``counted``: whether the client counts
-            it itself, so that the status can ask the client for it.
+            it itself, so that the status can get the number from the client.
     """
 
     def __init__(self, client: "FlagClient", note: Callable[..., None]) -> None:
@@ -146,10 +147,10 @@ class ClosedClient:
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:
-        """Names that were asked for and that the flag state does not have."""
+        """Names that were evaluated and that are not among the known flags."""
         return tuple(getattr(self._client, "unknown_flags", ()))
 
     @property
     def uncounted(self) -> int:
-        """Evaluations that the client has answered and not counted."""
+        """Evaluations that the client did not count."""
         return int(getattr(self._client, "uncounted", 0))

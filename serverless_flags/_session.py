@@ -1,4 +1,4 @@
-"""FlagSession: start once, refresh by age, flush in time, close once."""
+"""FlagSession, the facade of this package: it starts, refreshes, flushes and closes."""
 
 from __future__ import annotations
 
@@ -31,54 +31,58 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NOT_GIVEN: Any = object()
-"""What `FlagSession.wrap` gets where it is written with parentheses."""
+"""The default of `FlagSession.wrap`'s argument, which ``@flags.wrap()`` leaves out."""
 
 
 class FlagSession:
     """
-    Unleash feature flags for the life of one function instance.
+    Unleash feature flags for the lifetime of one function instance.
 
-    Making one is pure: it validates settings, imports no SDK and opens nothing. The
-    first invocation, or the first `wrap` where the platform allows it, starts it.
+    Creating a session validates its settings; it imports no SDK and opens no
+    connection. The first invocation starts it, or the first `wrap` on platforms that
+    allow network requests while your module is imported.
 
     Args:
-        url: Unleash's API, ending in ``/api``; ``UNLEASH_URL``. Without it flags take
-            their defaults, or those of ``snapshot``.
+        url: the URL of Unleash's API, ending in ``/api``; ``UNLEASH_URL``. Without it
+            every flag has its default, or its value in ``snapshot``.
         api_token: a backend token, or a callable that returns one and is called again
             after a 401 or 403; ``UNLEASH_API_TOKEN``.
         app_name: default: the platform's function name; ``UNLEASH_APP_NAME``.
         environment: the context field; the token selects Unleash's environment.
-        project_name: ask for the flags of one project only.
+        project_name: request the flags of this project only.
         instance_id: default: unique for each process.
         client: ``unleash``, ``lean``, ``memory``, or an object with ``is_enabled`` and
             ``get_variant``.
         snapshot: path of a JSON file with the body of ``/api/client/features``, served
             until the server has answered.
-        max_age: seconds up to which flags are fresh.
-        stale_while_revalidate: further seconds in which they are served while a
-            refresh runs in parallel.
+        max_age: seconds for which flags are fresh.
+        stale_while_revalidate: further seconds for which they are served while a
+            refresh runs in the background.
         stale_if_error: seconds past ``max_age`` after which flags are no longer served
             when the server fails; default: no limit.
         flush_interval: seconds between flushes of the counts; 0: after every
-            invocation. Default: 60, or 0 where the platform does not tell of the end.
+            invocation. Default: 60, or 0 where the platform sends no shutdown signal.
         start_timeout: seconds that a start may wait for the network.
         refresh_timeout: seconds that an invocation may wait for a refresh.
         flush_timeout: seconds that an invocation may wait for a flush.
-        request_timeout: seconds that a request itself may live.
-        platform: the platform's name, instead of detection.
+        request_timeout: seconds that a request may take in all.
+        platform: the platform's name, instead of detecting it.
         plugins: plugin objects or dotted names of modules.
         strategies: Unleash custom strategies by name.
-        on_impression: called with each evaluation of a flag with impression data.
-        register: tell the server of this application after the first flush; it shows
-            by its counts alone, without its strategies and the version.
-        custom_headers: further headers of each request to the server, as UnleashClient
-            takes them: a mapping of names to ASCII texts. Never logged.
+        on_impression: called with each evaluation of a flag that has impression data
+            enabled.
+        register: register this application with the server after the first flush.
+            Without it the counts alone make the application known there, without its
+            strategies and SDK version.
+        custom_headers: further headers of each request to the server, in the form that
+            UnleashClient accepts: a mapping of names to ASCII strings. Never logged.
         context: called with the invocation, returns its evaluation context in place of
             the adapter's.
-        clock: for tests: returns both clocks.
+        clock: for tests; returns an `Instant` of both clocks.
 
     Raises:
-        ConfigurationError: when a setting is malformed; the message names the cure.
+        ConfigurationError: when a setting is malformed; the message says how to correct
+            it.
     """
 
     def __init__(
@@ -109,29 +113,27 @@ class FlagSession:
         context: Callable[[Invocation], Mapping[str, Any]] | None = None,
         clock: Callable[[], Instant] | None = None,
     ) -> None:
-        given = dict(locals())
-        del given["self"]
-        self._core = Core(self, load_settings(given))
+        self._core = Core(self, load_settings(locals()))  # parameters are settings
         self._wrapped: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
         renew_after_fork(self)
 
-    # -- the life of the instance --------------------------------------------------
+    # -- lifecycle -----------------------------------------------------------------
     def start(self, timeout: float | None = None) -> None:
         """
-        Import the client and ask for the flags; once per process, whoever comes first.
+        Import the client and request the flags; only the first call in a process does.
 
-        Never raises for a bad server. ``timeout`` (default ``start_timeout``) bounds
-        the waiting for the network; imports are outside it.
+        A server that fails raises nothing here. ``timeout`` (seconds, default
+        ``start_timeout``) limits the wait for the network; imports come on top.
         """
         self._core.start(capped(timeout))
 
     def refresh(self, timeout: float | None = None) -> bool:
         """
-        Ask the server for the flags now, whatever their age.
+        Request the flags from the server now, whatever their age.
 
         Returns:
-            True when it confirmed them within ``timeout`` (default
-            ``refresh_timeout``) seconds; the request itself may go on.
+            True when the server confirmed them within ``timeout`` seconds (default
+            ``refresh_timeout``); after that the request continues in the background.
         """
         self.start()
         return self._core.current().refresh(capped(timeout))
@@ -141,30 +143,31 @@ class FlagSession:
         Send the counts.
 
         Returns:
-            True when the server took them within ``timeout`` (default
-            ``flush_timeout``) seconds, or there was nothing to send.
+            True when the server accepted them within ``timeout`` seconds (default
+            ``flush_timeout``), or there was nothing to send.
         """
         return self._core.current().flush(capped(timeout))
 
     def terminate(self, timeout: float | None = None) -> None:
         """
-        Flush, for the platform said that the instance ends; for adapters.
+        Flush because the platform announced the end of the instance; for adapters.
 
-        Runs on the calling thread, at most ``timeout`` seconds (default: the
-        platform's grace). Later invocations are answered and flush themselves.
+        Blocks for at most ``timeout`` seconds (default: the platform's
+        ``shutdown_grace``). Later invocations still get their flags, and each of them
+        ends with a flush.
         """
-        self._core.current().terminate(self._grace(timeout))
+        self._core.current().terminate(self._core.grace(capped(timeout)))
 
     def close(self, timeout: float | None = None) -> bool:
         """
         Flush for the last time; idempotent, from any thread.
 
         Returns:
-            True when nothing was left unsent.
+            True when no counts were left unsent.
         """
         process = self._core.current()
         before = process.state
-        flushed = process.close(self._grace(timeout))
+        flushed = process.close(self._core.grace(capped(timeout)))
         plugins = self._core.known_plugins
         if plugins is not None and before not in {State.NEW, State.CLOSED}:
             reason = "signal" if before is State.TERMINATING else "close"
@@ -173,23 +176,15 @@ class FlagSession:
 
     def renew(self) -> None:
         """
-        Lead back to NEW, for adapters whose platform copies a running process.
+        Return to ``State.NEW``, for adapters whose platform copies a running process.
 
-        A copy must not send the original's counts, use its connections or carry its
-        identity. It keeps the flags, as old as they are, and the next start asks
-        whether they have changed. A fork needs no call: it is noticed.
+        A copy must not send the original's counts, use its connections or keep its
+        ``instance_id``. It keeps the flags and their age, and its start asks the server
+        whether they have changed. After a fork the session does this by itself.
         """
         self._core.renew()
 
-    def _grace(self, timeout: float | None) -> float:
-        limit = capped(timeout)
-        return (
-            self._core.usable_plugins.platform.shutdown_grace
-            if limit is None
-            else limit
-        )
-
-    # -- questions -----------------------------------------------------------------
+    # -- evaluation ----------------------------------------------------------------
     def is_enabled(
         self,
         feature_name: str,
@@ -197,46 +192,47 @@ class FlagSession:
         fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
     ) -> bool:
         """
-        Return whether the flag is on; UnleashClient's signature.
+        Return whether the flag is on, with the signature of UnleashClient.
 
-        The invocation's evaluation context is merged in, the caller's wins. Without an
-        answer the flag is what ``fallback_function`` says, else False.
+        ``context`` is merged into the invocation's evaluation context and wins over it.
+        A flag that cannot be evaluated has the result of ``fallback_function``, or
+        False without one.
         """
         core = self._core
         scope = core.scope.get()
         if scope is None or scope.ended:
-            scope = core.outside(scope)
+            scope = core.scope_outside(scope)
         if scope is not None:
             context = scope.merged(context)
         client = core.process.client
-        if client is not None:  # as `Core.answer`, without the call
+        if client is not None:  # what `Core.is_enabled` does, without that call
             return client.is_enabled(feature_name, context, fallback_function)
-        return core.answer(feature_name, context, fallback_function)
+        return core.is_enabled(feature_name, context, fallback_function)
 
     def get_variant(
         self, feature_name: str, context: dict[str, Any] | None = None
     ) -> Variant:
-        """Return the flag's variant; UnleashClient's signature."""
+        """Return the flag's variant, with the signature of UnleashClient."""
         core = self._core
         scope = core.scope.get()
         if scope is None or scope.ended:
-            scope = core.outside(scope)
+            scope = core.scope_outside(scope)
         if scope is not None:
             context = scope.merged(context)
-        return core.answer_variant(feature_name, context)
+        return core.get_variant(feature_name, context)
 
-    # -- around the user's function ------------------------------------------------
+    # -- invocations ---------------------------------------------------------------
     def wrap(self, func: Callable[P, R] = _NOT_GIVEN, /) -> Callable[P, R]:
         """
-        Return ``func`` with the session's work around each call.
+        Return a function that runs each call of ``func`` as an invocation.
 
-        Takes any callable, ``def`` or ``async def``, and returns a real function with
-        its name, signature and annotations. Wrapping twice changes nothing. A generator
-        function has its invocation at each step, until its body has ended.
+        Accepts any callable, ``def`` or ``async def``, and returns a real function with
+        its name, signature and annotations. Wrapping a wrapper returns it unchanged.
+        The invocation of a generator function lasts until its body has ended.
 
         Raises:
-            TypeError: when ``func`` is no function, or the platform would bypass the
-                wrapper; it shows the cure.
+            TypeError: when ``func`` is not a function, or the platform would bypass the
+                wrapper; the message says how to correct it.
             PluginError: when a plugin given in the settings cannot be used.
         """
         if func is _NOT_GIVEN:
@@ -260,24 +256,24 @@ class FlagSession:
         self, *args: Any, context: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> ActiveInvocation:
         """
-        Return what `wrap` does as a context manager, for ``with`` and ``async with``.
+        Return one invocation as a context manager, for ``with`` and ``async with``.
 
         Args:
-            args: what the platform called the function with.
+            args: the positional arguments that the platform passed to your function.
             context: evaluation context; wins over the adapter's.
-            kwargs: likewise.
+            kwargs: the keyword arguments that the platform passed to your function.
         """
         return InvocationScope(self, self._core, args, kwargs, context)
 
     def bind(self, func: Callable[P, R]) -> Callable[P, R]:
-        """Return ``func`` carrying this invocation's evaluation context to a thread."""
+        """Return ``func`` for use on another thread, in this invocation's context."""
         return wrap.bound(self._core.scope, func)
 
-    # -- looking at it -------------------------------------------------------------
+    # -- inspection ----------------------------------------------------------------
     @property
     def status(self) -> Status:
-        """What the session knows of itself now."""
-        from serverless_flags._process.status import status_of  # when asked for
+        """The current state of the session, its flags and its counts."""
+        from serverless_flags._process.status import status_of  # not at a cold start
 
         core = self._core
         return status_of(core.current(), core.usable_plugins.platform.name)

@@ -1,4 +1,4 @@
-"""Where a session stands, and what else it tells of itself."""
+"""The state and the status of a session."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -7,33 +7,34 @@ from typing import NamedTuple
 class State(Enum):
     """``NEW → STARTING → READY ⇄ DEGRADED → TERMINATING → CLOSED``; a fork: NEW."""
 
-    NEW = "new"  # nothing has been imported, opened or asked
-    STARTING = "starting"  # one thread imports the client and asks for flags
+    NEW = "new"  # nothing has been imported, opened or requested
+    STARTING = "starting"  # a thread imports the client and requests the flags
     READY = "ready"  # flags are known, from the server or from a snapshot
-    DEGRADED = "degraded"  # none are: defaults are served, each due refresh tries again
-    TERMINATING = "terminating"  # told of the end; each ending invocation flushes
-    CLOSED = "closed"  # evaluates from the last state, counts nothing
+    DEGRADED = "degraded"  # no flags: defaults are served, each due refresh tries again
+    TERMINATING = "terminating"  # after a shutdown notice: each invocation flushes
+    CLOSED = "closed"  # evaluates the last flags and counts nothing
 
 
 class Status(NamedTuple):
-    """What a session knows of itself; None for what its client cannot know."""
+    """The status of a session; a field is None when its client cannot know it."""
 
     state: State
     platform: str
     source: str
-    """Where the flags are from: ``server``, ``snapshot``, ``client`` or ``none``."""
+    """Where the flags come from: ``server``, ``snapshot``, ``client`` or ``none``."""
     age: float | None
     """Seconds since the server last confirmed the flags."""
     flags: int | None
-    """How many flags are known."""
+    """The number of known flags."""
     termination: str
-    """``connected``, or why the end of the instance will not be heard."""
+    """``connected``, or why the session will get no shutdown notice."""
     flush_interval: float
     """Seconds between flushes; 0: at the end of every invocation."""
     uncounted: int
     """Evaluations that will never be counted."""
     unknown_counts: int
-    """Evaluations whose counts were sent and never answered."""
+    """Evaluations whose counts were sent, but never acknowledged by the server."""
     last_error: str | None
+    """Why the start, or the last refresh or flush, failed; None after a success."""
     unknown_flags: tuple[str, ...] = ()
-    """Names that were asked for and that the flag state does not have."""
+    """Names that your code evaluates and that are not among the known flags."""

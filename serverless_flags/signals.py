@@ -34,7 +34,7 @@ _hooked = False
 
 
 def _hook_process() -> None:
-    """Hook exit and fork; twice, in a race, does no harm."""
+    """Register functions for exit and fork; doing so twice, in a race, is harmless."""
     global _hooked  # noqa: PLW0603  reason: atexit and fork hooks cannot be undone
     if _hooked:
         return
@@ -145,7 +145,7 @@ def previous_handler() -> Any:
         for example, ``signal.SIG_DFL``, or None for a handler not set from Python.
     """
     found = current_handler(SIGTERM)
-    return found.previous if _hub.is_ours(found) else found
+    return found.previous if _hub.owns(found) else found
 
 
 def rearm() -> None:

@@ -1,4 +1,4 @@
-"""What a callable is: what a call of it returns, its name, and what is none."""
+"""What is known of a callable: the kind of its result, its name, or that it is none."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Kind:
-    """What a call returns, as far as the callable itself says."""
+    """What a call returns, as far as the callable itself shows."""
 
-    # Texts: an enumeration takes as long to define as the rest of the module.
+    # Strings: defining an enumeration takes as long as the rest of the module.
     PLAIN = "a result"
     COROUTINE = "a coroutine"
     GENERATOR = "a generator"
@@ -26,8 +26,8 @@ def kind_of(func: Callable[..., Any]) -> str:
     """
     Return what calling ``func`` returns.
 
-    A ``def`` that returns what an ``async def`` has returned is PLAIN, as most
-    decorators' functions are: only its result tells.
+    A ``def`` that returns the coroutine of an ``async def``, as the functions of most
+    decorators do, is PLAIN: only its result shows that it must be awaited.
     """
     inner = _innermost(func)
     if any(map(inspect.iscoroutinefunction, (func, inner, _code_owner(inner)))):
@@ -42,7 +42,7 @@ def kind_of(func: Callable[..., Any]) -> str:
 
 
 def _innermost(func: Any) -> Any:
-    """Return what partials, methods and static methods call."""
+    """Return the function that partials, methods and static methods call."""
     while True:
         if isinstance(func, functools.partial):
             func = func.func
@@ -53,45 +53,45 @@ def _innermost(func: Any) -> Any:
 
 
 def _code_owner(func: Any) -> Any:
-    """Return a function, or the function that a call of an object runs."""
+    """Return ``func``, or for a callable object the ``__call__`` of its class."""
     return func if isinstance(func, types.FunctionType) else type(func).__call__
 
 
-def resemble(made: Any, func: Callable[..., Any]) -> None:
-    """Give ``made`` the name, the signature and the annotations of ``func``."""
-    if isinstance(func, type):  # its attributes are its instances', not a function's
-        functools.update_wrapper(made, func, updated=())
+def copy_metadata(wrapper: Any, func: Callable[..., Any]) -> None:
+    """Give ``wrapper`` the name, the signature and the annotations of ``func``."""
+    if isinstance(func, type):  # a class's attributes describe its instances
+        functools.update_wrapper(wrapper, func, updated=())
         return
-    functools.update_wrapper(made, func)
+    functools.update_wrapper(wrapper, func)
     if not hasattr(func, "__name__"):
-        _describe_object(made, func)
-    if not made.__code__.co_flags & inspect.CO_COROUTINE:
-        # Marks of inspect.markcoroutinefunction and of asyncio's older way: a runtime
-        # must not await a function that returns the result itself.
+        _describe_object(wrapper, func)
+    if not wrapper.__code__.co_flags & inspect.CO_COROUTINE:
+        # The marks of inspect.markcoroutinefunction and, before it, of asyncio: a
+        # runtime must not await a function that returns the result itself.
         for mark in ("_is_coroutine_marker", "_is_coroutine"):
-            made.__dict__.pop(mark, None)
+            wrapper.__dict__.pop(mark, None)
 
 
-def _describe_object(made: Any, func: Callable[..., Any]) -> None:
-    """Name a partial or an object with ``__call__`` by what it calls."""
+def _describe_object(wrapper: Any, func: Callable[..., Any]) -> None:
+    """Name the wrapper of a partial or a callable object after what that calls."""
     inner: Any = func
     while isinstance(inner, functools.partial):
         inner = inner.func
-    made.__name__ = getattr(inner, "__name__", type(inner).__name__)
-    made.__qualname__ = made.__name__
+    wrapper.__name__ = getattr(inner, "__name__", type(inner).__name__)
+    wrapper.__qualname__ = wrapper.__name__
     called = inner if hasattr(inner, "__name__") else type(inner).__call__
-    try:  # resolved here: an object has no globals in which others could
-        made.__annotations__ = typing.get_type_hints(called)
+    try:  # resolved now: an object has no globals for resolving them later
+        wrapper.__annotations__ = typing.get_type_hints(called)
     except Exception:  # noqa: BLE001  reason: the user's annotations may be anything
-        made.__annotations__ = {}
+        wrapper.__annotations__ = {}
 
 
-def refuse_what_is_none(func: object, verb: str) -> None:
+def require_callable(func: object, verb: str) -> None:
     """
-    Refuse what cannot be called.
+    Check that ``func`` can be called.
 
     Raises:
-        TypeError: it names the cure.
+        TypeError: when it cannot; the message says how to correct it.
     """
     if not callable(func):
         cure = next((c for k, c in _CURES if isinstance(func, k)), "")
@@ -101,10 +101,12 @@ def refuse_what_is_none(func: object, verb: str) -> None:
 
 def refuse_class(func: object, verb: str) -> None:
     """
-    Refuse a class: a function in its place could not be subclassed or tested for.
+    Check that ``func`` is not a class, which a wrapper function could not replace.
+
+    Code that subclasses it or calls ``isinstance`` with it would fail.
 
     Raises:
-        TypeError: it names the cure.
+        TypeError: when it is a class; the message says how to correct it.
     """
     if isinstance(func, type):
         name = func.__name__
@@ -121,7 +123,7 @@ _CURES: tuple[tuple[Any, str], ...] = (
     (property, ": write @property above @flags.VERB"),
     (
         functools.partialmethod,
-        ": VERB the function and make the partialmethod of what comes back",
+        ": VERB the function and create the partialmethod from the result",
     ),
     (
         (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType),

@@ -1,4 +1,4 @@
-"""Run ``async def`` where the runtime cannot: on one event loop for each thread."""
+"""Run ``async def`` handlers on one event loop per thread, where no runtime does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRACE = 1.0
 """Seconds that an interrupted coroutine may take to end after its cancellation."""
 
 
-class _KeptLoop:
+class _ThreadLoop:
     """An event loop that stays open until its thread ends: clients are bound to it."""
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class _KeptLoop:
 
 _threads = threading.local()
 _inherited: list[object] = []
-"""Loops of a parent process, kept: closing one here would unregister its descriptors
-from the selector that the parent still uses."""
+"""Event loops of the parent process, which a forked child must not close: that would
+unregister their descriptors from the selector that the parent still uses."""
 
 
 def runs_here() -> bool:
@@ -48,7 +48,7 @@ def runs_here() -> bool:
 
 
 def run(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Run what ``func`` returns, an awaitable, on this thread's event loop."""
+    """Run the awaitable that ``func`` returns on this thread's event loop."""
     awaitable: Any = None
     task: asyncio.Future[Any] | None = None
     try:
@@ -62,21 +62,21 @@ def run(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return loop.run_until_complete(task)
     except BaseException:
         if task is None:
-            _drop(awaitable)
+            _close(awaitable)
         else:
-            _stop(task)
+            _cancel(task)
         raise
 
 
-def _drop(awaitable: Any) -> None:
-    """Close a coroutine that could not be begun: it would warn of that later."""
+def _close(awaitable: Any) -> None:
+    """Close a coroutine that was not begun: it would warn that it was never awaited."""
     close = getattr(awaitable, "close", None)
     if close is not None:
         close()
 
 
-def _stop(task: asyncio.Future[Any]) -> None:
-    """Cancel what an exception from outside has left behind, as asyncio.run does."""
+def _cancel(task: asyncio.Future[Any]) -> None:
+    """Cancel a task that an exception has interrupted, as ``asyncio.run`` does."""
     loop = task.get_loop()
     if not (task.done() or loop.is_closed() or loop.is_running()):
         task.cancel()
@@ -84,7 +84,7 @@ def _stop(task: asyncio.Future[Any]) -> None:
         if not task.done():
             logger.warning(
                 "an interrupted async function has not ended %s s after its"
-                " cancellation: it goes on in the next call on this thread",
+                " cancellation: it continues during the next call on this thread",
                 GRACE,
             )
     if task.done() and not task.cancelled():
@@ -92,7 +92,7 @@ def _stop(task: asyncio.Future[Any]) -> None:
 
 
 def _task_of(awaitable: Any) -> asyncio.Future[Any]:
-    """Return what awaits another awaitable; a future stays on its own loop."""
+    """Return a task that awaits ``awaitable``; a future stays on its own loop."""
     if asyncio.isfuture(awaitable):
         return awaitable
     task: asyncio.Future[Any]
@@ -101,40 +101,41 @@ def _task_of(awaitable: Any) -> asyncio.Future[Any]:
 
 
 def _loop_of_thread() -> asyncio.AbstractEventLoop:
-    """Return the event loop that is set on this thread, else one that we keep."""
+    """Return the event loop that is set on this thread, else one of this module's."""
     loop = _loop_set_here()
     if loop is None or loop.is_closed() or loop.is_running() or loop in _inherited:
-        return _kept_loop()
+        return _own_loop()
     return loop
 
 
-def _kept_loop() -> asyncio.AbstractEventLoop:
-    kept: _KeptLoop | None = getattr(_threads, "kept", None)
-    if kept is None or kept.loop.is_closed():
-        kept = _threads.kept = _KeptLoop()
-    return kept.loop
+def _own_loop() -> asyncio.AbstractEventLoop:
+    own: _ThreadLoop | None = getattr(_threads, "own", None)
+    if own is None or own.loop.is_closed():
+        own = _threads.own = _ThreadLoop()
+    return own.loop
 
 
 def _loop_set_here() -> asyncio.AbstractEventLoop | None:
-    """Return what ``asyncio.set_event_loop`` was given on this thread; make nothing."""
+    """Return the loop that ``asyncio.set_event_loop`` has set here; create none."""
     if sys.version_info >= (3, 14):
         try:
             return asyncio.get_event_loop()
         except RuntimeError:
             return None
-    # Until 3.13 `get_event_loop` may make a loop, or warn; a policy's private member
-    # does neither, and these versions no longer change. Policies without it have none.
+    # Until 3.13 `get_event_loop` may create a loop, or warn. Reading the policy's
+    # private attribute does neither, and these versions no longer change it; a policy
+    # without it has set no loop.
     local = getattr(asyncio.get_event_loop_policy(), "_local", None)
     return getattr(local, "_loop", None)
 
 
-def _disinherit() -> None:
-    """Leave the parent's loops alone, in a forked child."""
-    _threads.kept = None
+def _set_aside_inherited_loops() -> None:
+    """Stop using the parent's loops, in a forked child."""
+    _threads.own = None
     loop = _loop_set_here()
     if loop is not None:
         _inherited.append(loop)
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  reason: not on Windows
-    os.register_at_fork(after_in_child=_disinherit)
+    os.register_at_fork(after_in_child=_set_aside_inherited_loops)

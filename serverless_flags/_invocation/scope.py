@@ -1,8 +1,8 @@
 """One invocation of one session, as a context manager.
 
-Exceptions of others may arrive at any line that the user's thread runs here. What
-entering takes, any exception gives back; only calls of plugins and callbacks are
-guarded against what they raise.
+A runtime may raise an exception, such as a request timeout, at any line that runs here
+on the user's thread. Whatever is raised, everything that entering has acquired is
+released. Only exceptions of plugins and callbacks are caught.
 """
 
 from __future__ import annotations
@@ -12,36 +12,33 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._background import wait_for_all
-from serverless_flags._invocation.context import checked, layered, read_context
+from serverless_flags._invocation.context import InvocationContext
 from serverless_flags._passing import passes
-from serverless_flags._process.state import LONGEST_START
+from serverless_flags._process.state import MAX_START_WAIT
 from serverless_flags._work.due import NOTHING_DUE, within
 from serverless_flags.platform import NOTHING_KNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
     from serverless_flags._core import Core
-    from serverless_flags._log import ProblemLog
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._process.state import ProcessState
     from serverless_flags._work.due import BoundedWait, Plan
-    from serverless_flags.platform import Invocation
-    from serverless_flags.types import Variant
 
 
-class InvocationScope:
+class InvocationScope(InvocationContext):
     """
     One invocation of one session; a context manager for ``with`` and ``async with``.
 
-    Nested in another of the same session it joins that one. The user's exception
-    passes untouched.
+    An invocation nested in another of the same session joins it. Exceptions of your
+    function propagate unchanged.
 
-    A streamed body may run each of its steps in another context or thread than the one
-    before; there it asks the invocation itself::
+    A framework may run each step of a streamed body in another context or thread. There
+    you evaluate flags through the invocation itself::
 
         with flags.invocation(context={"userId": user}) as here:
             for part in parts:
@@ -49,8 +46,7 @@ class InvocationScope:
     """
 
     __slots__ = (
-        "_args", "_base", "_core", "_given", "_home", "_joined", "_kwargs", "_outer",
-        "_plan", "_plugins", "_process", "_session", "ended", "invocation",
+        "_opened_in", "_outer", "_plan", "_plugins", "_process", "_session", "ended",
     )  # fmt: skip
 
     def __init__(
@@ -65,75 +61,16 @@ class InvocationScope:
         self._core = core
         self._args = args
         self._kwargs = kwargs
-        self._given = context
-        self._base: dict[str, Any] | None = None
-        self._home: ProcessState | None = None
+        self._given_context = context
+        self._context = None
+        self._opened_in: ProcessState | None = None
         self._process: ProcessState | None = None
         self._plan: Plan = NOTHING_DUE
         self._plugins: Plugins | None = None
-        self._joined: InvocationScope | None = None
+        self._joined = None
         self._outer: InvocationScope | None = None
         self.ended = False
-        self.invocation: Invocation = NOTHING_KNOWN
-
-    # -- questions -----------------------------------------------------------------
-    def is_enabled(
-        self,
-        feature_name: str,
-        context: dict[str, Any] | None = None,
-        fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
-    ) -> bool:
-        """Return whether the flag is on for this invocation, wherever it is asked."""
-        merged = self.merged(context)
-        return self._core.answer(feature_name, merged, fallback_function)
-
-    def get_variant(
-        self, feature_name: str, context: dict[str, Any] | None = None
-    ) -> Variant:
-        """Return the flag's variant for this invocation, wherever it is asked."""
-        return self._core.answer_variant(feature_name, self.merged(context))
-
-    # -- context -------------------------------------------------------------------
-    def merged(self, context: dict[str, Any] | None) -> dict[str, Any]:
-        """Return the invocation's evaluation context with the caller's on top."""
-        base = self._base
-        if base is None:
-            base = self._build_base()
-        if not context:
-            return base
-        if type(context) is not dict or (
-            "properties" in context and type(context["properties"]) is not dict
-        ):
-            what = "the context of an evaluation"
-            context = checked(context, what, self._problem_log)
-        return layered(base, context) if base else context
-
-    def _build_base(self) -> dict[str, Any]:
-        self._base = {}  # for a callback that asks a flag itself
-        try:
-            self._base = self._evaluation_context()
-        except BaseException:
-            self._base = None
-            raise
-        return self._base
-
-    def _evaluation_context(self) -> dict[str, Any]:
-        """Build the context once per invocation, at its first evaluation."""
-        if self._joined is not None:
-            context = self._joined.merged(None)
-        else:
-            context = read_context(
-                self._core.settings.context,
-                self.invocation,
-                (self._args, self._kwargs),
-                self._problem_log,
-            )
-        given = self._given
-        if given is None:
-            return dict(context)
-        return layered(
-            context, checked(given, "invocation(context=...)", self._problem_log)
-        )
+        self.invocation = NOTHING_KNOWN
 
     # -- with ----------------------------------------------------------------------
     def __enter__(self) -> Self:
@@ -173,7 +110,7 @@ class InvocationScope:
                 await process.start_async(
                     self._known_plugins,
                     self._start_timeout(process),
-                    within(LONGEST_START, self._remaining),
+                    within(MAX_START_WAIT, self._remaining),
                 )
                 self._begin(process)
             first = self._plan.first
@@ -200,26 +137,26 @@ class InvocationScope:
             self._leave()
             raise
 
-    # -- what both share -----------------------------------------------------------
+    # -- shared by `with` and `async with` -----------------------------------------
     def _open(self) -> ProcessState | None:
         """
-        Enter the context variable and begin what is due.
+        Set the context variable and begin the work that is due.
 
         Returns:
-            The process where that has to wait for a start.
+            The process state if the session has to start first.
         """
         core = self._core
         variable = core.scope
         outer = variable.get()
         if outer is not None and outer.ended:
-            outer = outer.living()
+            outer = outer.innermost_open()
         self._outer = outer
         variable.set(self)
         process = core.process
-        if os.getpid() != core.pid:  # `Core.current`, without the call
+        if os.getpid() != core.pid:  # what `Core.current` does, without that call
             process = core.current()
-        self._home = process
-        if outer is not None and outer._home is process:  # noqa: SLF001  reason: another object of this class
+        self._opened_in = process
+        if outer is not None and outer._opened_in is process:  # noqa: SLF001  reason: another object of this class
             self._joined = outer
             return None
         plugins = core.known_plugins or core.usable_plugins
@@ -228,9 +165,9 @@ class InvocationScope:
         if plugins.reads:
             self.invocation = plugins.read_invocation(self._args, self._kwargs)
         if not process.invoked:
-            process.invoke_first(plugins)
+            process.note_first_invocation(plugins)
         due_work = process.due_work
-        if due_work is not None:  # `_begin` inlined
+        if due_work is not None:  # what `_begin` does, without that call
             self._plan = due_work.begin(self._remaining)
         elif process.may_start:
             return process
@@ -238,17 +175,17 @@ class InvocationScope:
             plugins.begin_invocation(self.invocation)
         return None
 
-    def living(self) -> InvocationScope | None:
-        """Return the innermost invocation around this one that has not ended."""
+    def innermost_open(self) -> InvocationScope | None:
+        """Return the innermost of this and the outer invocations that is not ended."""
         scope: InvocationScope | None = self
         while scope is not None and scope.ended:
             scope = scope._outer  # noqa: SLF001  reason: another object of this class
         return scope
 
-    def carried(self) -> InvocationScope:
-        """Return an invocation with this one's context that outlives it, for `bind`."""
+    def detached(self) -> InvocationScope:
+        """Return an invocation in the same context that may outlive it, for `bind`."""
         scope = InvocationScope(self._session, self._core, self._args, self._kwargs)
-        scope._joined, scope._home = self, self._home
+        scope._joined, scope._opened_in = self, self._opened_in
         scope.invocation = self.invocation
         return scope
 
@@ -256,7 +193,7 @@ class InvocationScope:
         process.start(
             self._known_plugins,
             self._start_timeout(process),
-            patience=within(LONGEST_START, self._remaining),
+            max_wait=within(MAX_START_WAIT, self._remaining),
         )
 
     @property
@@ -265,14 +202,20 @@ class InvocationScope:
         return self._plugins
 
     def _begin(self, process: ProcessState) -> None:
-        """Begin what is due after a start."""
+        """Begin the work that is due, after a start."""
         if process.due_work is not None:
             self._plan = process.due_work.begin(self._remaining)
         if self._known_plugins.begins:
             self._known_plugins.begin_invocation(self.invocation)
 
     def _finish(self, kind: type[BaseException] | None) -> BoundedWait | None:
-        """Do what is due; say what to wait for, nothing when the process is leaving."""
+        """
+        Begin the work that is due at the end of the invocation.
+
+        Returns:
+            What to wait for before the response, unless the platform waits after it or
+            ``kind``, the type of an exception, means that the process exits.
+        """
         process = self._process
         if process is None:
             return None
@@ -282,7 +225,7 @@ class InvocationScope:
         due_work = process.due_work
         if due_work is None:
             return None
-        if (  # the usual end, in which `finish` would do nothing
+        if (  # the usual case, in which `finish` would do nothing
             self._plan is NOTHING_DUE
             and not process.terminating
             and not due_work.requests
@@ -292,16 +235,16 @@ class InvocationScope:
         wait = due_work.finish(
             self._plan,
             self._remaining,
-            evaluated=self._base is not None,
+            evaluated=self._context is not None,
             terminating=process.terminating,
         )
         if wait is None and self._plan is NOTHING_DUE:
             return None
-        leaving = kind is not None and not issubclass(kind, Exception)
-        return None if leaving or self._hand_over(wait) else wait
+        exiting = kind is not None and not issubclass(kind, Exception)
+        return None if exiting or self._waits_after_response(wait) else wait
 
-    def _hand_over(self, wait: BoundedWait | None) -> bool:
-        """Whether the platform waits in our place, after the response."""
+    def _waits_after_response(self, wait: BoundedWait | None) -> bool:
+        """Ask the platform to wait after the response; return whether it will."""
         parts = (self._plan.background, None if wait is None else wait.what)
         under_way = [part for part in parts if part is not None and not part.ended]
         if not under_way:
@@ -311,12 +254,12 @@ class InvocationScope:
         )
 
     def _leave(self) -> None:
-        """Give back what entering took; an interruption leaves it to a second call."""
+        """Release what entering has acquired; after an interruption, call it again."""
         self.ended = True
         variable = self._core.scope
-        if variable.get() is self:  # else left in another context: a generator's
+        if variable.get() is self:  # a generator may leave it in another context
             outer = self._outer
-            variable.set(None if outer is None else outer.living())
+            variable.set(None if outer is None else outer.innermost_open())
         plugins = self._plugins
         if plugins is not None:
             if plugins.ends:
@@ -324,7 +267,7 @@ class InvocationScope:
             self._plugins = None
 
     def _start_timeout(self, process: ProcessState) -> float:
-        """Return ``start_timeout``, or what the invocation has left of its time."""
+        """Return ``start_timeout``, or the invocation's remaining time if shorter."""
         return within(process.settings.start_timeout, self._remaining)
 
     def _remaining(self) -> float | None:
@@ -339,7 +282,3 @@ class InvocationScope:
             what = "the remaining time of an invocation is not known"
             self._problem_log.warn(what, what, exc_info=True)
             return None
-
-    @property
-    def _problem_log(self) -> ProblemLog:
-        return self._core.process.problem_log

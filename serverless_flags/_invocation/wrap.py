@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from serverless_flags._background import on_running_loop
 from serverless_flags._invocation.callables import (
     Kind,
+    copy_metadata,
     kind_of,
     refuse_class,
-    refuse_what_is_none,
-    resemble,
+    require_callable,
 )
 from serverless_flags._invocation.scope import InvocationScope
 
@@ -22,59 +22,68 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from serverless_flags._core import Core
-    from serverless_flags._invocation.steps import Opening, Steps
+    from serverless_flags._invocation.steps import OpenSteps, Steps
 
     Function = Callable[..., Any]
-    Settle = Callable[[Core, InvocationScope, Any], Any]
+    HandleResult = Callable[[Core, InvocationScope, Any], Any]
 
 
 def wrapper(session: object, core: Core, func: Function, *, awaits: bool) -> Function:
     """
     Return a real function that calls ``func`` inside an invocation.
 
+    Args:
+        session: the facade, which the wrapper keeps alive.
+        core: what the session and its invocations share.
+        func: the user's function.
+        awaits: whether the runtime awaits ``async def`` handlers itself.
+
     Raises:
-        TypeError: when ``func`` is no function; it names the cure.
+        TypeError: when ``func`` is not a function; the message says how to correct it.
     """
     refuse_class(func, "wrap")
-    refuse_what_is_none(func, "wrap")
+    require_callable(func, "wrap")
     kind = kind_of(func)
     if kind == Kind.PLAIN:
-        made = _sync(session, core, func, _carry if awaits else _run_or_carry)
+        handle_result = _defer_end if awaits else _run_or_defer_end
+        made = _sync(session, core, func, handle_result)
     elif kind != Kind.COROUTINE:
-        made = _in_steps(kind, func, _opening(session, core))
+        made = _in_steps(kind, func, _opens_invocation(session, core))
     elif awaits:
         made = _async(session, core, func)
     else:
-        made = _on_kept_loop(session, core, func, _async(session, core, func))
-    resemble(made, func)
+        made = _on_thread_loop(session, core, func, _async(session, core, func))
+    copy_metadata(made, func)
     return made
 
 
-def _sync(session: object, core: Core, func: Function, settle: Settle) -> Function:
+def _sync(
+    session: object, core: Core, func: Function, handle_result: HandleResult
+) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         with InvocationScope(session, core, args, kwargs) as scope:
             result = func(*args, **kwargs)
-            if type(result) in _complete:
+            if type(result) in _final_types:
                 return result
-            return settle(core, scope, result)
+            return handle_result(core, scope, result)
 
     return call
 
 
-_complete: set[type] = {dict, str, bool, type(None), tuple, list, int, bytes}
-"""Types of results that do not run later; more are added as they are met."""
+_final_types: set[type] = {dict, str, bool, type(None), tuple, list, int, bytes}
+"""Types of results that are no coroutine or generator; others are added when seen."""
 
-_MOST_TYPES = 256
-_LATER = (types.GeneratorType, types.AsyncGeneratorType)
+_MAX_TYPES = 256
+_GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
 
 
-def _is_complete(result: Any) -> bool:
-    """Whether a result is what it is: no coroutine, no generator."""
+def _is_final(result: Any) -> bool:
+    """Whether a result is neither awaitable nor a generator."""
     kind = type(result)
-    if kind in _LATER or hasattr(kind, "__await__"):
+    if kind in _GENERATORS or hasattr(kind, "__await__"):
         return False
-    if len(_complete) < _MOST_TYPES:
-        _complete.add(kind)
+    if len(_final_types) < _MAX_TYPES:
+        _final_types.add(kind)
     return True
 
 
@@ -86,15 +95,15 @@ def _async(session: object, core: Core, func: Function) -> Function:
     return call
 
 
-def _on_kept_loop(
+def _on_thread_loop(
     session: object, core: Core, func: Function, awaited: Function
 ) -> Function:
-    """Run ``async def`` where the runtime cannot, on the event loop of the thread."""
+    """Run an ``async def`` that the runtime does not await, on the thread's loop."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         loops = _loops()
         if loops.runs_here():
-            return awaited(*args, **kwargs)  # what runs that loop will await it
+            return awaited(*args, **kwargs)  # the code on that loop will await it
         with InvocationScope(session, core, args, kwargs):
             return loops.run(func, *args, **kwargs)
 
@@ -102,15 +111,15 @@ def _on_kept_loop(
 
 
 # -- results that run later ------------------------------------------------------------
-def _run_or_carry(core: Core, scope: InvocationScope, result: Any) -> Any:
-    """Run an awaitable here, for the runtime would not await it."""
-    if _is_complete(result):
+def _run_or_defer_end(core: Core, scope: InvocationScope, result: Any) -> Any:
+    """Run an awaitable here, because the runtime would not await it."""
+    if _is_final(result):
         return result
-    import inspect  # only for what runs later
+    import inspect  # rarely needed
 
     if inspect.isawaitable(result) and not _loops().runs_here():
         return _loops().run(lambda: result)
-    return _carry(core, scope, result)
+    return _defer_end(core, scope, result)
 
 
 @functools.cache
@@ -120,31 +129,31 @@ def _loops() -> ModuleType:
     return event_loops
 
 
-def _carry(core: Core, scope: InvocationScope, result: Any) -> Any:
+def _defer_end(core: Core, scope: InvocationScope, result: Any) -> Any:
     """Keep the invocation open until the coroutine or generator has ended."""
-    if _is_complete(result):
+    if _is_final(result):
         return result
     from serverless_flags._invocation.steps import (  # only for such results
-        KeptSteps,
-        carried,
+        DeferredSteps,
+        wrap_body,
     )
 
     variable = core.scope
-    return carried(result, lambda body: KeptSteps(variable, scope, body))
+    return wrap_body(result, lambda body: DeferredSteps(variable, scope, body))
 
 
-def _opening(session: object, core: Core) -> Opening:
-    """Return what begins an invocation of a generator, with its first step."""
-    from serverless_flags._invocation.steps import OpenedSteps  # only for generators
+def _opens_invocation(session: object, core: Core) -> OpenSteps:
+    """Return a function that opens an invocation for the steps of a generator."""
+    from serverless_flags._invocation.steps import OwnSteps  # only for generators
 
-    def opening(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
-        return OpenedSteps(core.scope, InvocationScope(session, core, args, kwargs))
+    def open_steps(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
+        return OwnSteps(core.scope, InvocationScope(session, core, args, kwargs))
 
-    return opening
+    return open_steps
 
 
-def _in_steps(kind: str, func: Function, opening: Opening) -> Function:
-    """Return a function of the same kind, each step of which runs inside."""
+def _in_steps(kind: str, func: Function, open_steps: OpenSteps) -> Function:
+    """Return a function of the same kind that runs each step inside the invocation."""
     from serverless_flags._invocation import steps  # only for coroutines and generators
 
     make: Function = {
@@ -152,40 +161,40 @@ def _in_steps(kind: str, func: Function, opening: Opening) -> Function:
         Kind.GENERATOR: steps.generator_function,
         Kind.ASYNC_GENERATOR: steps.async_generator_function,
     }[kind]
-    made: Function = make(func, opening)
+    made: Function = make(func, open_steps)
     return made
 
 
 # -- bind ------------------------------------------------------------------------------
 def bound(variable: ContextVar[InvocationScope | None], func: Function) -> Function:
     """
-    Return ``func`` that runs inside the invocation which is current now.
+    Return a function that runs ``func`` inside the invocation that is current now.
 
-    Outside an invocation there is nothing to carry: ``func`` comes back as it is.
+    Outside invocations it returns ``func`` itself.
 
     Raises:
-        TypeError: when ``func`` cannot be called; it names the cure.
+        TypeError: when ``func`` cannot be called; the message says how to correct it.
     """
-    from serverless_flags._invocation.steps import (  # only where something is bound
+    from serverless_flags._invocation.steps import (  # only where `bind` is used
         Steps,
-        carried,
+        wrap_body,
     )
 
-    refuse_what_is_none(func, "bind")
+    require_callable(func, "bind")
     scope = variable.get()
     if scope is not None and scope.ended and not on_running_loop():
-        scope = scope.living()  # an ended invocation is left to tasks of its own
+        scope = scope.innermost_open()  # only a task may outlive its invocation
     if scope is None:
         return func
-    kind, carrier = kind_of(func), scope.carried()
+    kind, detached = kind_of(func), scope.detached()
 
-    def opening(_args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Steps:
-        return Steps(variable, carrier)
+    def open_steps(_args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Steps:
+        return Steps(variable, detached)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        steps = Steps(variable, carrier)
-        return carried(steps.step(func, *args, **kwargs), lambda _body: steps)
+        steps = Steps(variable, detached)
+        return wrap_body(steps.step(func, *args, **kwargs), lambda _body: steps)
 
-    made = call if kind == Kind.PLAIN else _in_steps(kind, func, opening)
-    resemble(made, func)
+    made = call if kind == Kind.PLAIN else _in_steps(kind, func, open_steps)
+    copy_metadata(made, func)
     return made

@@ -19,21 +19,21 @@ def when_collected(
     session: object, process: ProcessState
 ) -> weakref.finalize[[ProcessState], object]:
     """
-    Close the session's instance in this process when the session is collected.
+    Close the session's state in this process when the session is garbage-collected.
 
-    The instance must not refer to the session: held here, it is never garbage itself,
-    and neither are its engines, whose memory would be freed before its last flush.
+    The state must not refer to the session. The finalizer keeps the state alive and,
+    with it, the engines, whose memory would otherwise be freed before the last flush.
     """
     finalizer = weakref.finalize(session, _close, process)
-    finalizer.atexit = False  # then the session is closed in order
+    finalizer.atexit = False  # at exit, `signals` closes the session
     return finalizer
 
 
 def _close(process: ProcessState) -> None:
     """
-    Send the counts of a collected session in the background, or say what is lost.
+    Send the counts of a collected session in the background, or log what is lost.
 
-    Takes no lock and starts a bare thread: the garbage collector may run anywhere.
+    Acquires no lock and starts a bare thread: the garbage collector may run anywhere.
     """
     if process.state in {State.NEW, State.CLOSED}:
         return
@@ -45,7 +45,7 @@ def _close(process: ProcessState) -> None:
 
 
 class _Closing:
-    """The last flush of a collected session, which the end of the process waits for."""
+    """The last flush of a collected session; the process waits for it at its exit."""
 
     def __init__(self, process: ProcessState) -> None:
         self._process = process
@@ -54,7 +54,7 @@ class _Closing:
         _closings.append(self)
 
     def run(self) -> None:
-        """Close the instance on this thread."""
+        """Close the session's state on this thread."""
         from serverless_flags import signals  # sockets: not at import
 
         timeout = self._process.settings.request_timeout
@@ -65,7 +65,7 @@ class _Closing:
             self.end()
 
     def end(self) -> None:
-        """Note that nothing has to be waited for any more."""
+        """Note that the flush has ended, so that the process no longer waits for it."""
         self._done.set()
         _closings.remove(self)
 
@@ -74,11 +74,11 @@ class _Closing:
         self.close(timeout)
 
     def close(self, timeout: float) -> bool:
-        """Wait for the end of the flush, which goes on in this process alone."""
+        """Wait for the end of the flush; a forked child has no flush to wait for."""
         return self._pid != os.getpid() or self._done.wait(timeout)
 
     def close_at_exit(self) -> None:
-        """Wait for the end of the flush, at most as long as its request may live."""
+        """Wait for the end of the flush, for at most ``request_timeout``."""
         self.close(self._process.settings.request_timeout)
 
 
@@ -90,4 +90,4 @@ def _wait_for_closings() -> None:
         closing.close_at_exit()
 
 
-atexit.register(_wait_for_closings)  # too late once the interpreter exits
+atexit.register(_wait_for_closings)  # at import: it cannot be registered during exit

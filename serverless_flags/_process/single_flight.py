@@ -1,4 +1,4 @@
-"""Something that is done once, in the background, and tried again when it failed."""
+"""Do something once, in the background, and try again after a failure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 class SingleFlight:
     """
-    One attempt at a time; threads wait for it, but never one that it waits for.
+    Make one attempt at a time; threads may wait for it, unless it waits for them.
 
-    The work runs on a thread of ours, so that an exception which arrives on a thread
-    of the user's ends the waiting alone.
+    The attempt runs on a background thread. An exception that a runtime raises on a
+    waiting thread interrupts only the wait.
 
     Args:
         clock: returns both clocks.
@@ -30,8 +30,8 @@ class SingleFlight:
         self.error: str | None = None
         """Why the last attempt failed."""
         self._clock = clock
-        self._gate = threading.RLock()  # a signal handler may come here too
-        self._one = threading.Lock()
+        self._begin_lock = threading.RLock()  # a signal handler may call `begin` too
+        self._run_lock = threading.Lock()
         self._attempt: BackgroundTask | None = None
         self._thread: int | None = None
         self._backoff = Backoff()
@@ -40,18 +40,18 @@ class SingleFlight:
     @property
     def under_way(self) -> bool:
         """Whether an attempt is being made."""
-        if self._thread is not None:  # `begin` may not have come to note it
+        if self._thread is not None:  # even if `begin` was interrupted
             return True
         return self._attempt is not None and not self._attempt.ended
 
     @property
     def open(self) -> bool:
-        """Whether there is an attempt to wait for, or to make."""
+        """Whether an attempt is under way or may begin now."""
         return self.under_way or not self._backoff.holds(self._clock())
 
     def begin(self, work: Callable[[], object]) -> BackgroundTask | None:
-        """Begin an attempt unless one is under way; None while it is backed off."""
-        with self._gate:
+        """Return the attempt under way, or begin one; None during the back-off."""
+        with self._begin_lock:
             attempt = self._attempt
             if attempt is not None and not attempt.ended:
                 return attempt
@@ -61,7 +61,7 @@ class SingleFlight:
             return self._attempt
 
     def _run(self, work: Callable[[], object]) -> None:
-        with self._one:  # an attempt that nothing waits for may be under way
+        with self._run_lock:  # an attempt whose `begin` was interrupted may still run
             self._thread = get_ident()
             try:
                 work()
@@ -69,12 +69,12 @@ class SingleFlight:
                 self._thread = None
 
     def fail(self, error: str) -> None:
-        """Note why an attempt failed: the next one is made after a back-off."""
+        """Note why an attempt failed; the next one is made after a back-off."""
         self.error = error
         self._backoff.fail(self._clock())
 
     def wait(self, attempt: BackgroundTask, timeout: float) -> None:
-        """Wait for an attempt, on a thread that it does not wait for."""
+        """Wait for an attempt, unless this thread must not wait for it."""
         thread = get_ident()
         if self.must_not_wait(thread):
             return
@@ -85,7 +85,7 @@ class SingleFlight:
             self._waiting.pop(thread, None)
 
     def must_not_wait(self, thread: int) -> bool:
-        """Whether a thread makes the attempt, or waits for it in an outer frame."""
+        """Whether a thread makes the attempt, or already waits for it."""
         attempt = self._waiting.get(thread)
         if attempt is not None and not attempt.ended:
             return True

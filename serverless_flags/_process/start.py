@@ -1,11 +1,11 @@
-"""What a start makes of the settings, and its warnings about them."""
+"""The start of a session: it makes what talks to the server and loads the flags."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import BackgroundTask
+from serverless_flags._background import BackgroundTask, run_bounded
 from serverless_flags._protocols import keeps_state
 from serverless_flags._settings import UNLEASH
 from serverless_flags._settings.server_checks import is_plain_http
@@ -27,24 +27,8 @@ if TYPE_CHECKING:
     from serverless_flags.types import FlagClient
 
 
-class StartInputs:
-    """What a start works with; it belongs to one session in one process."""
-
-    __slots__ = ("clock", "plugins", "problem_log", "settings")
-
-    def __init__(
-        self,
-        plugins: Plugins,
-        settings: Settings,
-        clock: Callable[[], Instant],
-        problem_log: ProblemLog,
-    ) -> None:
-        self.plugins, self.settings = plugins, settings
-        self.clock, self.problem_log = clock, problem_log
-
-
 class ServerSync:
-    """What brings flags and counts; there from the beginning of a start."""
+    """What exchanges flags and counts with the server, from the start onwards."""
 
     __slots__ = ("backend", "flusher", "refresher")
 
@@ -53,105 +37,172 @@ class ServerSync:
     ) -> None:
         self.backend, self.refresher, self.flusher = backend, refresher, flusher
 
+    def begin_refresh(self, requested: Instant) -> Refresh | None:
+        """Begin a refresh in the background; return None where there is no server."""
+        if self.backend.upstream is None:
+            return None
+        refresher = self.refresher
+
+        def run(refresh: Refresh) -> BackgroundTask:
+            return BackgroundTask(lambda: refresher.run(refresh)).start()
+
+        return refresher.begin(requested, run)[0]
+
+    def flush(self, request_timeout: float, max_wait: float) -> bool:
+        """Flush in the background; return whether all was sent within ``max_wait``."""
+        sent: list[bool] = []
+        task = BackgroundTask(lambda: sent.append(self.flusher.finish(request_timeout)))
+        return task.start().wait(max_wait) and sent == [True]
+
+    def flush_before_end(self, timeout: float) -> bool:
+        """Flush even while the interpreter exits; return whether all was sent."""
+        sent = [False]
+        run_bounded(
+            lambda exiting: sent.append(self.flusher.finish(timeout, exiting=exiting)),
+            timeout,
+        )
+        return sent[-1]
+
     def disconnect(self) -> None:
-        """Close the connections; requests under way go on."""
+        """Close the connections; requests under way continue."""
         if self.backend.upstream is not None:
             self.backend.upstream.close()
 
-    def end(self) -> None:
-        """Take no answer any more, and book what will not be sent."""
+    def shut_down(self) -> None:
+        """Ignore later answers, and record the counts that will not be sent."""
         self.disconnect()
         self.refresher.close()
         self.flusher.give_up()
 
 
 def app_name_of(settings: Settings, plugins: Plugins) -> str:
-    """Return the application's name: as set, or as the platform calls the function."""
+    """Return the setting ``app_name``, or the platform's name of the function."""
     return settings.app_name or plugins.platform.function_name or "serverless-flags"
 
 
-def make_server_sync(
-    inputs: StartInputs, inherited_flags: InheritedFlags | None
-) -> ServerSync:
-    """Make what asks the server, without asking it yet."""
-    plugins, settings = inputs.plugins, inputs.settings
-    backend = open_backend(settings, app_name_of(settings, plugins))
-    upstream = backend.upstream
-    refresher = Refresher(
-        upstream,
-        Freshness(
-            max_age=settings.max_age,
-            stale_while_revalidate=settings.stale_while_revalidate,
-            stale_if_error=settings.stale_if_error,
-        ),
-        request_timeout=settings.request_timeout,
-        freezes=not plugins.platform.runs_between_invocations,
-        clock=inputs.clock,
-        problem_log=inputs.problem_log,
-        observe=plugins.after_refresh,
-        count=backend.count_flags,
-    )
-    flusher = Flusher(
-        upstream,
-        flush_timeout=settings.flush_timeout,
-        request_timeout=settings.request_timeout,
-        clock=inputs.clock,
-        problem_log=inputs.problem_log,
-        observe=plugins.after_flush,
-    )
-    if inherited_flags is not None:
-        refresher.inherit(inherited_flags)
-    return ServerSync(backend, refresher, flusher)
-
-
-def bring_flags(
-    inputs: StartInputs, parts: ServerSync, moment: Instant, timeout: float | None
-) -> tuple[FlagClient, DueWork]:
+class StartAttempt:
     """
-    Load the client while the network works, then give it flags.
+    One attempt to start a session in one process.
 
     Args:
-        inputs: what the start works with.
-        parts: made by `make_server_sync`.
-        moment: when the start was asked for.
+        plugins: the session's.
+        settings: the session's.
+        clock: returns both clocks.
+        problem_log: the session's, in this process.
         timeout: seconds to wait for the network; default ``start_timeout``.
     """
-    settings = inputs.settings
-    backend, refresher, flusher = parts.backend, parts.refresher, parts.flusher
-    asked = None if settings.snapshot else ask(parts, moment)
-    client = backend.load()
-    if keeps_state(client):
-        refresher.adopt(client)
-        flusher.adopt(client)
-        if not _take_snapshot(settings, parts):
-            asked = asked or ask(parts, moment)
-            limit = settings.start_timeout if timeout is None else timeout
-            if asked is not None:
-                _await_flags(inputs, refresher, asked, limit)
-    due_work = DueWork(
-        refresher,
-        flusher,
-        settings,
-        inputs.clock,
-        runs_between_invocations=inputs.plugins.platform.runs_between_invocations,
-    )
-    return client, due_work
 
+    __slots__ = (
+        "_clock", "_plugins", "_problem_log", "_requested", "_settings", "_timeout",
+    )  # fmt: skip
 
-def ask(parts: ServerSync, moment: Instant) -> Refresh | None:
-    """Begin a refresh in the background; None where there is no server."""
-    if parts.backend.upstream is None:
+    def __init__(
+        self,
+        plugins: Plugins,
+        settings: Settings,
+        clock: Callable[[], Instant],
+        problem_log: ProblemLog,
+        timeout: float | None,
+    ) -> None:
+        self._plugins, self._settings = plugins, settings
+        self._clock, self._problem_log = clock, problem_log
+        self._requested = clock()
+        self._timeout = settings.start_timeout if timeout is None else timeout
+
+    def make_server_sync(self, inherited_flags: InheritedFlags | None) -> ServerSync:
+        """Make what talks to the server, without a request."""
+        plugins, settings = self._plugins, self._settings
+        backend = open_backend(settings, app_name_of(settings, plugins))
+        upstream = backend.upstream
+        refresher = Refresher(
+            upstream,
+            Freshness(
+                max_age=settings.max_age,
+                stale_while_revalidate=settings.stale_while_revalidate,
+                stale_if_error=settings.stale_if_error,
+            ),
+            request_timeout=settings.request_timeout,
+            freezes=not plugins.platform.runs_between_invocations,
+            clock=self._clock,
+            problem_log=self._problem_log,
+            observe=plugins.after_refresh,
+            count=backend.count_flags,
+        )
+        flusher = Flusher(
+            upstream,
+            flush_timeout=settings.flush_timeout,
+            request_timeout=settings.request_timeout,
+            clock=self._clock,
+            problem_log=self._problem_log,
+            observe=plugins.after_flush,
+        )
+        if inherited_flags is not None:
+            refresher.inherit(inherited_flags)
+        return ServerSync(backend, refresher, flusher)
+
+    def load_client(self, sync: ServerSync) -> tuple[FlagClient, DueWork]:
+        """Load the client while the network works, then give it flags."""
+        settings = self._settings
+        refresher, flusher = sync.refresher, sync.flusher
+        refresh = None if settings.snapshot else sync.begin_refresh(self._requested)
+        client = sync.backend.load()
+        if keeps_state(client):
+            refresher.adopt(client)
+            flusher.adopt(client)
+            if not _take_snapshot(settings, sync):
+                refresh = refresh or sync.begin_refresh(self._requested)
+                if refresh is not None:
+                    self._await_flags(refresher, refresh)
+        due_work = DueWork(
+            refresher,
+            flusher,
+            settings,
+            self._clock,
+            runs_between_invocations=self._plugins.platform.runs_between_invocations,
+        )
+        return client, due_work
+
+    def _await_flags(self, refresher: Refresher, refresh: Refresh) -> None:
+        waited = max(0.0, self._clock().since(refresh.sent))
+        if refresh.wait(self._timeout - waited):
+            refresher.apply(refresh)  # it may have ended before the client was loaded
+            return
+        served = "defaults" if refresher.source == "none" else "the last flags"
+        message = "no flags within start_timeout (%s s): serving %s until they arrive"
+        if refresher.source == "none":
+            error = message % (self._timeout, served)
+            refresher.last_error = refresher.last_error or error
+        self._problem_log.warn("refresh", message, self._timeout, served)
+
+    def warn_about_settings(self) -> str | None:
+        """Warn of settings that cost flags or secrets; return why flags are missing."""
+        platform, settings = self._plugins.platform, self._settings
+        problem_log = self._problem_log
+        if settings.client == "memory" and platform.name != "local":
+            problem_log.warn(
+                "memory",
+                "client='memory' on %s: flags come from memory and no server is asked;"
+                " unset SERVERLESS_FLAGS_CLIENT, or pass client='unleash'",
+                platform.name,
+            )
+        if settings.client not in UNLEASH:
+            return None
+        if settings.url is None:
+            if settings.snapshot is not None:
+                return None
+            why = "no url: set UNLEASH_URL; until then flags take their defaults"
+            problem_log.warn("url", "%s", why)
+            return why
+        if is_plain_http(settings.url):
+            problem_log.warn(
+                "http",
+                "the url is plain http: the token is sent unencrypted; use https",
+            )
         return None
-    refresher = parts.refresher
-
-    def run(refresh: Refresh) -> BackgroundTask:
-        return BackgroundTask(lambda: refresher.run(refresh)).start()
-
-    return refresher.begin(moment, run)[0]
 
 
-def _take_snapshot(settings: Settings, parts: ServerSync) -> bool:
-    backend, refresher = parts.backend, parts.refresher
+def _take_snapshot(settings: Settings, sync: ServerSync) -> bool:
+    backend, refresher = sync.backend, sync.refresher
     if settings.snapshot is None or backend.read_snapshot is None:
         return False
     if refresher.source != "none":
@@ -160,70 +211,32 @@ def _take_snapshot(settings: Settings, parts: ServerSync) -> bool:
     return refresher.take_snapshot(backend.read_snapshot(path), path)
 
 
-def _await_flags(
-    inputs: StartInputs, refresher: Refresher, asked: Refresh, limit: float
-) -> None:
-    waited = max(0.0, inputs.clock().since(asked.sent))
-    if asked.wait(limit - waited):
-        refresher.apply(asked)  # it came before there was a client to take it
-        return
-    served = "defaults" if refresher.source == "none" else "the last ones"
-    message = "no flags within start_timeout (%s s): %s until they come"
-    if refresher.source == "none":
-        refresher.last_error = refresher.last_error or message % (limit, served)
-    inputs.problem_log.warn("refresh", message, limit, served)
-
-
-# -- what cannot be meant ----------------------------------------------------------
+# -- several sessions with the same settings -------------------------------------------
 _started: dict[tuple[object, ...], int] = {}
+"""How many sessions are open, by the settings that distinguish them."""
 _started_in = 0
-
-
-def warn_about_settings(inputs: StartInputs) -> str | None:
-    """Warn about settings that cost flags or secrets; return why there are none."""
-    plugins, settings, problem_log = inputs.plugins, inputs.settings, inputs.problem_log
-    if settings.client == "memory" and plugins.platform.name != "local":
-        problem_log.warn(
-            "memory",
-            "client='memory' on %s: flags are answered from memory and no server is"
-            " asked; unset SERVERLESS_FLAGS_CLIENT, or pass client='unleash'",
-            plugins.platform.name,
-        )
-    if settings.client not in UNLEASH:
-        return None
-    if settings.url is None:
-        if settings.snapshot is not None:
-            return None
-        why = "no url: set UNLEASH_URL; until then flags take their defaults"
-        problem_log.warn("url", "%s", why)
-        return why
-    if is_plain_http(settings.url):
-        problem_log.warn(
-            "http",
-            "the url is plain http: the token can be read on the way; use https",
-        )
-    return None
+"""The process that they were started in."""
 
 
 def count_start(settings: Settings, problem_log: ProblemLog) -> None:
-    """Warn once of several sessions with the same settings that are not closed."""
-    global _started_in  # noqa: PLW0603  reason: a fork begins to count anew
+    """Warn once when two sessions with the same settings are open."""
+    global _started_in  # noqa: PLW0603  reason: a forked process counts from zero
     if _started_in != os.getpid():
         _started_in = os.getpid()
         _started.clear()
     key = _key(settings)
     _started[key] = _started.get(key, 0) + 1
-    if _started[key] == 2:  # noqa: PLR2004  reason: the first that is one too many
+    if _started[key] == 2:  # noqa: PLR2004  reason: the docstring names the number
         problem_log.warn(
             "sessions",
-            "a second FlagSession with the same settings was started: each asks for all"
-            " flags anew; make one at module level, outside of the function, and let"
-            " every call use it",
+            "a second FlagSession with the same settings was started: each requests all"
+            " flags; create one session at module level, outside your function, and use"
+            " it in every call",
         )
 
 
 def count_close(settings: Settings) -> None:
-    """Note that a session was closed, so that the next is none too many."""
+    """Note that a session was closed, so that another one may be started."""
     key = _key(settings)
     if _started_in == os.getpid() and _started.get(key, 0) > 0:
         _started[key] -= 1

@@ -1,4 +1,4 @@
-"""The flags of one process: everything that a fork must not inherit."""
+"""One session in one process: its phases from the start to the end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import threading
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from serverless_flags._background import BackgroundTask, run_bounded
 from serverless_flags._clock import now
 from serverless_flags._log import ProblemLog
 from serverless_flags._process.single_flight import SingleFlight
 from serverless_flags._process.start import (
-    StartInputs,
-    ask,
-    bring_flags,
+    StartAttempt,
     count_close,
     count_start,
-    make_server_sync,
-    warn_about_settings,
 )
 from serverless_flags._process.termination import TerminationSignals
 from serverless_flags._protocols import ClosedClient, keeps_state
@@ -27,6 +22,7 @@ from serverless_flags._work.counts import AtomicCounter, warn_of_losses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serverless_flags._background import BackgroundTask
     from serverless_flags._clock import Instant
     from serverless_flags._plugins.dispatch import Plugins
     from serverless_flags._process.start import ServerSync
@@ -36,15 +32,20 @@ if TYPE_CHECKING:
     from serverless_flags.types import FlagClient
 
 FLUSH_INTERVAL = 60.0
-LONGEST_START = 60.0
-"""Seconds to wait for a start, imports included."""
+"""The default of ``flush_interval`` where the platform sends a shutdown signal."""
+MAX_START_WAIT = 60.0
+"""Seconds to wait for a start at most, imports included."""
 
 
 class ProcessState:
     """
-    One session in one process.
+    One session in one process: everything that a forked child must not inherit.
 
-    Nothing here raises for a bad server.
+    A server that fails raises nothing here.
+
+    Args:
+        settings: the session's.
+        inherited_flags: what the process that was copied had received.
     """
 
     def __init__(
@@ -54,15 +55,15 @@ class ProcessState:
         self._inherited_flags = inherited_flags
         self.clock: Callable[[], Instant] = settings.clock or now
         self.client: FlagClient | None = None
-        """What evaluates; None until the start is over."""
+        """What evaluates flags; None until the session has started."""
         self.problem_log = ProblemLog()
         self.server_sync: ServerSync | None = None
-        """What asks the server; None before the start."""
+        """What talks to the server; None before the start."""
         self.due_work: DueWork | None = None
-        """What invocations do; None before the start and after the end."""
+        """What invocations begin; None before the start and after `close`."""
         self.termination = TerminationSignals()
         self.uncounted = AtomicCounter()
-        """Evaluations without a client, or after the end."""
+        """Evaluations without a client, or after `close`."""
         self.invoked = False
         """Whether an invocation has begun in this process."""
         self.terminating = False
@@ -72,11 +73,11 @@ class ProcessState:
         self.collected = False
         """Whether the session was garbage-collected while it was open."""
         self._closed = False
-        self._shut_once = threading.Lock()
+        self._shut_down_once = threading.Lock()
 
     @property
     def state(self) -> State:
-        """Where the session stands."""
+        """The phase that the session is in."""
         if self._phase is State.NEW:
             if self._starts.under_way:
                 return State.STARTING
@@ -88,28 +89,27 @@ class ProcessState:
     @property
     def _knows_flags(self) -> bool:
         if self.client is not None and not keeps_state(self.client):
-            return True  # it looks after its flags itself
-        return (
-            self.server_sync is not None and self.server_sync.refresher.source != "none"
-        )
+            return True  # it refreshes its flags itself
+        sync = self.server_sync
+        return sync is not None and sync.refresher.source != "none"
 
     # -- signals -------------------------------------------------------------------
     def connect(self, plugins: Plugins, at: str) -> None:
-        """Connect the signals of the platform, once per process and moment."""
+        """Connect the platform's signals; once per process for each ``at``."""
         self.termination.connect(plugins, at)
-        self._tell_flusher()
+        self._update_flush_interval()
 
     def repair_signals(self) -> None:
-        """Take the signals back that a function has taken, or flush without them."""
+        """Reinstall handlers that your function replaced, or flush without them."""
         if self.termination.repair():
-            self._tell_flusher()
+            self._update_flush_interval()
 
-    def _tell_flusher(self) -> None:
+    def _update_flush_interval(self) -> None:
         if self.server_sync is not None:
             self.server_sync.flusher.interval = self.flush_interval
 
-    def invoke_first(self, plugins: Plugins) -> None:
-        """Connect what can be connected only where invocations run."""
+    def note_first_invocation(self, plugins: Plugins) -> None:
+        """Connect the signals that can be connected only where invocations run."""
         self.connect(plugins, "first_invocation")
         self.invoked = True
 
@@ -126,51 +126,52 @@ class ProcessState:
         plugins: Plugins,
         timeout: float | None = None,
         *,
-        patience: float = LONGEST_START,
+        max_wait: float = MAX_START_WAIT,
     ) -> None:
         """
-        Start in the background, once, and wait for it; whichever thread comes first.
+        Start once, in the background, and wait for it, on whichever thread is first.
 
-        A start that failed is made again, after a back-off. A thread that the start
-        waits for, as a signal handler on it, returns at once.
+        A start that failed is repeated after a back-off. A thread that the start itself
+        waits for, as in a signal handler or a plugin, does not wait.
 
         Args:
             plugins: the session's.
             timeout: seconds to wait for the network; default ``start_timeout``.
-            patience: seconds to wait for the start in all.
+            max_wait: seconds to wait for the start in all.
         """
         start = self.begin_start(plugins, timeout)
         if start is not None and not self.must_not_wait(get_ident()):
-            self._starts.wait(start, patience)
+            self._starts.wait(start, max_wait)
 
     async def start_async(
-        self, plugins: Plugins, timeout: float, patience: float
+        self, plugins: Plugins, timeout: float, max_wait: float
     ) -> None:
         """Start without blocking the running loop: the imports take 200 ms."""
         start = self.begin_start(plugins, timeout)
         if start is not None:
-            await start.wait_async(patience)
+            await start.wait_async(max_wait)
 
     def begin_start(
         self, plugins: Plugins, timeout: float | None
     ) -> BackgroundTask | None:
-        """Begin the start unless there was one; return what there is to wait for."""
+        """Begin to start, unless a start is under way; return what to wait for."""
         if self._phase is not State.NEW:
             return None
-        moment = self.clock()
-        if not self.termination.moments and not self.must_not_wait(get_ident()):
+        attempt = StartAttempt(
+            plugins, self.settings, self.clock, self.problem_log, timeout
+        )
+        if not self.termination.connect_points and not self.must_not_wait(get_ident()):
             self.connect(plugins, "wrap")
-        inputs = StartInputs(plugins, self.settings, self.clock, self.problem_log)
-        return self._starts.begin(lambda: self._start(inputs, moment, timeout))
+        return self._starts.begin(lambda: self._start(attempt))
 
     def must_not_wait(self, thread: int) -> bool:
-        """Whether a thread starts the session, connects it or waits for it already."""
+        """Whether a thread starts the session, connects it or already waits for it."""
         connects = self.termination.is_connecting(thread)
         return connects or self._starts.must_not_wait(thread)
 
     @property
     def may_start(self) -> bool:
-        """Whether there is a start to wait for, or to make."""
+        """Whether a start is under way or may begin now."""
         return self._phase is State.NEW and self._starts.open
 
     @property
@@ -178,31 +179,27 @@ class ProcessState:
         """Why the start failed, or why there can be no flags."""
         return self._starts.error
 
-    def _start(
-        self, inputs: StartInputs, moment: Instant, timeout: float | None
-    ) -> None:
-        """Start, on a thread of ours, unless another attempt has."""
+    def _start(self, attempt: StartAttempt) -> None:
+        """Start on this background thread, unless another attempt has succeeded."""
         if self._phase is not State.NEW:
             return
         try:
-            self._bring_flags(inputs, moment, timeout)
-        except BaseException as error:  # noqa: BLE001  reason: a thread of ours; imports and plugins may raise anything
+            self._load(attempt)
+        except BaseException as error:  # noqa: BLE001  reason: nothing is above this thread; imports and plugins may raise anything
             self._start_failed(error)
 
-    def _bring_flags(
-        self, inputs: StartInputs, moment: Instant, timeout: float | None
-    ) -> None:
-        why = warn_about_settings(inputs)
-        server_sync = make_server_sync(inputs, self._inherited_flags)
-        server_sync.flusher.interval = self.flush_interval
-        self.server_sync = server_sync
-        client, due_work = bring_flags(inputs, server_sync, moment, timeout)
+    def _load(self, attempt: StartAttempt) -> None:
+        why = attempt.warn_about_settings()
+        sync = attempt.make_server_sync(self._inherited_flags)
+        sync.flusher.interval = self.flush_interval
+        self.server_sync = sync
+        client, due_work = attempt.load_client(sync)
         self._starts.error = why
         self.client, self.due_work = client, due_work
         self._phase = State.TERMINATING if self.terminating else State.READY
-        if self._closed:  # meanwhile
+        if self._closed:  # during the start
             self._phase = State.CLOSED
-            self._shut()
+            self._shut_down()
         else:
             count_start(self.settings, self.problem_log)
 
@@ -215,35 +212,30 @@ class ProcessState:
         self._starts.fail(why)
         self.problem_log.warn(
             "start",
-            "the session could not start, defaults are served and it is tried again:"
-            " %s",
+            "the session could not start; defaults are served until a later attempt"
+            " succeeds: %s",
             why,
             exc_info=not known,
         )
 
-    # -- at work -------------------------------------------------------------------
+    # -- refresh and flush ---------------------------------------------------------
     def refresh(self, timeout: float | None) -> bool:
-        """Ask the server now; return whether it confirmed the flags in time."""
-        asked = (
-            None if self.server_sync is None else ask(self.server_sync, self.clock())
-        )
-        if asked is None:
+        """Request the flags now; return whether they were confirmed in time."""
+        sync = self.server_sync
+        refresh = None if sync is None else sync.begin_refresh(self.clock())
+        if refresh is None:
             return False
         wait = self.settings.refresh_timeout if timeout is None else timeout
-        return asked.wait(wait) and asked.confirmed
+        return refresh.wait(wait) and refresh.confirmed
 
     def flush(self, timeout: float | None) -> bool:
         """Send the counts; True when none is left to send."""
         if self.server_sync is None:
             return True
-        flusher = self.server_sync.flusher
-        answers: list[bool] = []
-        limit = self.settings.request_timeout
-        task = BackgroundTask(lambda: answers.append(flusher.finish(limit))).start()
         wait = self.settings.flush_timeout if timeout is None else timeout
-        return task.wait(wait) and answers == [True]
+        return self.server_sync.flush(self.settings.request_timeout, wait)
 
-    # -- the end -------------------------------------------------------------------
+    # -- the end of the process ----------------------------------------------------
     def terminate(self, timeout: float) -> None:
         """Flush; from now on each ending invocation flushes itself."""
         if self._phase is State.CLOSED:
@@ -253,57 +245,48 @@ class ProcessState:
         if self._phase is State.READY:
             self._phase = State.TERMINATING
         if self.server_sync is not None:
-            flusher = self.server_sync.flusher
-            run_bounded(
-                lambda exiting: flusher.finish(timeout, exiting=exiting), timeout
-            )
+            self.server_sync.flush_before_end(timeout)
 
     def abandon(self) -> InheritedFlags | None:
-        """Let go of what was copied; the flags are all that a copy may go on with."""
+        """Close the copied connections; return the flags, which a copy may keep."""
         if self.server_sync is None:
             return self._inherited_flags
         self.server_sync.disconnect()
         return self.server_sync.refresher.inherited_flags
 
     def close(self, timeout: float) -> bool:
-        """Flush for the last time; True when nothing was lost."""
+        """Flush for the last time; True when no counts were lost."""
         if self._phase is State.CLOSED:
             return True
         started = self._phase is not State.NEW
-        flushed = [not started]
-        if started:
-            run_bounded(
-                lambda exiting: flushed.append(self._finish(timeout, exiting=exiting)),
-                timeout,
-            )
+        sync = self.server_sync if started else None
+        flushed = sync is None or sync.flush_before_end(timeout)
         if started and not self.collected:
             count_close(self.settings)
         self._closed = True
         self._phase = State.CLOSED
-        self._shut()
-        return flushed[-1]
+        self._shut_down()
+        return flushed
 
-    def _finish(self, timeout: float, *, exiting: bool) -> bool:
-        return self.server_sync is None or self.server_sync.flusher.finish(
-            timeout, exiting=exiting
-        )
-
-    def _shut(self) -> None:
-        """Let later evaluations be answered uncounted, and book what is lost, once."""
-        if self.client is not None and not self._shut_once.acquire(blocking=False):
+    def _shut_down(self) -> None:
+        """Evaluate without counting from now on; log once what was not counted."""
+        if self.client is not None and not self._shut_down_once.acquire(blocking=False):
             return
         self.due_work = None
         if self.client is not None:
-            self.client = ClosedClient(self.client, self._note_lost)
-        if self.server_sync is not None:
-            self.server_sync.end()
-        counts = None if self.server_sync is None else self.server_sync.flusher.counts
+            self.client = ClosedClient(self.client, self._note_evaluation)
+        sync = self.server_sync
+        if sync is not None:
+            sync.shut_down()
+        counts = None if sync is None else sync.flusher.counts
         uncounted = self.uncounted.value + getattr(self.client, "uncounted", 0)
         warn_of_losses(self.problem_log, uncounted, counts)
 
-    def _note_lost(self, *, counted: bool) -> None:
+    def _note_evaluation(self, *, counted: bool) -> None:
+        """Warn of an evaluation after `close`; count it unless the client does."""
         if not counted:
             self.uncounted.add(1)
         self.problem_log.warn(
-            "closed", "the session is closed: flags are answered but no longer counted"
+            "closed",
+            "the session is closed: flags are still evaluated but no longer counted",
         )

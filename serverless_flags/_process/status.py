@@ -1,4 +1,4 @@
-"""What a session tells of itself."""
+"""How `FlagSession.status` is put together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def status_of(process: ProcessState, platform: str) -> Status:
-    """Return what a session knows of itself in this process."""
+    """Return the status of a session in this process."""
     server_sync = process.server_sync
     if server_sync is not None and process.state is State.CLOSED:
-        server_sync.flusher.give_up()  # what was evaluated since
+        server_sync.flusher.give_up()  # evaluations since the session was closed
     refresher = None if server_sync is None else server_sync.refresher
     counts = None if server_sync is None else server_sync.flusher.counts
     source = "none" if refresher is None else refresher.source

@@ -1,4 +1,4 @@
-"""Whether a termination signal will reach the sessions of this process."""
+"""Connect the termination signals of a session, and say whether they will arrive."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from serverless_flags._signals.hub import Terminable
     from serverless_flags.platform import Platform
 
-_NO_SIGNAL = "the platform gives no signal here"
+_NO_SIGNAL = "the platform sends no shutdown signal here"
 _OFF_MAIN_THREAD = (
-    "SIGTERM can be handled on the main thread only, by Python alone: wrap the function"
-    " while its module is imported there"
+    "only Python code on the main thread can handle SIGTERM: wrap the function while"
+    " its module is imported there"
 )
-_FORKED = "a forked process may end past the interpreter's exit, by os._exit"
-_TAKEN = (
-    "SIGTERM was taken by a handler that may not call ours: install it before"
-    " the function is wrapped"
+_FORKED = "a forked process may end by os._exit, without the interpreter's exit"
+_REPLACED = (
+    "SIGTERM was taken over by a handler that may not call the session's: install it"
+    " before the function is wrapped"
 )
 
 
@@ -32,45 +32,47 @@ def _never() -> bool:
 
 class TerminationSignals:
     """
-    The ends of one process, connected once per moment.
+    The termination signals of one session in one process.
 
-    A connect that an exception has interrupted is done again at the next moment.
+    They are connected once at each connect point: ``wrap`` and ``first_invocation``,
+    the values of ``at`` in the hook ``connect_instance``. After an exception that has
+    interrupted it, the next call connects again.
     """
 
     def __init__(self) -> None:
-        self.moments: set[str] = set()
-        """When the platform was asked: ``wrap``, ``first_invocation``."""
+        self.connect_points: set[str] = set()
+        """The connect points at which the platform's signals have been connected."""
         self._connecting: tuple[int, threading.Lock] | None = None
-        """The thread that connects, by its identifier, as long as the lock is held."""
+        """The identifier of the thread that connects, valid while the lock is held."""
         self._why_not = _NO_SIGNAL
         self._is_connected: Callable[[], bool] = _never
-        """Whether SIGTERM still reaches us; `_never` while none is connected."""
+        """Whether SIGTERM reaches the session; `_never` before it is connected."""
         self.check: Callable[[], bool] = _never
-        """Take back what others took from us; return whether SIGTERM reaches us."""
+        """Reinstall a replaced handler; return whether SIGTERM reaches the session."""
         self.was_connected = False
-        """What `check` had answered when `repair` was called last."""
+        """The result of `check` at the last call of `repair`."""
         self._lock = threading.RLock()
 
     def connect(self, plugins: Plugins, at: str) -> None:
         """
-        Let the platform connect its signals; a second thread waits for the first.
+        Connect the platform's signals; a second thread waits for the first.
 
-        Asked again on the connecting thread, by a plugin or in a signal handler, it
-        does nothing: what asks must not wait for itself.
+        Called again on the connecting thread, by a plugin or a signal handler, it does
+        nothing, because that thread must not wait for itself.
         """
         thread = threading.get_ident()
-        if at in self.moments or self.is_connecting(thread):
+        if at in self.connect_points or self.is_connecting(thread):
             return
         held = threading.Lock()
         with self._lock, held:
-            if at in self.moments:
+            if at in self.connect_points:
                 return
             self._connecting = (thread, held)
             self._connect(plugins, at)
-            self.moments.add(at)
+            self.connect_points.add(at)
 
     def is_connecting(self, thread: int) -> bool:
-        """Whether a thread is connecting signals now."""
+        """Whether a thread is connecting the signals now."""
         if self._connecting is None:
             return False
         connecting, held = self._connecting
@@ -80,13 +82,13 @@ class TerminationSignals:
         from serverless_flags import signals  # sockets: not at import
 
         if at == "first_invocation":
-            _fork.note_work()
+            _fork.note_invocation()
         platform, session = plugins.platform, plugins.session
         signals.connect_exit(session, grace=platform.shutdown_grace)
         _fork.call_at_child_exit(signals.close_child)
         connected, why = plugins.connect_instance(at)
         if not connected and platform.ends_in_order:
-            connected, why = _connect_ordered_end(session, platform)
+            connected, why = _connect_sigterm(session, platform)
         if connected and _is_plain_fork():
             connected, why = False, _FORKED
         if connected:
@@ -101,12 +103,12 @@ class TerminationSignals:
 
     def repair(self) -> bool:
         """
-        Take back what others took from us; called at the end of each invocation.
+        Reinstall handlers that were replaced; called at the end of each invocation.
 
-        Where each call counts, ``check() is not was_connected`` says whether there is a need.
+        The hot path compares ``check()`` with `was_connected` to save the call.
 
         Returns:
-            True when `will_be_notified` is no longer what it was at the last call.
+            True when `will_be_notified` has changed since the last call.
         """
         if self.check() is self.was_connected:
             return False
@@ -117,19 +119,19 @@ class TerminationSignals:
     def termination(self) -> str:
         """``connected``, or why no shutdown notice will arrive."""
         if self._is_connected is _never:
-            if not self.moments:
+            if not self.connect_points:
                 return "not connected yet: nothing was wrapped or invoked"
             return f"not connected: {self._why_not}"
-        return "connected" if self._is_connected() else f"not connected: {_TAKEN}"
+        return "connected" if self._is_connected() else f"not connected: {_REPLACED}"
 
 
 def _is_plain_fork() -> bool:
-    """Whether a function has forked this process, and not by multiprocessing."""
-    return _fork.is_forked_at_work() and not _fork.is_multiprocessing_child()
+    """Whether a function has forked this process with ``os.fork``."""
+    return _fork.is_forked_by_invocation() and not _fork.is_multiprocessing_child()
 
 
-def _connect_ordered_end(session: Terminable, platform: Platform) -> tuple[bool, str]:
-    """Connect SIGTERM where ``atexit`` hears every other end but a fork's."""
+def _connect_sigterm(session: Terminable, platform: Platform) -> tuple[bool, str]:
+    """Connect SIGTERM; any other end runs ``atexit`` functions, except a fork's."""
     from serverless_flags import signals
 
     if not signals.connect_sigterm(session, grace=platform.shutdown_grace):

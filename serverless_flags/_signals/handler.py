@@ -1,4 +1,4 @@
-"""Our SIGTERM handler, and its place among those of others."""
+"""The SIGTERM handler of this package, which also calls the handlers it replaced."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ import _signal  # type: ignore[import-not-found]  # reason: it has no stub
 import signal
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
+if TYPE_CHECKING:  # the protocol too: defining one takes 0.1 ms of a cold start
     from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import Protocol
 
     class Owner(Protocol):
-        """What a handler works for."""
+        """The sessions that a handler flushes."""
 
         def on_sigterm(self) -> bool:
             """
-            Flush, or have it done elsewhere.
+            Flush, or let another thread flush.
 
             Returns:
-                True when who does it also ends the process, where nobody else
-                has SIGTERM.
+                True when that thread also ends the process, unless another handler is
+                installed.
             """
 
         def kill(self) -> None:
-            """Let the signal end the process, by its default action."""
+            """End the process by the default action of the signal."""
 
 
 SIGTERM = int(signal.SIGTERM)
 SIG_DFL = int(signal.SIG_DFL)
 
-MOST = 8
-"""How often other handlers may take SIGTERM before one of them is left in place."""
+MAX_REPLACED = 8
+"""How many other handlers are replaced before the next one is left in place."""
 
 current_handler: Callable[[int], Any] = _signal.getsignal
-"""What `signal.getsignal` calls, which makes an enumeration's member of the answer: up
-to 5 µs before Python 3.13, and each invocation asks at its end."""
+"""The C function behind `signal.getsignal`, which turns its result into an enumeration
+member: up to 5 µs before Python 3.13, at the end of each invocation."""
 
 
 class Handler:
     """
-    One handler, and all that it has to know when it is called.
+    One SIGTERM handler, and everything that it needs when it is called.
 
-    It is complete before it is installed, for the signal may come at once.
+    It is complete before it is installed, because the signal may arrive at once.
 
     Args:
         owner: the sessions of this process.
-        previous: what is called afterwards, as `signal.getsignal` returns it.
-        older: ours below ``previous``, which may call it.
+        previous: the handler to call afterwards, as `signal.getsignal` returns it.
+        older: the `Handler` that ``previous`` has replaced and may call.
     """
 
     __slots__ = ("_active", "older", "owner", "previous")
@@ -61,7 +61,7 @@ class Handler:
         self._active = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Flush; whatever that meets, do what would have happened without us."""
+        """Flush, then call the previous handler, or end as the default action does."""
         is_ended_elsewhere = False
         try:
             is_ended_elsewhere = self.owner.on_sigterm()
@@ -72,7 +72,7 @@ class Handler:
                 self.owner.kill()
 
     def _call_previous(self, signum: int, frame: FrameType | None) -> None:
-        if self._active and self.older is not None:  # called by `previous`
+        if self._active and self.older is not None:  # `previous` has called this one
             self.older(signum, frame)
             return
         self._active = True
@@ -81,20 +81,21 @@ class Handler:
         finally:
             self._active = False
 
-    def above(self, found: Any) -> Handler | None:
+    def successor(self, found: Any) -> Handler | None:
         """
-        Return a handler for the place of ``found``, which has displaced this one.
+        Return a handler to install in place of ``found``, which has replaced this one.
 
-        It may call this one or not, and is called by the new one. None leaves it there:
-        it is of those that come back again and again.
+        The new handler calls ``found``, which may call this one. None means to leave
+        ``found`` in place, because it installs itself again and again.
         """
-        below = list(self._and_older())
-        if len(below) >= MOST or any(one.previous == found for one in below):
+        chain = list(self._chain())
+        if len(chain) >= MAX_REPLACED or any(h.previous == found for h in chain):
             return None
         return Handler(self.owner, found, self)
 
-    def _and_older(self) -> Iterator[Handler]:
-        one: Handler | None = self
-        while one is not None:
-            yield one
-            one = one.older
+    def _chain(self) -> Iterator[Handler]:
+        """Yield this handler and the older ones."""
+        handler: Handler | None = self
+        while handler is not None:
+            yield handler
+            handler = handler.older

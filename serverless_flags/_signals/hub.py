@@ -1,4 +1,4 @@
-"""The sessions of one process, and the ends of it that are connected to them."""
+"""The sessions of one process, which are flushed at SIGTERM and closed at its exit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from serverless_flags._fork import is_forked_at_work
+from serverless_flags._fork import is_forked_by_invocation
 from serverless_flags._signals.handler import SIG_DFL, SIGTERM, Handler, current_handler
-from serverless_flags._signals.threads import are_green, run_side_by_side
+from serverless_flags._signals.threads import run_in_parallel, threads_are_greenlets
 
-if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
+if TYPE_CHECKING:  # the protocol too: defining one takes 0.1 ms of a cold start
     from collections.abc import Sequence
     from typing import Protocol
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
     from serverless_flags._signals.watcher import Watcher
 
     class Terminable(Protocol):
-        """What a session does when its instance ends."""
+        """What a session does when its process ends."""
 
         def terminate(self, timeout: float) -> None:
             """Flush within ``timeout`` seconds; more invocations may follow."""
@@ -32,146 +32,149 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
 
 
 CLOSE_ALLOWANCE = 0.05
-"""Seconds that closing, and logging, may take beside the flush."""
+"""Seconds that closing and logging may take in addition to the flush."""
 CHILD_GRACE = 2.0
-"""Seconds that a process which a function has forked may take at least to close at its
-exit: the platform's grace is that of a signal, and none has come."""
+"""Seconds that a child forked by a function has at least to close its sessions at exit.
+The platform's grace does not apply: it is for the time after a shutdown signal."""
 
 
 class SignalHub:
     """
     The sessions of one process, and its SIGTERM handler.
 
-    A signal handler and other threads may come between any two lines of it. So the
-    sessions are in a plain dict, which is changed and copied in one step each, and
-    whether our handler is installed is asked of Python, not remembered.
+    A signal handler or another thread may run between any two lines of this class.
+    Therefore the sessions are in a plain dict, which is changed and copied in one step
+    each, and Python is asked which handler is installed.
     """
 
     def __init__(self) -> None:
         self._sessions: dict[int, tuple[weakref.ref[Terminable], float]] = {}
         self.handler: Handler | None = None
-        """The one that was installed last."""
+        """The handler that was installed last."""
         self.watcher: Watcher | None = None
         self._flushing = False
         self._signalled_again = False
-        """Whether SIGTERM has come during a flush."""
+        """Whether SIGTERM has arrived during a flush."""
 
     # -- the sessions --------------------------------------------------------------
     def add(self, session: Terminable, grace: float) -> None:
-        """Hold ``session`` weakly."""
+        """Add a session with its grace in seconds, holding it weakly."""
         sessions, key = self._sessions, id(session)
         known = weakref.ref(session, lambda _: sessions.pop(key, None))
         sessions[key] = known, grace
 
     @property
     def sessions(self) -> list[tuple[Terminable, float]]:
-        """Those that are alive, with their graces in seconds."""
+        """The sessions that still exist, with their graces in seconds."""
         found = [(known(), grace) for known, grace in self._sessions.copy().values()]
         return [(session, grace) for session, grace in found if session is not None]
 
     def terminate(self) -> float:
         """
-        Call ``terminate`` of all sessions, side by side.
+        Call ``terminate`` of all sessions in parallel.
 
         Returns:
-            The seconds that are left of the longest grace.
+            The seconds that remain of the longest grace.
         """
-        return self._tell([(s.terminate, grace) for s, grace in self.sessions], 0.0)
+        return self._run_all([(s.terminate, grace) for s, grace in self.sessions], 0.0)
 
-    def close(self, least: float = 0.0, most: float | None = None) -> None:
+    def close(self, min_grace: float = 0.0, max_grace: float | None = None) -> None:
         """
-        Call ``close`` of all sessions, side by side.
+        Call ``close`` of all sessions in parallel.
 
         Args:
-            least: seconds that each is given at least, whatever its grace.
-            most: seconds that each is given at most; default: no bound but its own.
+            min_grace: seconds that each session has at least, whatever its own grace.
+            max_grace: seconds that each session has at most; default: no limit.
         """
-        works = [(s.close, _within(g, least, most)) for s, g in self.sessions]
-        self._tell(works, CLOSE_ALLOWANCE)
+        works = [
+            (s.close, _clamped(grace, min_grace, max_grace))
+            for s, grace in self.sessions
+        ]
+        self._run_all(works, CLOSE_ALLOWANCE)
 
-    def _tell(self, works: Sequence[Work], more: float) -> float:
+    def _run_all(self, works: Sequence[Work], allowance: float) -> float:
         longest = max((seconds for _, seconds in works), default=0.0)
-        deadline = time.monotonic() + longest + more
-        failures = run_side_by_side(works, deadline)
+        deadline = time.monotonic() + longest + allowance
+        failures = run_in_parallel(works, deadline)
         if failures:  # logged on a thread: the interrupted one may hold the log's lock
             log = [(lambda _: _log(failures), CLOSE_ALLOWANCE)]
-            run_side_by_side(log, time.monotonic() + CLOSE_ALLOWANCE)
+            run_in_parallel(log, time.monotonic() + CLOSE_ALLOWANCE)
         return max(0.0, deadline - time.monotonic())
 
-    # -- the ends ------------------------------------------------------------------
+    # -- SIGTERM and exit ----------------------------------------------------------
     def on_sigterm(self) -> bool:
-        """Flush, or have it done elsewhere: called by our handler."""
+        """Flush, or let another thread flush; called by the `Handler`."""
         if self.watcher is not None and self.watcher.runs:
             self.watcher.notify()
             return True
         if self._flushing:
-            self._signalled_again = True  # this handler has interrupted what flushes
+            self._signalled_again = True  # this handler has interrupted a flush
             return True
-        if are_green():
+        if threads_are_greenlets():
             _thread.start_new_thread(self._flush_and_kill, ())
             return True
         self._flush()
         return False
 
     def _flush(self) -> None:
-        """Flush, and where nothing but the end can follow, close in the same grace."""
+        """Flush; if SIGTERM will end the process, also close in the same grace."""
         self._flushing = True
         try:
-            left, ends = self.terminate(), self._ends
+            remaining, ends = self.terminate(), self._sigterm_ends_process
             while self._signalled_again and not ends:
                 self._signalled_again = False
                 self.terminate()
             if ends:
-                self.close(most=left)
+                self.close(max_grace=remaining)
         finally:
             self._flushing = self._signalled_again = False
 
     @property
-    def _ends(self) -> bool:
-        """Whether SIGTERM ends the process: nobody else has taken it."""
+    def _sigterm_ends_process(self) -> bool:
+        """Whether SIGTERM ends the process, because nothing else handles it."""
         found = current_handler(SIGTERM)
-        return self.is_ours(found) and bool(found.previous == SIG_DFL)
+        return self.owns(found) and bool(found.previous == SIG_DFL)
 
     def kill(self) -> None:
-        """End by the signal, as if we had not been there."""
+        """End the process by the default action of SIGTERM."""
         signal.signal(SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), SIGTERM)
 
     def _flush_and_kill(self) -> None:
-        """Flush in a greenlet, and end the process if SIGTERM does."""
+        """Flush in a greenlet, then end the process if SIGTERM does."""
         self._flush()
-        if self._ends:
+        if self._sigterm_ends_process:
             self.kill()
 
     def _flush_and_exit(self) -> None:
-        """Flush on the watcher's thread, and end the process if SIGTERM does."""
+        """Flush on the watcher's thread, then end the process if SIGTERM does."""
         self._flush()
-        if self._ends:
+        if self._sigterm_ends_process:
             # The main thread may never run bytecode again, and sys.exit hangs in
             # concurrent.futures while awslambdaric polls from a pool thread.
             os._exit(0)
 
     def close_at_exit(self) -> None:
-        """Close all sessions; from then on SIGTERM is what it was before us."""
+        """Close all sessions, and put back the handler that SIGTERM had before."""
         self._flushing = True
         try:
-            self.close(CHILD_GRACE if is_forked_at_work() else 0.0)
+            self.close(CHILD_GRACE if is_forked_by_invocation() else 0.0)
         finally:
-            ends = self._ends
+            ends = self._sigterm_ends_process
             self._uninstall()
             if ends and self._signalled_again:
                 self.kill()
 
     # -- the handler ---------------------------------------------------------------
-    def is_ours(self, handler: Any) -> bool:
-        """Whether ``handler`` is one of this process's."""
+    def owns(self, handler: Any) -> bool:
+        """Whether ``handler`` is a `Handler` of this hub."""
         return type(handler) is Handler and handler.owner is self
 
     def install(self) -> bool:
-        """Take SIGTERM, keeping what is there; False where that cannot be done."""
+        """Install a handler that calls the current one; False where that fails."""
         found = current_handler(SIGTERM)
-        if not self.is_ours(found):
-            handler = self._handler_above(found)
+        if not self.owns(found):
+            handler = self._handler_replacing(found)
             if handler is None:
                 return False
             try:
@@ -179,23 +182,23 @@ class SignalHub:
             except ValueError:  # not the main thread
                 return False
             found = current_handler(SIGTERM)
-            if found is not handler:  # mod_wsgi lets nobody install one
+            if found is not handler:  # mod_wsgi ignores `signal.signal`
                 return False
         self.handler = found
         return True
 
-    def _handler_above(self, found: Any) -> Handler | None:
-        """Return the handler to be put in the place of ``found``; None to leave it."""
-        if found is None:  # the embedding program's, not to be called from here
+    def _handler_replacing(self, found: Any) -> Handler | None:
+        """Return the handler to install in place of ``found``; None to leave it."""
+        if found is None:  # installed from C, so that Python cannot call it
             return None
         if self.handler is None or found == SIG_DFL:
-            # What puts the default action back, as a closed event loop does, has
-            # dropped all that was there before.
+            # Whatever restores the default action, as a closed event loop does, has
+            # dropped all handlers that were there before.
             return Handler(self, found)
-        return self.handler.above(found)
+        return self.handler.successor(found)
 
     def watch(self) -> None:
-        """Start the watcher, which hears SIGTERM while the main thread is in C."""
+        """Start the watcher, which receives SIGTERM while the main thread is in C."""
         if self.watcher is None:
             from serverless_flags._signals.watcher import Watcher  # sockets: 2 ms
 
@@ -209,32 +212,32 @@ class SignalHub:
 
     @property
     def connected(self) -> bool:
-        """Whether SIGTERM reaches us; True also where it was never connected."""
+        """Whether SIGTERM reaches the sessions; True if it was never connected."""
         if self.handler is None:
             return True
         found = current_handler(SIGTERM)
-        if self.is_ours(found):
+        if self.owns(found):
             return True
-        # whatever handler stands there in Python, the wakeup fd hears the signal
+        # whichever handler is installed in Python, the wakeup fd receives the signal
         return self.watcher is not None and self.watcher.runs and callable(found)
 
     def repair(self) -> bool:
-        """Take back what others took, on the main thread; return `connected`."""
+        """Reinstall what was replaced, on the main thread; return `connected`."""
         if self.handler is not None:
             self.install()
             self.rearm()
         return self.connected
 
     def _uninstall(self) -> None:
-        """Put back what was there before us."""
+        """Restore the previous handler."""
         found = current_handler(SIGTERM)
-        if self.is_ours(found):
+        if self.owns(found):
             with contextlib.suppress(ValueError):  # not the main thread
                 signal.signal(SIGTERM, found.previous)
         self.handler = None
 
     def forget(self) -> None:
-        """Undo in a forked child what it inherited and must not have."""
+        """Drop the sessions, handler and watcher that a forked child has inherited."""
         self._sessions.clear()
         watcher, self.watcher = self.watcher, None
         if watcher is not None:
@@ -242,7 +245,7 @@ class SignalHub:
         self._uninstall()
 
 
-def _within(seconds: float, least: float, most: float | None) -> float:
+def _clamped(seconds: float, least: float, most: float | None) -> float:
     longer = max(seconds, least)
     return longer if most is None else min(longer, most)
 
@@ -252,4 +255,4 @@ def _log(failures: list[BaseException]) -> None:
 
     logger = logging.getLogger("serverless_flags")
     for failure in failures:
-        logger.warning("a session could not flush at its end", exc_info=failure)
+        logger.warning("a session could not flush at shutdown", exc_info=failure)

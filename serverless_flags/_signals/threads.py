@@ -1,6 +1,6 @@
 """Threads that a signal handler can start and wait for, whatever it has interrupted.
 
-``threading.Thread`` takes locks that the interrupted thread may hold.
+``threading.Thread`` acquires locks that the interrupted thread may hold.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Work = tuple[Callable[[float], object], float]
-    """A function, and the seconds that it is given."""
+    """A function, and the seconds that it may take, which are its argument."""
 
 
-def are_green() -> bool:
+def threads_are_greenlets() -> bool:
     """
-    Whether greenlets stand in the place of threads: gevent's or eventlet's.
+    Whether gevent or eventlet has replaced threads with greenlets.
 
-    A signal handler may run in the greenlet of their event loop. It can start others
-    there, but not wait for them.
+    A signal handler may run in the greenlet of their event loop, where it can start
+    other greenlets but not wait for them.
     """
     return not isinstance(_thread.start_new_thread, BuiltinFunctionType)
 
 
-def run_side_by_side(works: Sequence[Work], deadline: float) -> list[BaseException]:
+def run_in_parallel(works: Sequence[Work], deadline: float) -> list[BaseException]:
     """
-    Run each function on a thread of its own and wait for all until ``deadline``.
+    Run each function on its own thread and wait for all until ``deadline``.
 
-    Where no thread can be started, as at the interpreter's exit since Python 3.12,
-    they run on this one, one after the other. One that raises never stops the next.
+    Where no thread can be started, as during the interpreter's exit since Python 3.12,
+    they run on this thread, one after the other. An exception never stops the next.
 
     Args:
-        works: functions with the seconds that each is given.
+        works: functions with the seconds that each may take.
         deadline: on the monotonic clock.
 
     Returns:
-        What has been raised until then.
+        The exceptions raised until then.
     """
     failures: list[BaseException] = []
     ended = []
@@ -55,7 +55,7 @@ def run_side_by_side(works: Sequence[Work], deadline: float) -> list[BaseExcepti
 
 
 def _start(work: Work, failures: list[BaseException]) -> _thread.LockType:
-    """Run ``work`` on a thread; the lock is free when it has ended."""
+    """Run ``work`` on a thread; return a lock that is released when it has ended."""
     function, seconds = work
     ended = _thread.allocate_lock()
     ended.acquire()
@@ -63,7 +63,7 @@ def _start(work: Work, failures: list[BaseException]) -> _thread.LockType:
     def run() -> None:
         try:
             function(seconds)
-        except BaseException as error:  # noqa: BLE001  reason: the thread is ours: nobody else can raise here, and nobody else would log it
+        except BaseException as error:  # noqa: BLE001  reason: nothing is above this thread; the caller logs the exception
             failures.append(error)
         finally:
             ended.release()
@@ -75,13 +75,13 @@ def _start(work: Work, failures: list[BaseException]) -> _thread.LockType:
 def _run_here(
     works: Sequence[Work], deadline: float, failures: list[BaseException]
 ) -> None:
-    """Run all on this thread; an exception for this thread passes after the last."""
+    """Run all on this thread; a `BaseException` propagates after the last."""
     if not works:
         return
     (function, seconds), *rest = works
     try:
         function(min(seconds, max(0.0, deadline - time.monotonic())))
-    except Exception as error:  # noqa: BLE001  reason: one that fails must not stop the next; the caller logs it
+    except Exception as error:  # noqa: BLE001  reason: a failure must not stop the next function; the caller logs it
         failures.append(error)
     finally:
         _run_here(rest, deadline, failures)

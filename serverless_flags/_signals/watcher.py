@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 class Watcher:
     """
-    The thread, and the sockets by which signals reach it.
+    The thread, and the sockets through which signals reach it.
 
-    Made on the main thread.
+    Create it on the main thread.
 
     Args:
-        receive: called on the thread after each SIGTERM.
+        receive: called on the watcher's thread after each SIGTERM.
     """
 
     def __init__(self, receive: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ class Watcher:
         self.sockets = receiver, sender
         self._receive = receive
         self.runs = True
-        """Whether signals are received; others may have closed the sockets."""
+        """Whether signals are received; False once other code closed the sockets."""
         self._main_thread = threading.get_ident()
         thread = threading.Thread(
             target=self._run, name="serverless-flags-sigterm", daemon=True
@@ -40,18 +40,18 @@ class Watcher:
             raise
 
     def notify(self) -> None:
-        """Wake the thread, for the wakeup fd may be another's."""
-        with contextlib.suppress(OSError):  # it is full or closed
+        """Wake the thread even if the wakeup fd belongs to other code."""
+        with contextlib.suppress(OSError):  # the socket is full or closed
             self.sockets[1].send(bytes([signal.SIGTERM]))
 
     def rearm(self) -> None:
-        """Point the wakeup fd at the thread; does nothing off the main thread."""
+        """Point the wakeup fd at this watcher; does nothing off the main thread."""
         if self.runs and threading.get_ident() == self._main_thread:
             fd = self.sockets[1].fileno()
             signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
     def close(self) -> None:
-        """Close the copies that a forked child has of the sockets, and let go."""
+        """Close the sockets, and release the wakeup fd unless other code has set it."""
         fds = {end.fileno() for end in self.sockets}
         wakeup = signal.set_wakeup_fd(-1)
         if wakeup not in {-1, *fds}:
@@ -64,13 +64,13 @@ class Watcher:
             self._receive()
         self.runs = False
         for end in self.sockets:
-            end.detach()  # closed by others, and the numbers may be theirs by now
+            end.detach()  # other code closed them and may have reused the descriptors
 
 
 def _receive_sigterm(receiver: socket.socket) -> bool:
-    """Wait for SIGTERM; False when somebody has closed either end."""
+    """Wait for SIGTERM; return False when either end has been closed."""
     with contextlib.suppress(OSError):
-        while heard := receiver.recv(64):
-            if signal.SIGTERM in heard:
+        while received := receiver.recv(64):
+            if signal.SIGTERM in received:
                 return True
     return False

@@ -179,7 +179,7 @@ class TestRefused:
         (record,) = caplog.records
 
         assert [{}, {}, {}] == answers
-        assert f"is no mapping but {type(given).__name__}" in record.getMessage()
+        assert f"is not a mapping but {type(given).__name__}" in record.getMessage()
         assert "give a dict" in record.getMessage()
 
     def test_each_kind_of_giver_has_its_warning(self, caplog) -> None:

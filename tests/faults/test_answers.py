@@ -1,4 +1,4 @@
-"""A server that answers as no server should does what each fault says."""
+"""A faulty server sends the wrong answers that each `Fault` promises."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _connect(server):
 
 
 def read_until(connection, end):
-    """Read until these bytes have come; fails where the connection ends before."""
+    """Read until these bytes have arrived; fail when the connection ends before."""
     content = b""
     while end not in content:
         content += (piece := connection.recv(65536))
@@ -64,7 +64,7 @@ def read_much(connection):
 
 
 def read_to_end(connection):
-    """Read until the other side closes; fails with a timeout where it does not."""
+    """Read until the other side closes; fail with a timeout when it does not."""
     with contextlib.suppress(ConnectionError):
         while connection.recv(65536):
             pass
@@ -72,7 +72,7 @@ def read_to_end(connection):
 
 @pytest.mark.parametrize("fault", [Fault.INTERIM, Fault.INTERIM_LATE])
 def test_interim_answers(server, connect, fault):
-    """Three of them precede the answer, which is as always."""
+    """Three of them precede the answer, which is as usual."""
     server.fault = fault
     content = read_until(connect(), b"HTTP/1.1 202 ")
     lines = [line for line in content.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
@@ -84,7 +84,7 @@ def test_interim_answers(server, connect, fault):
 
 
 def test_100_continue_without_end(server, connect):
-    """The counts are taken, and who sent them never learns it."""
+    """The counts are accepted, and the client never learns it."""
     server.fault = Fault.ENDLESS_INTERIM
     connection = connect()
     read_much(connection)
@@ -108,7 +108,7 @@ def test_a_head_that_drips(server, connect):
     [(Fault.ENDLESS_CHUNKS, b"\r\n\r\n1;xx"), (Fault.ENDLESS_TRAILERS, b"\r\n0\r\nX-")],
 )
 def test_a_body_without_end(server, connect, fault, first):
-    """The flags are asked for, and what comes is chunked."""
+    """The flags are requested, and the chunks of the answer never end."""
     server.fault = fault
     connection = connect("GET", "/api/client/features", b"")
     content = read_until(connection, first)
@@ -120,7 +120,7 @@ def test_a_body_without_end(server, connect, fault, first):
     read_much(connection)
 
 
-def test_trailers_behind_no_body(server, connect):
+def test_trailers_after_an_empty_body(server, connect):
     """An answer without a body has only the last chunk before them."""
     server.fault = Fault.ENDLESS_TRAILERS
 
@@ -128,8 +128,8 @@ def test_trailers_behind_no_body(server, connect):
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if "ENDLESS" in f.name])
-def test_the_end_of_what_has_none(server, connect, fault):
-    """The release ends it, and a client that goes away does."""
+def test_the_end_of_an_endless_answer(server, connect, fault):
+    """It ends when the fault is over, or when the client disconnects."""
     server.fault = fault
     gone = connect()
     gone.recv(1)
@@ -144,7 +144,7 @@ def test_the_end_of_what_has_none(server, connect, fault):
 
 
 def test_a_drained_server(server, connect):
-    """It says no and closes the connection."""
+    """It answers with an error and closes the connection."""
     server.fault = Fault.DRAINED
     connection = connect()
 
@@ -153,8 +153,8 @@ def test_a_drained_server(server, connect):
     assert Counts() == server.counts("simpleFlag")
 
 
-def test_which_faults_answer():
-    """A client that follows RFC 9110 does not notice these; those never end."""
+def test_which_faults_are_answers():
+    """A client that follows RFC 9110 does not notice these; the others never end."""
     answering = {Fault.NONE, Fault.SLOW, Fault.INTERIM, Fault.INTERIM_LATE}
     endless = {fault for fault in Fault if fault.name.startswith("ENDLESS_")}
 
@@ -163,7 +163,7 @@ def test_which_faults_answer():
 
 
 def test_a_move(server, connect):
-    """It answers at the next address; at the one it left it says no and closes."""
+    """It answers at the new address; at the old one it answers an error and closes."""
     kept = connect()
     read_until(kept, b"HTTP/1.1 202 ")
     before, after = server.address, server.move()
@@ -179,8 +179,8 @@ def test_a_move(server, connect):
     assert b"HTTP/1.1 202 " in read_until(connect(), b"\r\n\r\n")
 
 
-def test_a_move_while_nobody_listens(server, connect):
-    """Both addresses refuse, and both answer when the fault is over."""
+def test_a_move_while_no_address_listens(server, connect):
+    """Both addresses refuse connections, and both answer when the fault is over."""
     server.fault = Fault.REFUSED
     address = server.move()
     with pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""Sessions on platforms that await handlers and on one that cannot."""
+"""Sessions on platforms that await handlers and on one that does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Cloud(Platform):
-    """A platform that notes when invocations begin and end."""
+    """A platform that records when invocations begin and end."""
 
     name = "cloud"
 
@@ -57,7 +57,7 @@ class Flags(FlagSession):
 
     @property
     def events(self) -> list[str]:
-        """What the platform has seen."""
+        """The hooks that were called on the platform."""
         return self.cloud.events
 
 
@@ -74,13 +74,13 @@ def _flags(request) -> Iterator[Flags]:
 
 @pytest.fixture(name="awaiting")
 def _awaiting() -> Iterator[Flags]:
-    """Return a session on a platform that awaits, as Google and Azure."""
+    """Return a session on a platform that awaits handlers, as Google and Azure do."""
     with Flags(awaits=True) as flags:
         yield flags
 
 
 @pytest.fixture(name="lambda_like")
 def _lambda_like() -> Iterator[Flags]:
-    """Return a session on a platform that cannot await, as AWS Lambda."""
+    """Return a session on a platform that does not await handlers, as AWS Lambda."""
     with Flags(awaits=False) as flags:
         yield flags

@@ -1,4 +1,4 @@
-"""A bound function, of any shape, runs in the invocation that it was bound in."""
+"""A bound function of any kind runs in the invocation in which it was bound."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def _shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
     def plain() -> Any:
         return ask()
 
+    return {
+        "def": plain,
+        "lambda": lambda: ask(),  # noqa: PLW0108  reason: the shape is the point
+        "partial": functools.partial(plain),
+        "object": _Object(ask),
+        "static method": staticmethod(plain),
+        **_later_shapes(ask),
+    }
+
+
+def _later_shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
     async def coroutine() -> Any:
         await asyncio.sleep(0)
         return ask()
@@ -64,11 +75,6 @@ def _shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
         return (yield from coroutine())
 
     return {
-        "def": plain,
-        "lambda": lambda: ask(),  # noqa: PLW0108  reason: the shape is the point
-        "partial": functools.partial(plain),
-        "object": _Object(ask),
-        "static method": staticmethod(plain),
         "async def": coroutine,
         "async def below a decorator": _passes_on(coroutine),
         "partial of an async def": functools.partial(coroutine),
@@ -84,7 +90,7 @@ def _shapes(ask: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
 
 
 def _exhaust(result: Any) -> Any:
-    """Return all that a result gives, step by step."""
+    """Return everything that a result yields, step by step."""
     if inspect.isgenerator(result) and not inspect.isawaitable(result):
         return list(result)
     if inspect.isasyncgen(result):
@@ -108,7 +114,7 @@ SHAPES = pytest.mark.parametrize("shape", list(_shapes(lambda: None)))
 @SHAPES
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_bound_function_runs_in_its_invocation_on_a_thread(flags, shape, ended):
-    """Also after the invocation has ended, each step has its context."""
+    """Each step has its context, even after the invocation has ended."""
     answers = []
 
     def work() -> None:
@@ -142,8 +148,8 @@ def test_a_bound_function_runs_in_its_invocation_inside_another(flags, shape):
     assert flags.ask() is None
 
 
-def test_between_the_steps_is_the_code_around(flags):
-    """A bound generator does not leak its invocation to its consumer."""
+def test_between_the_steps_the_outer_context_applies(flags):
+    """A bound generator does not show its invocation to its consumer."""
 
     def generator() -> Iterator[str | None]:
         yield flags.ask()
@@ -157,7 +163,7 @@ def test_between_the_steps_is_the_code_around(flags):
     assert ["alice", "bob", "alice", "bob"] == saw
 
 
-def test_bound_coroutines_side_by_side_keep_their_contexts(flags):
+def test_bound_coroutines_in_parallel_keep_their_contexts(flags):
     """Coroutines of several invocations on one loop do not see each other."""
 
     async def ask() -> list[str | None]:
@@ -177,8 +183,8 @@ def test_bound_coroutines_side_by_side_keep_their_contexts(flags):
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])
-def test_whatever_a_bound_function_raises_the_context_is_put_back(flags, error):
-    """The exception passes, the invocation around has its own context again."""
+def test_the_context_is_restored_whatever_a_bound_function_raises(flags, error):
+    """The exception propagates, and the outer invocation has its context again."""
 
     def fails() -> None:
         raise error
@@ -210,7 +216,7 @@ def test_a_bound_function_is_of_the_same_kind(flags):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="added in Python 3.12")
 def test_a_marked_function_may_return_any_awaitable(flags):
-    """What it returns is awaited inside the invocation."""
+    """An awaitable that it returns is awaited inside the invocation."""
 
     class Answer:
         def __await__(self) -> Iterator[Any]:
@@ -228,10 +234,10 @@ def test_a_marked_function_may_return_any_awaitable(flags):
 
 
 def test_a_bound_class_makes_its_instances_inside(flags):
-    """What a constructor asks is asked in the invocation."""
+    """Flags that a constructor evaluates are evaluated in the invocation."""
 
     class Worker:
-        """Ask when made."""
+        """Evaluate a flag."""
 
         def __init__(self) -> None:
             self.user = flags.ask()
@@ -240,11 +246,11 @@ def test_a_bound_class_makes_its_instances_inside(flags):
         bound = flags.bind(Worker)
 
     assert "alice" == bound().user
-    assert ("Worker", "Ask when made.") == (bound.__name__, bound.__doc__)
+    assert ("Worker", "Evaluate a flag.") == (bound.__name__, bound.__doc__)
 
 
-def test_outside_an_invocation_there_is_nothing_to_carry(flags):
-    """The function comes back as it is and runs in the invocation that calls it."""
+def test_outside_an_invocation_bind_does_nothing(flags):
+    """The function itself is returned and runs in the invocation that calls it."""
     bound = flags.bind(flags.ask)
 
     with flags.invocation("alice"):
@@ -252,8 +258,8 @@ def test_outside_an_invocation_there_is_nothing_to_carry(flags):
     assert bound() is None
 
 
-def test_an_invocation_that_has_ended_is_not_carried_on(flags):
-    """What another context left behind is nobody's invocation any more."""
+def test_an_invocation_that_has_ended_is_not_bound(flags):
+    """An ended invocation that a copied context still holds does not apply."""
     context, scope = contextvars.copy_context(), flags.invocation("alice")
     context.run(scope.__enter__)
     scope.__exit__(None, None, None)
@@ -264,7 +270,7 @@ def test_an_invocation_that_has_ended_is_not_carried_on(flags):
 
 
 def test_a_task_that_outlives_its_invocation_binds_its_context(flags):
-    """In a task of its own an invocation is carried on after it has ended."""
+    """In a task, the context applies even after the invocation has ended."""
     ended = asyncio.Event()
 
     async def work() -> Any:
@@ -283,7 +289,7 @@ def test_a_task_that_outlives_its_invocation_binds_its_context(flags):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_what_cannot_be_called_cannot_be_bound(flags, inside):
-    """Calling the function instead of giving it is told at once."""
+    """Passing the result of a call instead of the function raises at once."""
     work = (one for one in ())
 
     with pytest.raises(TypeError, match="bind takes a callable, not generator: give"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import contextvars
 import functools
 import inspect
@@ -33,7 +31,7 @@ def _here(func: Callable[..., Any], *args: Any) -> Any:
 
 
 def _passes_on(func):
-    """Decorate as most libraries do: the decorator's own function is a plain def."""
+    """Decorate as most libraries do: the inner function is a plain ``def``."""
 
     @functools.wraps(func)
     def inner(*args, **kwargs):
@@ -53,7 +51,7 @@ WHEREVER = pytest.mark.parametrize("wherever", [_here, _in_context, _in_thread])
 @WHEREVER
 @DECORATED
 def test_each_step_has_the_invocations_context(flags, decorated, wherever):
-    """Every step is its user's, and the code between the steps is nobody's."""
+    """Each step has its user, and the code between the steps has none."""
 
     @flags.wrap
     @decorated
@@ -89,7 +87,7 @@ def test_the_invocation_ends_with_the_body(flags, decorated):
 
 @DECORATED
 def test_closing_a_body_ends_its_invocation(flags, decorated):
-    """A client that goes away closes the body: it cleans up inside its invocation."""
+    """When a client disconnects, the body cleans up inside its invocation."""
     cleaned = []
 
     @flags.wrap
@@ -113,7 +111,7 @@ def test_closing_a_body_ends_its_invocation(flags, decorated):
 @DECORATED
 @pytest.mark.parametrize("drop", ["close", "collect"])
 def test_a_body_that_never_begins_leaves_nothing_open(flags, decorated, drop):
-    """A HEAD request closes the body unread; others forget it."""
+    """A HEAD request closes the body unread; other code drops it."""
 
     @flags.wrap
     @decorated
@@ -149,8 +147,8 @@ def test_two_bodies_in_turn_keep_their_own_users(flags):
 
 
 @WHEREVER
-def test_a_body_may_open_invocations_of_its_own(flags, wherever):
-    """An invocation that the body opens goes on over its steps, to its block's end."""
+def test_a_body_may_open_further_invocations(flags, wherever):
+    """An invocation that the body opens lasts over its steps to the block's end."""
 
     @flags.wrap
     def body(user: str) -> Iterator[str | None]:
@@ -168,7 +166,7 @@ def test_a_body_may_open_invocations_of_its_own(flags, wherever):
 
 
 def test_a_generator_keeps_its_protocol(flags):
-    """What is sent and thrown arrives, and what is returned comes back."""
+    """Sent values and raised exceptions reach it, and its result is returned."""
 
     @flags.wrap
     def body(user: str) -> Iterator[Any]:
@@ -193,8 +191,8 @@ def test_a_generator_keeps_its_protocol(flags):
     assert ["returned"] == saw
 
 
-def test_a_bodys_exception_passes_untouched(flags):
-    """The very object arrives, and the invocation has ended."""
+def test_a_bodys_exception_propagates_unchanged(flags):
+    """The caller gets the same object, and the invocation has ended."""
     error = LookupError("mine")
 
     @flags.wrap
@@ -212,7 +210,7 @@ def test_a_bodys_exception_passes_untouched(flags):
 
 
 def test_a_wrapped_generator_function_stays_one(flags):
-    """Frameworks that look at the function see its kind, name and signature."""
+    """Frameworks that inspect the function see its kind, name and signature."""
 
     def body(user: str, *, size: int = 1) -> Iterator[int]:
         """Stream."""
@@ -229,81 +227,3 @@ def test_a_wrapped_generator_function_stays_one(flags):
     assert inspect.signature(body) == inspect.signature(wrapped)
     assert wrapped is flags.wrap(wrapped)
     assert [2] == list(wrapped("alice", size=2))
-
-
-# -- async generators ------------------------------------------------------------------
-@DECORATED
-def test_an_async_body_has_its_context_and_ends_its_invocation(flags, decorated):
-    """Each step is its user's, also in tasks of their own; between them is nobody."""
-
-    @flags.wrap
-    @decorated
-    async def body(user: str) -> AsyncIterator[str | None]:
-        for _ in range(2):
-            await asyncio.sleep(0)
-            yield flags.ask()
-
-    async def scenario() -> list[str | None]:
-        saw, steps = [], body("alice")
-        for _ in range(2):
-            saw.append(await asyncio.create_task(_next(steps)))
-            saw.append(flags.ask())
-        assert ["begin"] == flags.events
-        assert [one async for one in steps] == []
-        return saw
-
-    assert ["alice", None] * 2 == asyncio.run(scenario())
-    assert ["begin", "end"] == flags.events
-
-
-async def _next(steps: Any) -> Any:
-    return await anext(steps)
-
-
-@DECORATED
-def test_closing_an_async_body_ends_its_invocation(flags, decorated):
-    """The clean-up of the body runs inside its invocation and may await."""
-    cleaned = []
-
-    @flags.wrap
-    @decorated
-    async def body(user: str) -> AsyncIterator[int]:
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)
-            cleaned.append(flags.ask())
-
-    async def scenario() -> str | None:
-        async with contextlib.aclosing(body("alice")) as steps:
-            await anext(steps)
-        return flags.ask()
-
-    assert asyncio.run(scenario()) is None
-    assert ["alice"] == cleaned
-    assert ["begin", "end"] == flags.events
-
-
-def test_an_async_generator_keeps_its_protocol(flags):
-    """What is sent and thrown arrives; the body's own exception passes."""
-    error = LookupError("mine")
-
-    @flags.wrap
-    async def body(user: str) -> AsyncIterator[Any]:
-        sent = yield "first"
-        try:
-            yield sent
-        except ValueError as thrown:
-            caught = thrown
-        yield caught
-        raise error
-
-    async def scenario() -> list[Any]:
-        steps, thrown = body("alice"), ValueError("thrown")
-        saw = [await anext(steps), await steps.asend("sent")]
-        assert thrown is await steps.athrow(thrown)
-        with pytest.raises(LookupError) as caught:
-            await anext(steps)
-        return [*saw, caught.value]
-
-    assert ["first", "sent", error] == asyncio.run(scenario())

@@ -1,10 +1,9 @@
-"""An async def that the runtime cannot await runs as asyncio.run would run it."""
+"""An ``async def`` that the runtime does not await runs as in `asyncio.run`."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from serverless_flags._invocation import event_loops as event_loops_module
 
 @pytest.fixture(name="handler")
 def _handler(lambda_like) -> Any:
-    """Return a wrapped async def that returns the loop it runs on."""
+    """Return a wrapped ``async def`` that returns the loop it runs on."""
 
     @lambda_like.wrap
     async def handler(user: str) -> asyncio.AbstractEventLoop:
@@ -33,14 +32,14 @@ def _handler(lambda_like) -> Any:
 
 
 def test_a_thread_keeps_its_loop(handler):
-    """Clients bound to the loop live on from one invocation to the next."""
+    """Clients bound to the loop can be used in every invocation."""
     loop = handler("alice")
 
     assert loop is handler("bob")
     assert not loop.is_closed()
 
 
-def test_threads_at_once_have_loops_of_their_own(lambda_like):
+def test_parallel_threads_have_loops_of_their_own(lambda_like):
     """Calls on several threads run at the same time, each with its own context."""
     together = threading.Barrier(3, timeout=30)
 
@@ -70,7 +69,7 @@ def test_a_loop_is_closed_when_its_thread_ends(handler):
 
 
 def test_a_closed_loop_is_replaced(handler):
-    """A function that closes the loop does so for one invocation."""
+    """A function that closes the loop affects one invocation only."""
     first = handler("alice")
     first.close()
 
@@ -78,7 +77,7 @@ def test_a_closed_loop_is_replaced(handler):
 
 
 def test_the_loop_that_the_module_has_set_is_used(handler):
-    """What a module has bound to its own loop can be awaited."""
+    """Objects that a module has bound to its own loop can be awaited."""
     loop = asyncio.new_event_loop()
     try:
         asyncio.set_event_loop(loop)
@@ -92,8 +91,8 @@ def test_the_loop_that_the_module_has_set_is_used(handler):
     assert loop is not after
 
 
-def test_another_threads_loop_is_not_taken(handler):
-    """The loop that is set on one thread is that thread's alone."""
+def test_the_loop_of_another_thread_is_not_used(handler):
+    """A loop that is set on one thread belongs to that thread."""
     loop = asyncio.new_event_loop()
     try:
         asyncio.set_event_loop(loop)
@@ -128,8 +127,8 @@ asyncio.get_event_loop_policy().get_event_loop().close()
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
-def test_looking_for_a_loop_makes_none_and_warns_of_nothing():
-    """On a fresh main thread get_event_loop would make a loop, or warn."""
+def test_looking_for_a_loop_creates_none_and_does_not_warn():
+    """On a fresh main thread ``get_event_loop`` would create a loop, or warn."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", UNTOUCHED],
         capture_output=True,
@@ -141,24 +140,24 @@ def test_looking_for_a_loop_makes_none_and_warns_of_nothing():
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
-def test_a_policy_of_another_kind_sets_no_loop(handler, monkeypatch):
-    """A policy without the default one's members has no loop that could be used."""
+def test_a_policy_of_another_kind_has_no_loop(handler, monkeypatch):
+    """A policy without the default policy's attribute has set no loop."""
     monkeypatch.setattr(asyncio, "get_event_loop_policy", object)
 
     assert handler("alice") is handler("bob")
 
 
-# -- what comes from outside -----------------------------------------------------------
+# -- interruptions ---------------------------------------------------------------------
 class _FromOutside(BaseException):
     """An exception that a signal handler raises."""
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, TimeoutError, _FromOutside])
 @pytest.mark.parametrize("where", ["waiting", "working"])
-def test_an_interrupted_coroutine_is_cancelled_and_the_loop_goes_on(
+def test_an_interrupted_coroutine_is_cancelled_and_the_loop_is_kept(
     lambda_like, kind, where
 ):
-    """The exception arrives; the coroutine cleans up before the invocation ends."""
+    """The exception propagates; the coroutine cleans up before the invocation ends."""
     cleaned, interrupted = [], threading.Event()
 
     def interrupt(*_: object) -> None:
@@ -178,7 +177,6 @@ def test_an_interrupted_coroutine_is_cancelled_and_the_loop_goes_on(
             await asyncio.Event().wait()
         finally:
             cleaned.append(lambda_like.ask())
-        return None
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
@@ -202,7 +200,7 @@ def _raise_soon(interrupted: threading.Event) -> None:
 def test_an_interrupted_coroutine_that_does_not_end_is_reported(
     lambda_like, monkeypatch, caplog
 ):
-    """It is waited for at most a second; then it goes on in the next invocation."""
+    """It is waited for at most a second; then it continues in the next invocation."""
     monkeypatch.setattr(event_loops_module, "GRACE", 0.01)
     release = asyncio.Event()
     ended = []
@@ -235,8 +233,8 @@ def _interrupt() -> None:
 
 
 def test_a_coroutine_that_cannot_be_begun_is_closed(lambda_like, monkeypatch):
-    """Whatever hinders the loop, nothing is reported as never awaited."""
-    monkeypatch.setattr(event_loops_module, "_kept_loop", _interrupt)
+    """Whatever prevents it, no warning says that it was never awaited."""
+    monkeypatch.setattr(event_loops_module, "_own_loop", _interrupt)
 
     @lambda_like.wrap
     async def handler(user: str) -> None: ...
@@ -248,8 +246,8 @@ def test_a_coroutine_that_cannot_be_begun_is_closed(lambda_like, monkeypatch):
     assert ["begin", "end"] == lambda_like.events
 
 
-def test_what_is_not_awaitable_is_the_functions_own_mistake(lambda_like):
-    """An object that says it is async and is not gets asyncio's own message."""
+def test_an_object_that_is_not_awaitable_raises_a_type_error(lambda_like):
+    """An object that claims to be async and is not gets asyncio's own message."""
 
     class Odd:
         async def __call__(self, user: str) -> None: ...
@@ -260,72 +258,3 @@ def test_what_is_not_awaitable_is_the_functions_own_mistake(lambda_like):
 
     with pytest.raises(TypeError, match="awaitable"):
         handler("alice")
-
-
-# -- forks -----------------------------------------------------------------------------
-def _child(handler: Any, parents: list[Any], answers: Any) -> None:
-    loop = handler("alice")
-    answers.put((loop not in parents, loop is handler("bob")))
-
-
-def _ask_child(handler: Any, parents: list[Any]) -> Any:
-    """Return whether a forked child has a loop of its own, and keeps it."""
-    context = multiprocessing.get_context("fork")
-    answers = context.SimpleQueue()
-    child = context.Process(target=_child, args=(handler, parents, answers))
-    child.start()
-    child.join(60)
-    return answers.get() if child.exitcode == 0 else child.exitcode
-
-
-FORKS = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
-    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
-]
-
-
-class TestAForkedChild:
-    """Neither the kept loop nor the module's is shared with the parent."""
-
-    pytestmark = FORKS
-
-    def test_has_a_loop_of_its_own(self, handler):
-        """The parent goes on with the loop that it had."""
-        kept = handler("alice")
-
-        assert (True, True) == _ask_child(handler, [kept])
-        assert kept is handler("alice")
-
-    def test_does_not_take_the_modules_loop(self, handler):
-        """The parent's module can still be woken by its threads."""
-        module = asyncio.new_event_loop()
-        asyncio.set_event_loop(module)
-        try:
-            seen = _ask_child(handler, [module])
-            still_wakes = module.run_until_complete(_woken())
-        finally:
-            asyncio.set_event_loop(None)
-            module.close()
-
-        assert (True, True) == seen
-        assert still_wakes
-
-    def test_of_a_thread_leaves_the_main_threads_loop_alone(self, handler):
-        """Python drops the other threads of a child, and what they kept."""
-        kept, seen = handler("alice"), []
-        thread = threading.Thread(
-            target=lambda: seen.append(_ask_child(handler, [kept]))
-        )
-        thread.start()
-        thread.join()
-
-        assert [(True, True)] == seen
-        assert kept is handler("alice")
-
-
-async def _woken() -> bool:
-    """Return whether another thread can wake this loop."""
-    loop, woken = asyncio.get_running_loop(), asyncio.Event()
-    threading.Timer(0.01, loop.call_soon_threadsafe, [woken.set]).start()
-    await asyncio.wait_for(woken.wait(), 30)
-    return woken.is_set()

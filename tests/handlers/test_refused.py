@@ -1,4 +1,4 @@
-"""What cannot be wrapped is refused at once, and the message names the cure."""
+"""What cannot be wrapped is refused at once, with a message that says what to write."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class _Handler:
         (7, "not int$"),
         (classmethod(lambda cls: None), "write @classmethod above @flags.wrap"),
         (property(lambda self: None), "write @property above @flags.wrap"),
-        (functools.partialmethod(print), "wrap the function and make the partialm"),
+        (functools.partialmethod(print), "wrap the function and create the pa"),
         (_make_coroutine(), "not coroutine: give it the function itself, without"),
         ((one for one in ()), "not generator: give it the function itself"),
     ],
 )
 def test_the_message_names_the_cure(flags, what, cure):
-    """Whoever reads it knows what to write instead."""
+    """The message says what to write instead."""
     with pytest.raises(TypeError, match=cure):
         flags.wrap(what)
 
 
 def test_an_instance_and_a_method_are_the_cures_for_a_class(flags):
-    """What the message proposes works, and the class stays a class."""
+    """The cure in the message works, and the class stays a class."""
 
     class Derived(_Handler):
         @flags.wrap

@@ -1,4 +1,4 @@
-"""A coroutine that a plain function returns still runs inside the invocation."""
+"""A coroutine that a plain function returns also runs inside the invocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 
 def _passes_on(func):
-    """Decorate as most libraries do: the decorator's own function is a plain def."""
+    """Decorate as most libraries do: the inner function is a plain ``def``."""
 
     @functools.wraps(func)
     def inner(*args, **kwargs):
@@ -24,7 +24,7 @@ def _passes_on(func):
 
 
 class _Object:
-    """Every shape of callable around one async def."""
+    """Callables of every kind around one ``async def``."""
 
     def __init__(self, work: Any) -> None:
         self.work = work
@@ -42,7 +42,7 @@ class _Object:
 
 
 class _Awaitable:
-    """What can be awaited and is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __init__(self, work: Any) -> None:
         self._work = work
@@ -81,8 +81,8 @@ SHAPES = pytest.mark.parametrize("shape", list(_shapes(None)))
 
 
 @SHAPES
-def test_a_runtime_that_cannot_await_gets_the_result(lambda_like, shape):
-    """Whatever hides the async def, it is run before the invocation ends."""
+def test_a_runtime_that_does_not_await_gets_the_result(lambda_like, shape):
+    """Whatever wraps the ``async def``, it runs before the invocation ends."""
 
     async def work() -> tuple[str | None, list[str]]:
         await asyncio.sleep(0)
@@ -120,8 +120,8 @@ async def _await(awaitable: Any) -> Any:
 
 
 @SHAPES
-def test_what_a_runtime_awaits_does_not_change(awaiting, shape):
-    """A runtime asks iscoroutinefunction: the wrapper is what the function was."""
+def test_the_kind_of_function_does_not_change(awaiting, shape):
+    """`iscoroutinefunction` returns the same for the wrapper and the function."""
     func = _shapes(None)[shape]
     plain = func.__func__ if isinstance(func, staticmethod) else func
     expected = inspect.iscoroutinefunction(plain) or shape in {
@@ -157,7 +157,7 @@ def test_marked_functions_are_coroutine_functions(flags):
 
 
 def test_other_awaitables_are_run_too(lambda_like):
-    """Objects with __await__ and futures of the thread's loop are awaited."""
+    """Objects with ``__await__`` and futures of the thread's loop are awaited."""
 
     async def work() -> str | None:
         return lambda_like.ask()
@@ -174,15 +174,15 @@ def test_other_awaitables_are_run_too(lambda_like):
     assert ("alice", "alice") == (of_object, of_future)
 
 
-def test_an_object_with_await_is_left_to_a_runtime_that_awaits(awaiting):
-    """Only coroutines are continued: other objects are the function's own result."""
+def test_an_object_with_await_is_returned_to_a_runtime_that_awaits(awaiting):
+    """Only coroutines are wrapped: other objects are returned as they are."""
     result = _Awaitable(None)
 
     assert result is awaiting.wrap(lambda user: result)("alice")
 
 
 def test_a_result_that_is_never_awaited_ends_its_invocation(awaiting):
-    """Forgetting to await is the caller's mistake and leaves no invocation open."""
+    """A result that the caller never awaits leaves no invocation open."""
 
     async def work() -> None: ...
 
@@ -197,8 +197,8 @@ def test_a_result_that_is_never_awaited_ends_its_invocation(awaiting):
     assert ["begin", "end"] * 2 == awaiting.events
 
 
-def test_a_continued_coroutine_keeps_name_result_and_exception(awaiting):
-    """Its debug output names the user's function; its exception is the same object."""
+def test_a_wrapped_coroutine_keeps_name_result_and_exception(awaiting):
+    """Its repr names the user's function; its exception is the same object."""
     error = LookupError("mine")
 
     async def work() -> None:
@@ -237,8 +237,8 @@ def test_a_cancelled_coroutine_cleans_up_inside_its_invocation(awaiting):
     assert ["begin", "end"] == awaiting.events
 
 
-def test_many_types_of_results_are_no_leak(flags):
-    """Types of results are remembered up to a bound, and all pass untouched."""
+def test_many_types_of_results_do_not_leak(flags):
+    """Only a bounded number of types is remembered, and all are returned unchanged."""
     results = [type(f"T{number}", (), {})() for number in range(300)]
     handler = flags.wrap(lambda result: result)
 

@@ -1,4 +1,4 @@
-"""Who has seen old flags, and who is excused for it."""
+"""Which invocations saw old flags, and for which of them that is excused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compare_ages(record: Record, verdict: Verdict) -> None:
 
 
 def _excused(record: Record, call: Call) -> bool:
-    """Whether the server, or this machine, may not have answered a refresh in time."""
+    """Whether the server, or this machine, may have been too slow for a refresh."""
     if call.busy or call.answered - call.asked > REFRESH_TIMEOUT:
         return True
     good = [
@@ -55,7 +55,7 @@ def _excused(record: Record, call: Call) -> bool:
 
 
 def _failing(record: Record) -> list[tuple[float, float]]:
-    """Return when the server was failing."""
+    """Return the times in which the server was failing."""
     changes = [*record.faults, (math.inf, Fault.NONE)]
     return [
         (began, ended)
@@ -66,9 +66,9 @@ def _failing(record: Record) -> list[tuple[float, float]]:
 
 def asked_again(record: Record, moved: float) -> list[float]:
     """
-    Return when the session asked at the address that the server left, and knew it.
+    Return when the session learnt that the server had left its address.
 
-    One request finds it out. Whatever begins after that looks the name up again.
+    One request finds that out. Every later request looks up the name again.
     """
     back = next((later for later in record.moves if later > moved), math.inf)
     left = [e.began for e in _gets(record) if e.left]
@@ -77,7 +77,7 @@ def asked_again(record: Record, moved: float) -> list[float]:
 
 
 def _gets(record: Record) -> list[Exchange]:
-    """Return the requests for flags, those of forked children left out."""
+    """Return the requests for flags, without those of forked children."""
     children = _children(record)
     first: dict[str, float] = {}
     for exchange in record.exchanges:
@@ -91,7 +91,7 @@ def _gets(record: Record) -> list[Exchange]:
 
 
 def _children(record: Record) -> list[tuple[float, float]]:
-    """Return when each forked child has lived."""
+    """Return the times in which each forked child lived."""
     pids = {line["pid"] for line in record.ledger if line["kind"] == "child"}
     lives = [
         [line["at"] for line in record.ledger if line["pid"] == pid] for pid in pids

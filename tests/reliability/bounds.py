@@ -1,4 +1,4 @@
-"""Which requests went on after their time."""
+"""Which requests continued past their deadline."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OVERRUN = 1.0
 
 def endless_requests(record: Record) -> list[Exchange]:
     """
-    Return the requests that read an endless answer for longer than they may live.
+    Return the requests that read an endless answer past their deadline.
 
-    The last flush is left out, for it has the platform's grace, which may begin in the
-    middle of the last invocation; and so is what was open
-    while a child was there, which keeps each connection of its parent open.
+    The last flush is left out: its deadline is the platform's grace, which may begin in
+    the middle of the last invocation. So are requests during a forked child's life,
+    because the child keeps each connection of its parent open.
     """
     own = record.ledger[0]["pid"] if record.ledger else 0
     of_children = [line["at"] for line in record.ledger if line["pid"] != own]
@@ -41,7 +41,7 @@ def endless_requests(record: Record) -> list[Exchange]:
 
 
 def _awake(record: Record, began: float, ended: float) -> float:
-    """Return for how many seconds of this time the instance was not frozen."""
+    """Return for how many seconds of an interval the instance was not frozen."""
     awake = [(began, ended)]
     if record.plan.frozen_when_idle:
         awake = _united([(call.asked, call.answered) for call in record.calls])
@@ -55,7 +55,7 @@ def _awake(record: Record, began: float, ended: float) -> float:
 
 
 def _united(times: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the same times, none of which overlaps another."""
+    """Return the intervals merged, so that none overlaps another."""
     united: list[tuple[float, float]] = []
     for began, ended in sorted(times):
         if united and began <= united[-1][1]:

@@ -1,4 +1,4 @@
-"""Lives take a minute and all adapters: their path has to be given."""
+"""Lives take a minute and need all adapters, so they run only when named by path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE))
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """Leave these tests out unless they are asked for."""
+    """Leave these tests out unless their path is given."""
     given = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     asked_for = any(path.is_relative_to(HERE) for path in given)
     return None if asked_for else True

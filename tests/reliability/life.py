@@ -1,4 +1,4 @@
-"""Live one life under the real runtime, and write down everything that happens."""
+"""Live one life under the real runtime, and record everything that happens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = Path(__file__).parent / "functions"
 BUSY = 0.2
-"""Seconds that a busy invocation lingers, beside what its instance is frozen."""
+"""Seconds that a busy invocation lasts, in addition to its frozen time."""
 
 _ASKS = {
     Do.ASK: "ask:{0.number}",
@@ -38,7 +38,7 @@ _ASKS = {
 
 
 class Life:
-    """One instance and its server, in a directory of their own."""
+    """One instance and its server, in their own directory."""
 
     def __init__(self, plan: Plan, client: str, directory: Path) -> None:
         self.record = Record(plan)
@@ -64,7 +64,7 @@ class Life:
         }
 
     def live(self) -> Record:
-        """Live it; never raises for what goes wrong in it."""
+        """Live the life; failures in it are recorded and not raised."""
         plan, record = self._plan, self.record
         with self._server as server:
             environ = {**self._environ, **server.environ}
@@ -124,7 +124,7 @@ class Life:
             self._change(step)
 
     def _change(self, step: Step) -> None:
-        """Change the flags, or the server of them."""
+        """Change the flags, or their server."""
         if step.do is Do.FLIP:
             self._flip()
         elif step.do is Do.BREAK:
@@ -151,14 +151,14 @@ class Life:
         self.record.calls.append(Call(asked, time.monotonic(), variant, busy))
 
     def _enter(self, instance: Emulator) -> None:
-        """Thaw a throttled instance for the first of its callers."""
+        """Thaw a throttled instance for the first of its concurrent invocations."""
         with self._lock:
             self._callers += 1
             if self._plan.throttled and self._callers == 1:
                 instance.thaw()
 
     def _leave(self, instance: Emulator) -> None:
-        """Freeze it behind the last one."""
+        """Freeze it after the last of its concurrent invocations."""
         with self._lock:
             self._callers -= 1
             if self._plan.throttled and not self._callers and not self._ending:
@@ -166,7 +166,7 @@ class Life:
 
     @contextmanager
     def _busy(self, instance: Emulator) -> Iterator[None]:
-        """Be in the middle of an invocation that has evaluated already."""
+        """Wait until an invocation has evaluated flags and still runs."""
         before = self._lingered()
         arguments = {"args": (instance, f"linger:{BUSY}"), "kwargs": {"busy": True}}
         caller = threading.Thread(target=self._ask, **arguments)
@@ -183,7 +183,7 @@ class Life:
         return text.count("lingering")
 
     def _flip(self) -> None:
-        """Put the next state in force: its number is the name of a variant."""
+        """Serve the next flags, whose number is the name of a variant."""
         number = len(self.record.flips)
         new = self._directory / "new.json"
         new.write_text(json.dumps(state(number, self._broken)))
@@ -191,7 +191,7 @@ class Life:
         self.record.flips.append(time.monotonic())
 
     def _move(self) -> None:
-        """Put the server at its other address, and its name too."""
+        """Move the server to its other address, and point its name there."""
         self._publish(self._server.move())
         self.record.moves.append(time.monotonic())
 

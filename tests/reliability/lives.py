@@ -1,8 +1,7 @@
-"""
-Live many lives: ``python tests/reliability/lives.py --platform aws_lambda``.
+"""Live many lives: ``python tests/reliability/lives.py --platform aws_lambda``.
 
-Each is drawn from the seed and its number; ``--only NUMBER`` lives one again. Exits
-with 1 when a life proves what must not be.
+Each is drawn from the seed and its number; ``--only NUMBER`` repeats one. The exit
+code is 1 when a life proves a broken promise.
 """
 
 from __future__ import annotations
@@ -37,17 +36,17 @@ JUDGES = {"session": judge, "plain": judge_baseline}
 
 @dataclass(slots=True)
 class Summary:
-    """Many lives in numbers."""
+    """The numbers of many lives."""
 
     verdicts: list[Verdict] = field(default_factory=list)
 
     @property
     def wrong(self) -> int:
-        """Lives that proved what must not be."""
+        """Lives that proved a broken promise."""
         return sum(bool(verdict.wrong) for verdict in self.verdicts)
 
     def rows(self) -> Iterator[tuple[str, object]]:
-        """Yield what is to be told of them."""
+        """Yield the rows of the report."""
         yield "lives", len(self.verdicts)
         for name, text in _SUMS.items():
             yield text, sum(getattr(verdict, name) for verdict in self.verdicts)
@@ -75,7 +74,7 @@ _SUMS = {
 
 
 def main() -> int:
-    """Live, say what was proven, return the exit code."""
+    """Live all, print what was proven, return the exit code."""
     options = _options()
     began = time.monotonic()
     today = datetime.now(timezone.utc).date()

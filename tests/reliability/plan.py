@@ -1,4 +1,4 @@
-"""What happens in one life: drawn from a seed, so that it can be lived again."""
+"""The events of one life, drawn from a seed so that it can be repeated."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VARIANTS: dict[str, list[tuple[str, dict[str, str]]]] = {
 
 
 class Do(Enum):
-    """What may happen to an instance."""
+    """The events that may happen to an instance."""
 
     ASK = "ask"  # `number` evaluations in one invocation
     ASK_AT_ONCE = "ask at once"  # `number` invocations side by side
@@ -55,7 +55,7 @@ class Do(Enum):
     FORK = "fork"  # a child evaluates `number` times, sends and ends
     CHILD = "child"  # likewise one of multiprocessing, which ends by itself
     FLIP = "flip"  # the flag changes
-    BREAK = "break"  # likewise, and a broken flag stands beside it, or no more
+    BREAK = "break"  # likewise, with or without a broken flag in addition
     MOVE = "move"  # the server's name resolves to another address
     FREEZE = "freeze"  # for `seconds`
     FREEZE_BUSY = "freeze busy"  # likewise, in the middle of an invocation
@@ -99,7 +99,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One life, from its birth to its end."""
+    """One life, from the instance's start to its end."""
 
     seed: str
     platform: str
@@ -118,7 +118,7 @@ class Plan:
 
     @property
     def frozen_when_idle(self) -> bool:
-        """Whether anybody does: Lambda's emulator freezes by itself."""
+        """Whether the instance is frozen when idle, as by Lambda's emulator."""
         return self.throttled or self.platform == "aws_lambda"
 
     def __str__(self) -> str:
@@ -131,7 +131,7 @@ class Plan:
 
 
 def draw(platform: str, seed: int, number: int) -> Plan:
-    """Draw the life of a number; the same arguments give the same life."""
+    """Draw the life with a number; the same arguments give the same life."""
     text = f"{platform}-{seed}-{number}"
     dice = random.Random(text)
     function, options = dice.choice(VARIANTS[platform])
@@ -176,7 +176,7 @@ def _step(dice: random.Random) -> Step:
 
 
 def _fault(dice: random.Random) -> Step:
-    """Draw a fault, or more often its end."""
+    """Draw a fault or, more often, the end of one."""
     if dice.random() < 0.6:
         return Step(Do.FAULT)
     seconds, fault = dice.uniform(0.02, 0.15), dice.choice(FAULTS)
@@ -184,5 +184,5 @@ def _fault(dice: random.Random) -> Step:
 
 
 def _cut_after(dice: random.Random, most: float) -> float:
-    """Draw seconds: as often in the wrapper as in the function, or in a wait."""
+    """Draw seconds until a cut: half of them short, to hit the wrapper or a wait."""
     return 10 ** dice.uniform(-4, 0) * most

@@ -1,4 +1,4 @@
-"""What happened in one life, for the judge."""
+"""The record of one life, from which its verdict is computed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One invocation, as its caller saw it; times by ``time.monotonic``."""
+    """One invocation, as its caller saw it; times are of ``time.monotonic``."""
 
     asked: float
     answered: float
@@ -25,7 +25,7 @@ class Call:
 
 @dataclass(slots=True)
 class Record:
-    """What happened in one life."""
+    """Everything that happened in one life."""
 
     plan: Plan
     calls: list[Call] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The states of the flags in a life: each has a number, some a flag that is broken."""
+"""The flags that a server has in a life: numbered, some with a broken flag."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Broken(Enum):
-    """What stands beside the flags that a life asks for."""
+    """The kind of broken flag that is served in addition to the evaluated ones."""
 
     NOTHING = "nothing"
     OPERATOR = "unknown operator"  # as Unleash Edge writes one newer than itself
@@ -15,7 +15,7 @@ class Broken(Enum):
 
 
 def state(number: int, broken: Broken = Broken.NOTHING) -> dict[str, Any]:
-    """Return the flags of one state: its number is the name of a variant."""
+    """Return the flags with a number, which is the name of a variant."""
     variant = {
         "name": str(number),
         "weight": 1000,

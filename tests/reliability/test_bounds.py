@@ -1,4 +1,4 @@
-"""A request that goes on after its time is noticed, a frozen one is not one."""
+"""A request past its deadline is found; a frozen instance does not count as one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def get(fault, ended):
 
 @pytest.fixture(name="record")
 def _record():
-    """Invocations until the tenth second, three of them at once."""
+    """Return a record of invocations up to the tenth second, three in parallel."""
     asked = [(1.0, 1.2), (1.1, 2.0), (5.0, 5.1), (5.1, 5.5), (9.9, 10.0)]
     calls = [Call(*times, "0", False) for times in asked]
     return Record(PLAN, calls=calls, exit=Exit(0, 0.1, killed=False))
@@ -38,7 +38,7 @@ def _record():
     ],
 )
 def test_a_request_without_end(record, fault, ended, freezes, wrong):
-    """It ends a second after its deadline at the latest, what was frozen left out."""
+    """It ends at most a second after its deadline, frozen times left out."""
     record.exchanges, record.freezes = [get(fault, ended)], freezes
     found = judge(record).wrong
 
@@ -46,7 +46,7 @@ def test_a_request_without_end(record, fault, ended, freezes, wrong):
 
 
 def test_the_last_flush(record):
-    """It has the platform's grace."""
+    """Its deadline is the platform's grace."""
     begun_late = dataclasses.replace(get(Fault.ENDLESS_TRAILERS, 14.0), began=10.1)
     record.exchanges = [begun_late]
 
@@ -57,7 +57,7 @@ def test_the_last_flush(record):
 
 @pytest.mark.parametrize(("at", "wrong"), [(2.0, 0), (4.0, 1)])
 def test_a_child(record, at, wrong):
-    """It keeps the connections of its parent open, and reads nothing."""
+    """A child keeps the connections of its parent open, and reads nothing."""
     record.exchanges = [get(Fault.ENDLESS_HEADERS, 3.5)]
     record.ledger = [{"kind": "note", "pid": pid, "at": at} for pid in (1, 2)]
 
@@ -66,7 +66,7 @@ def test_a_child(record, at, wrong):
 
 @pytest.mark.parametrize(("until", "wrong"), [(5.5, 0), (7.5, 1)])
 def test_an_instance_that_is_frozen_when_idle(record, until, wrong):
-    """Only the time of its invocations counts, that of parallel ones once."""
+    """Only the time of its invocations counts, and that of parallel ones once."""
     record.plan = dataclasses.replace(PLAN, platform="aws_lambda")
     record.calls[3] = Call(5.1, until, "0", False)
     record.exchanges = [get(Fault.ENDLESS_HEADERS, 9.0)]

@@ -1,4 +1,4 @@
-"""The limits that cut an invocation: they cut, and notice when they did not."""
+"""The limits that cut an invocation do so, and note an exception that was caught."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _noted(ledger):
 
 
 def swallow_in(module):
-    """Return a function of this module that takes an exception for its own."""
+    """Return a function of this module that catches an exception."""
     namespace = {"__name__": module, "sleep": time.sleep}
     exec(SWALLOW, namespace)
     return namespace["swallow"]
@@ -57,7 +57,7 @@ def swallow_in(module):
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_function_that_takes_too_long(cuts, noted, limit):
-    """It ends at the limit, and its caller gets what is said of a cut."""
+    """It ends at the limit, and its caller gets the answer of a cut."""
 
     def spin():
         while True:
@@ -83,14 +83,14 @@ def test_a_function_in_time(cuts, noted, limit):
     ],
 )
 def test_an_alarm_that_is_swallowed(cuts, noted, module, wrong):
-    """The session must not; what was raised into an engine looks like its fault."""
+    """The session must not catch it; an engine may take it for its own failure."""
     assert "cut" == cuts.by_alarm(SOON, swallow_in(module), "cut")
     assert [("swallowed", wrong)] == noted()
 
 
 @pytest.mark.parametrize("limit", ["by_framework", "by_thread"])
 def test_what_is_swallowed_in_a_thread(cuts, noted, limit):
-    """It is noted, though nobody knows where it arrived."""
+    """It is noted, although it is unknown where it was raised."""
     assert "cut" == getattr(cuts, limit)(SOON, swallow_in("anything"), "cut")
     assert [("swallowed", False)] == noted()
 

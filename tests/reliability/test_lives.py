@@ -1,4 +1,4 @@
-"""Thirty lives on each platform: nothing is lost in silence, nobody sees old flags."""
+"""Thirty lives on each platform: no count is lost silently, no flags are too old."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED = os.environ.get("LIVES_SEED", "2026")
 
 @pytest.mark.parametrize("platform", VARIANTS)
 def test_lives(platform):
-    """The command that people use ends well; else it prints how to live it again."""
+    """The documented command succeeds; otherwise it prints how to repeat a life."""
     command = [sys.executable, LIVES, "--platform", platform, "--lives", "30"]
     environ = {n: v for n, v in os.environ.items() if n != "PYTHONSAFEPATH"}
     lived = subprocess.run(

@@ -1,4 +1,4 @@
-"""The judge is strict: each thing that must not be is noticed."""
+"""Each broken promise in the record of a life is found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def post(evaluations, **fields):
 
 @pytest.fixture(name="record")
 def _record():
-    """Ten evaluations, one flip, a freeze, and every count with the server."""
+    """Return a record: ten evaluations, one flip, a freeze, all counts sent."""
     ledger = [
         {"kind": kind, "pid": 1, "at": 1.0 + number}
         for number in range(10)
@@ -46,7 +46,7 @@ def _record():
 
 
 def test_a_good_life(record):
-    """Nothing is wrong with it, and what it proves is counted."""
+    """Nothing is wrong with it, and the evaluations that it proves are counted."""
     verdict = judge(record)
 
     assert [] == verdict.wrong
@@ -55,7 +55,7 @@ def test_a_good_life(record):
 
 
 def test_a_silent_loss(record):
-    """One count is missing and nobody said so."""
+    """One count is missing, and the session reported no loss."""
     record.counted = 9
 
     assert ["evaluations were lost in silence"] == judge(record).wrong
@@ -63,15 +63,15 @@ def test_a_silent_loss(record):
 
 
 def test_a_count_too_many(record):
-    """What was sent twice shows in the sum."""
+    """Counts that were sent twice show in the sum."""
     record.counted = 11
 
     assert "evaluations were counted twice" in judge(record).wrong
 
 
 @pytest.mark.parametrize("reported", [{"unknown": 3}, {"uncounted": 3}])
-def test_a_loss_that_was_told(record, reported):
-    """The session said how many, and whether an answer was missing or a no."""
+def test_a_reported_loss(record, reported):
+    """The session reported the number, and whether the outcome is unknown."""
     record.ledger[-1].update(reported)
     record.counted = 7
     verdict = judge(record)
@@ -82,7 +82,7 @@ def test_a_loss_that_was_told(record, reported):
 
 
 def test_an_unknown_count_that_arrived(record):
-    """The server took it and could not say so."""
+    """The server accepted it, but its answer did not arrive."""
     record.exchanges.append(post(4, taken=True, fault=Fault.GATEWAY))
     record.ledger[-1]["unknown"] = 4
     verdict = judge(record)
@@ -93,8 +93,8 @@ def test_an_unknown_count_that_arrived(record):
     assert ["3 in doubt, not from 4 to 3"] == judge(record).wrong
 
 
-def test_no_last_word(record):
-    """Where nothing is missing there was nothing to tell; else it is missed."""
+def test_no_last_line(record):
+    """Without a loss there is nothing to report; with one, a missing line is found."""
     record.ledger.pop()
 
     assert [] == judge(record).wrong
@@ -103,7 +103,7 @@ def test_no_last_word(record):
 
 
 def test_an_evaluation_cut_by_the_end(record):
-    """It may be counted though the function had no time to write it down."""
+    """It may be counted although the function had no time to write it down."""
     record.ledger.insert(0, {"kind": "question", "pid": 1, "at": 9.0})
     record.counted = 11
 
@@ -132,22 +132,22 @@ def test_a_cut(record, counted, wrong):
 
 
 def test_evaluations_that_did_not_return(record):
-    """Without a cut one may be on its way when the process ends, and no more."""
+    """Without a cut, at most one evaluation is unfinished when the process ends."""
     record.ledger += [{"kind": "question", "pid": 1, "at": 9.0}] * 2
 
     assert ["evaluations did not return"] == judge(record).wrong
 
 
-def test_an_exception_of_others(record):
-    """What is raised into the session has to leave it."""
+def test_an_exception_of_the_runtime(record):
+    """An exception raised in the session must propagate."""
     record.ledger.append({"kind": "swallowed", "pid": 1, "at": 9.0, "wrong": True})
 
     assert ["an exception of others was swallowed"] == judge(record).wrong
 
 
 @pytest.mark.parametrize(("client", "silent"), [("unleash", 0), ("lean", 1)])
-def test_an_exception_that_an_engine_takes_for_its_own(record, client, silent):
-    """UnleashClient need not count what it was in; the engine of `lean` is ours."""
+def test_an_exception_that_an_engine_catches(record, client, silent):
+    """UnleashClient need not count that evaluation; the client `lean` must."""
     record.plan = dataclasses.replace(PLAN, client=client)
     record.ledger.append({"kind": "swallowed", "pid": 1, "at": 9.0, "wrong": False})
     record.counted = 9
@@ -155,8 +155,8 @@ def test_an_exception_that_an_engine_takes_for_its_own(record, client, silent):
     assert silent == judge(record).silent
 
 
-def test_the_last_of_the_last_words(record):
-    """A process that speaks twice is believed the second time; others beside it."""
+def test_the_last_report_of_a_process(record):
+    """Of two reports of a process the second counts; other processes have their own."""
     spoken = {"kind": "last words", "pid": 1, "at": 9.0, "uncounted": 3, "unknown": 0}
     record.ledger += [spoken, {**spoken, "uncounted": 0}, {**spoken, "pid": 2}]
     record.counted = 7
@@ -167,7 +167,7 @@ def test_the_last_of_the_last_words(record):
 
 @pytest.mark.parametrize(("lost", "wrong"), [(2, 0), (3, 1)])
 def test_a_kill(record, lost, wrong):
-    """Undisturbed, it costs what came in the last flush interval."""
+    """A kill costs the counts of the last flush interval, unless a fault interfered."""
     record.plan = dataclasses.replace(PLAN, end=End.KILL)
     record.ledger = record.ledger[:-1]
     record.calls.append(Call(10.0, 10.1, "1", False))
@@ -193,7 +193,7 @@ def test_a_kill_after_a_cut(record):
 
 
 def test_old_flags(record):
-    """Superseded longer than the limit before an invocation began."""
+    """Flags that were replaced longer before an invocation than the limit."""
     record.calls[1] = Call(6.0 + LIMIT + 0.1, 7.0, "0", False)
 
     assert ["flags were older than the limit"] == judge(record).wrong
@@ -202,7 +202,7 @@ def test_old_flags(record):
 
 
 def test_defaults(record):
-    """A server that is well gives nobody a reason to serve them."""
+    """There is no reason to serve defaults while the server works."""
     record.calls[1] = Call(8.0, 8.1, "disabled", False)
 
     assert ["defaults were served though the server was well"] == judge(record).wrong
@@ -220,7 +220,7 @@ def test_defaults(record):
     ],
 )
 def test_what_excuses_old_flags(record, faults, answered, excused):
-    """A server that fails, or failed and was not asked since, or is not in time."""
+    """The server failed, or failed and was not asked since, or is too slow."""
     record.faults = faults
     record.calls[1] = Call(8.0, answered, "0", False)
 
@@ -237,7 +237,7 @@ def test_what_excuses_old_flags(record, faults, answered, excused):
     ],
 )
 def test_a_move(record, asked_there, excused):
-    """It is found out by one request; the next one goes to the new address."""
+    """One request finds it out; the next one goes to the new address."""
     get = record.exchanges[0]
     left = dataclasses.replace(get, fault=Fault.DRAINED, status=503, left=True)
     record.moves = [6.0]
@@ -262,16 +262,16 @@ def test_a_move_and_back(record):
     assert ["an address was asked again"] == judge(record).wrong
 
 
-def test_the_end_and_the_answers(record):
-    """A grace that ran out and an invocation that failed are wrong."""
+def test_the_end_and_the_results(record):
+    """An exceeded grace and a failed invocation are broken promises."""
     record.exit = Exit(-9, 5.0, killed=True)
     record.failure = "500"
 
     assert ["the grace ran out", "an invocation failed"] == judge(record).wrong
 
 
-def test_the_baseline_is_not_asked_for_reports(record):
-    """What no answer came to is known from the server; all else is silent."""
+def test_the_baseline_reports_nothing(record):
+    """Unknown outcomes are known from the server; every other loss is silent."""
     record.ledger.pop()
     record.exchanges.append(post(3))
     record.counted = 5
@@ -283,6 +283,6 @@ def test_the_baseline_is_not_asked_for_reports(record):
 
 
 def test_a_life_is_drawn_again_from_its_seed():
-    """The same numbers, the same life; other numbers, another one."""
+    """The same numbers give the same life, other numbers another one."""
     assert draw("aws_lambda", 1, 2) == draw("aws_lambda", 1, 2)
     assert draw("aws_lambda", 1, 2).steps != draw("aws_lambda", 1, 3).steps

@@ -1,4 +1,4 @@
-"""What one life proves: which evaluations were lost, and who has seen old flags."""
+"""What one life proves: which evaluations were lost, and who saw old flags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNKNOWABLE = {Fault.RESET_LATE, Fault.GATEWAY, Fault.ENDLESS_INTERIM}
 
 @dataclass(slots=True)
 class Verdict:
-    """One life in numbers; evaluations unless it says something else."""
+    """One life in numbers; evaluations unless a field says something else."""
 
     made: int = 0
     cut: int = 0
@@ -63,7 +63,7 @@ class Verdict:
 
 
 def judge(record: Record) -> Verdict:
-    """Judge the life of a session."""
+    """Return the verdict on the life of a session."""
     verdict = Verdict()
     _count(record, verdict)
     compare_ages(record, verdict)
@@ -91,7 +91,7 @@ def judge(record: Record) -> Verdict:
 
 
 def judge_baseline(record: Record) -> Verdict:
-    """Judge the life of a client that reports nothing, by the server's word alone."""
+    """Return the verdict on a client that reports nothing, from the server's counts."""
     verdict = Verdict()
     _count(record, verdict)
     compare_ages(record, verdict)
@@ -120,12 +120,12 @@ def _count(record: Record, verdict: Verdict) -> None:
 
 
 def _swallowed(record: Record) -> bool:
-    """Whether what was raised into the session did not leave it."""
+    """Whether an exception raised in the session was caught there."""
     return any(e["kind"] == "swallowed" and e["wrong"] for e in record.ledger)
 
 
 def _judge_losses(record: Record, verdict: Verdict) -> None:
-    """Compare what is missing with what the session says is missing."""
+    """Compare the missing evaluations with those that the session reported."""
     said = [line for line in record.ledger if line["kind"] == "last words"]
     words = {line["pid"]: line for line in said}  # the last of each process
     unknown = sum(line["unknown"] for line in words.values())
@@ -146,7 +146,7 @@ def _judge_losses(record: Record, verdict: Verdict) -> None:
 
 
 def _judge_kill(record: Record, verdict: Verdict) -> None:
-    """Undisturbed, a kill costs what came after the last flush was due."""
+    """A kill costs the counts after the last due flush, unless a fault interfered."""
     verdict.killed = max(0, verdict.made - verdict.counted)
     disturbed = any(step.do is Do.FREEZE_BUSY for step in record.plan.steps)
     if record.faults or record.moves or disturbed or not record.calls:

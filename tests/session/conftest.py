@@ -1,4 +1,4 @@
-"""A clock that the test moves, and a flag server that does what the test says."""
+"""A clock that the test moves, and a flag server whose answers the test chooses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Server:
-    """An Unleash client API whose every answer the test decides."""
+    """An Unleash client API whose answers the test decides."""
 
     def __init__(self) -> None:
         self.flags: dict[str, bool | list[str]] = {"simpleFlag": True}
@@ -62,11 +62,11 @@ class Server:
         return json.dumps({"version": 2, "features": features}).encode()
 
     def asked(self, method: str) -> int:
-        """Return how many requests of a method have arrived."""
+        """Return how many requests with a method have arrived."""
         return sum(1 for seen, _ in self.requests if seen == method)
 
     def counted(self, name: str = "simpleFlag") -> int:
-        """Return how many evaluations the server has taken."""
+        """Return how many evaluations the server has counted."""
         toggles = [bucket["toggles"].get(name, {}) for bucket in self.buckets]
         return sum(t.get("yes", 0) + t.get("no", 0) for t in toggles)
 
@@ -77,7 +77,7 @@ class Server:
 
 
 def _feature(name: str, on: bool | list[str]) -> dict[str, Any]:
-    """Write a flag as the client API does."""
+    """Return a flag in the client API's format."""
     strategy: dict[str, Any] = {"name": "default"}
     if isinstance(on, list):
         users = {"contextName": "userId", "operator": "IN", "values": on}
@@ -92,7 +92,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
         def do_GET(self) -> None:
             self._answer("GET")
@@ -107,33 +107,46 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             server.tokens.append(self.headers.get("Authorization"))
             server.arrived.release()
             server.answers.wait(30)
-            status = server.status[method]
-            body = server.state() if server.body is None else server.body
-            etag = f'"{hash(body)}"'
-            known = status == 200 and method == "GET"
-            if known and self.headers.get("If-None-Match") == etag:
-                status, body = 304, b""
-            if method == "POST":
-                body = b""
-                if status < 300:
-                    server.buckets.append(json.loads(sent)["bucket"])
+            known = self.headers.get("If-None-Match")
             try:
-                self.send_response(status)
-                self.send_header("ETag", etag)
-                for name, value in server.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                self.wfile.flush()
+                _write(self, server, *_answer_of(server, method, sent, known))
             except OSError:  # the session did not wait
                 self.close_connection = True
 
     return Handler
 
 
+def _answer_of(
+    server: Server, method: str, sent: bytes, known: str | None
+) -> tuple[int, str, bytes]:
+    """Return the status, the ETag and the body of an answer; record its counts."""
+    status = server.status[method]
+    body = server.state() if server.body is None else server.body
+    etag = f'"{hash(body)}"'
+    if status == 200 and method == "GET" and known == etag:
+        return 304, etag, b""
+    if method == "POST":
+        body = b""
+        if status < 300:
+            server.buckets.append(json.loads(sent)["bucket"])
+    return status, etag, body
+
+
+def _write(
+    handler: BaseHTTPRequestHandler, server: Server, status: int, etag: str, body: bytes
+) -> None:
+    handler.send_response(status)
+    handler.send_header("ETag", etag)
+    for name, value in server.headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+    handler.wfile.flush()
+
+
 class Cloud(Platform):
-    """A platform whose facts the test chooses."""
+    """A platform whose attributes the test chooses."""
 
     name = "cloud"
 
@@ -172,7 +185,7 @@ class Cloud(Platform):
 
 @pytest.fixture(name="within_time")
 def _within_time():
-    """Return what calls something on a thread of its own, which must not hang."""
+    """Return a function that runs another on a thread and fails if that hangs."""
 
     def within_time(call):
         answers = []
@@ -199,13 +212,13 @@ def _server():
 
 @pytest.fixture(name="cloud")
 def _cloud():
-    """Return the class: each test builds the platform it is about."""
+    """Return the class, because each test builds its own platform."""
     return Cloud
 
 
 @pytest.fixture(name="make")
 def _make(server, clock):
-    """Make sessions against the server, closed when the test is over."""
+    """Return a function that makes sessions, which are closed after the test."""
     made = []
 
     def make(platform: Platform | None = None, **settings: Any) -> FlagSession:
@@ -231,7 +244,7 @@ def _make(server, clock):
 
 @pytest.fixture(name="until")
 def _until():
-    """Return what waits until something that no event tells of has become true."""
+    """Return a function that waits until a condition holds that no event signals."""
 
     def until(true: Callable[[], object]) -> bool:
         end = time.monotonic() + PATIENCE
@@ -245,7 +258,7 @@ def _until():
 @pytest.fixture(name="interrupt")
 def _interrupt(until):
     """
-    Return what runs a callback as a signal handler, once an invocation waits.
+    Return a function that runs a callback as a signal handler during a wait.
 
     The callback may raise, as a timeout of a framework, a decorator or a user does.
     """
@@ -257,8 +270,8 @@ def _interrupt(until):
         names = [f"{frame.f_code.co_filename}:{frame.f_code.co_name}"]
         while frame := frame.f_back:
             names.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
-        ours = any("scope.py:__" in name for name in names)
-        return ours and names[0].endswith("threading.py:wait")
+        in_scope = any("scope.py:__" in name for name in names)
+        return in_scope and names[0].endswith("threading.py:wait")
 
     def interrupt(handler: Callable[[], object], when: Callable[[], object]) -> None:
         signal.signal(signal.SIGUSR1, lambda *_: handler())
@@ -280,7 +293,7 @@ def _interrupt(until):
 
 @pytest.fixture(name="raising")
 def _raising():
-    """Return a function that raises what it was made with."""
+    """Return a function that raises the given exception."""
 
     def raising(error: BaseException | type[BaseException]) -> Callable[..., Any]:
         def fail(*_args: object) -> Any:

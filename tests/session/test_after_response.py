@@ -1,4 +1,4 @@
-"""A platform that goes on after the response waits in the invocation's place."""
+"""A platform that continues after the response waits instead of the invocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAIT = 10.0
 
 @pytest.fixture(name="platform")
 def _platform(cloud):
-    """Return a platform that takes over each wait and keeps it."""
+    """Return a platform that accepts each wait and keeps it."""
 
     class Lingering(cloud):
         def __init__(self, **facts):
@@ -31,7 +31,7 @@ def _platform(cloud):
 
 @pytest.fixture(name="invoke", params=["sync", "async"])
 def _invoke(request):
-    """Return what calls a function that asks for the flag, on either kind of way."""
+    """Return a function that evaluates the flag in a sync or an async invocation."""
 
     def invoke(flags):
         if request.param == "sync":
@@ -46,7 +46,7 @@ def _invoke(request):
 
 
 def test_the_response_does_not_wait_for_a_flush(make, server, platform, invoke):
-    """The function returns while the counts are on their way."""
+    """The function returns while the counts are being sent."""
     flags = make(platform, flush_interval=0)
     flags.start()
     server.answers.clear()
@@ -61,8 +61,10 @@ def test_the_response_does_not_wait_for_a_flush(make, server, platform, invoke):
     assert 1 == server.counted()
 
 
-def test_nor_for_a_refresh(make, server, clock, platform, invoke):
-    """Stale flags are refreshed beside the function, and after it."""
+def test_the_response_does_not_wait_for_a_refresh(
+    make, server, clock, platform, invoke
+):
+    """Stale flags are refreshed in the background, until after the response."""
     flags = make(platform)
     flags.start()
     server.answers.clear()
@@ -76,8 +78,8 @@ def test_nor_for_a_refresh(make, server, clock, platform, invoke):
     assert 0 == flags.status.age
 
 
-def test_a_refresh_that_was_awaited_in_vain_goes_on(make, server, clock, platform):
-    """What came too late for this invocation comes in time for the next."""
+def test_a_refresh_that_timed_out_goes_on(make, server, clock, platform):
+    """An answer that is too late for this invocation is used by the next one."""
     flags = make(platform, refresh_timeout=0.05)
     flags.start()
     server.answers.clear()
@@ -90,8 +92,8 @@ def test_a_refresh_that_was_awaited_in_vain_goes_on(make, server, clock, platfor
     assert 0 == flags.status.age
 
 
-def test_all_that_is_under_way_is_one_wait(make, server, clock, platform, invoke):
-    """A refresh and a flush are handed over together."""
+def test_refresh_and_flush_are_one_wait(make, server, clock, platform, invoke):
+    """A refresh and a flush under way are passed to the platform together."""
     flags = make(platform, flush_interval=0)
     flags.start()
     server.answers.clear()
@@ -104,8 +106,8 @@ def test_all_that_is_under_way_is_one_wait(make, server, clock, platform, invoke
     assert (0, 1) == (flags.status.age, server.counted())
 
 
-def test_with_nothing_under_way_nobody_is_asked(make, platform, invoke):
-    """Most invocations have nothing to wait for."""
+def test_the_hook_is_not_called_with_nothing_under_way(make, platform, invoke):
+    """Most invocations have nothing to wait for, and do not call the hook."""
     flags = make(platform)
     flags.start()
 
@@ -113,8 +115,8 @@ def test_with_nothing_under_way_nobody_is_asked(make, platform, invoke):
     assert [] == platform.waits
 
 
-def test_a_leaving_process_hands_nothing_over(make, server, platform):
-    """Nobody waits for what a process that exits has begun."""
+def test_the_hook_is_not_called_when_the_process_exits(make, server, platform):
+    """An exiting process waits for nothing that it has begun."""
     flags = make(platform, flush_interval=0)
     flags.start()
     server.answers.clear()

@@ -1,4 +1,4 @@
-"""Questions on threads that the start, the discovery or a connection waits for."""
+"""Flags evaluated on threads that the start, discovery or a connect waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WAIT = 20.0
 def test_an_observer_of_the_first_refresh_gets_the_default(
     make, server, cloud, within_time, caplog
 ):
-    """It runs on the request's thread, which the start waits for."""
+    """The observer runs on the request's thread, which the start waits for."""
 
     class Asking(cloud):
         @hookimpl
@@ -27,8 +27,10 @@ def test_an_observer_of_the_first_refresh_gets_the_default(
     assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
 
 
-def test_a_token_callable_that_asks_a_flag_gets_the_default(make, within_time, caplog):
-    """It runs on a thread that the request waits for."""
+def test_a_token_callable_that_evaluates_a_flag_gets_the_default(
+    make, within_time, caplog
+):
+    """The callable runs on a thread that the request waits for."""
     answers = []
 
     def token():
@@ -43,8 +45,10 @@ def test_a_token_callable_that_asks_a_flag_gets_the_default(make, within_time, c
     assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
 
 
-def test_a_plugin_asks_while_another_thread_comes_to_connect(make, cloud, within_time):
-    """Each of the two goes on."""
+def test_a_plugin_evaluates_while_another_thread_waits_to_connect(
+    make, cloud, within_time
+):
+    """Neither thread blocks the other."""
     connecting, second = threading.Event(), threading.Event()
 
     class Asking(cloud):
@@ -76,8 +80,8 @@ def test_a_plugin_asks_while_another_thread_comes_to_connect(make, cloud, within
     assert not thread.is_alive()
 
 
-def test_a_plugin_that_asks_while_the_platform_is_detected(server, within_time):
-    """What finds the plugins is entered again by the same thread."""
+def test_a_plugin_that_evaluates_while_the_platform_is_detected(server, within_time):
+    """Discovery is re-entered by the same thread and does not block."""
 
     class Asking:
         name = "asking"
@@ -97,8 +101,8 @@ def test_a_plugin_that_asks_while_the_platform_is_detected(server, within_time):
     assert 1 == answer
 
 
-def test_a_context_callback_that_asks_a_flag_is_answered_without_one(make, server):
-    """It is not called again for its own question."""
+def test_a_context_callback_that_evaluates_a_flag_gets_no_context(make, server):
+    """The callback is not called again for its own evaluation."""
     calls = []
 
     def context(_invocation):

@@ -15,7 +15,7 @@ def _client():
 
 @pytest.fixture(name="seen")
 def _seen(cloud, client):
-    """Return what the client was asked with inside one invocation."""
+    """Return the context of an evaluation inside one invocation."""
 
     def seen(invocation, ask=None, **settings):
         platform = cloud()
@@ -28,12 +28,12 @@ def _seen(cloud, client):
 
 
 def test_the_adapters_context_reaches_the_client(seen):
-    """What the platform tells of the user goes into every evaluation."""
+    """The adapter's evaluation context is used in every evaluation."""
     assert [{"userId": "7"}] == seen(Invocation(context={"userId": "7"}))
 
 
 def test_a_lazy_context_is_built_once_at_the_first_evaluation(cloud, client):
-    """Asking for no flag costs nothing; asking twice costs one context."""
+    """It is never built without an evaluation, and once for two."""
     built = []
 
     def build() -> dict[str, str]:
@@ -51,7 +51,7 @@ def test_a_lazy_context_is_built_once_at_the_first_evaluation(cloud, client):
 
 
 def test_the_callers_context_wins(cloud, client):
-    """The caller's fields are on top; properties are merged one by one."""
+    """The caller's fields win; properties are merged one by one."""
     platform = cloud()
     platform.invocations.append(
         Invocation(
@@ -71,7 +71,7 @@ def test_the_callers_context_wins(cloud, client):
 
 
 def test_a_context_callable_replaces_the_adapters(seen):
-    """context= sees the whole invocation, its arguments included."""
+    """The ``context`` callback gets the whole invocation with its arguments."""
 
     def choose(invocation: Invocation) -> dict[str, str]:
         return {
@@ -83,8 +83,8 @@ def test_a_context_callable_replaces_the_adapters(seen):
     assert [{"userId": "i-on-{}"}] == contexts
 
 
-def test_a_fault_in_the_context_means_none(seen, caplog):
-    """A context that cannot be built is logged; the flag is evaluated without."""
+def test_a_failing_context_is_left_out(seen, caplog):
+    """The failure is logged, and the flag is evaluated without the context."""
 
     def broken() -> dict[str, str]:
         raise KeyError("requestContext")
@@ -94,7 +94,7 @@ def test_a_fault_in_the_context_means_none(seen, caplog):
 
 
 def test_outside_an_invocation_the_callers_context_stands_alone(client):
-    """Without a wrap the context is what the caller gives."""
+    """Without a wrapped function only the caller's context is used."""
     with FlagSession(client=client) as flags:
         flags.is_enabled("on", {"userId": "9"})
         flags.is_enabled("on")

@@ -1,4 +1,4 @@
-"""What callbacks, adapters and callers give in place of an evaluation context."""
+"""What callbacks, adapters and callers may return as an evaluation context."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ odd = pytest.mark.parametrize("answer", ODD.values(), ids=ODD.keys())
 
 @pytest.fixture(name="new", params=["lean", "unleash"])
 def _new(request, make, server):
-    """Return what makes a session with a flag that is on for alice alone."""
+    """Return a function that makes a session with a flag that is on only for alice."""
     server.flags = {"alice": ["alice"], "all": True}
 
     def new(platform=None, **settings):
@@ -42,7 +42,7 @@ def _new(request, make, server):
 
 @pytest.fixture(name="ask", params=["is_enabled", "get_variant"])
 def _ask(request):
-    """Return what asks a flag by either method."""
+    """Return a function that evaluates a flag by either method."""
 
     def ask(flags, name, context=None):
         if request.param == "is_enabled":
@@ -53,16 +53,16 @@ def _ask(request):
 
 
 def _warnings(caplog):
-    gc.collect()  # a coroutine that nobody awaits is heard of when it is collected
+    gc.collect()  # a coroutine that was not awaited warns when collected
     return [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
 
 
 class TestOfInvocations:
-    """Their context cannot be used: the flag is answered without it."""
+    """An unusable context of an invocation: the flag is evaluated without it."""
 
     @odd
     def test_from_the_callback(self, new, ask, caplog, answer) -> None:
-        """One warning says what came, whatever the number of invocations."""
+        """One warning names the type, however many invocations follow."""
         flags = new(context=answer)
         caplog.clear()
         saw = []
@@ -72,11 +72,11 @@ class TestOfInvocations:
         (warning,) = _warnings(caplog)
 
         assert [(True, False)] * 3 == saw
-        assert "the answer of the context callback is no mapping" in warning
+        assert "the result of the context callback is not a mapping" in warning
 
     @odd
     def test_from_the_adapter(self, new, cloud, ask, caplog, answer) -> None:
-        """Lazily or not."""
+        """Whether the context is a mapping or a callable."""
         platform = cloud()
         flags = new(platform)
         caplog.clear()
@@ -92,11 +92,11 @@ class TestOfInvocations:
         (warning,) = _warnings(caplog)
 
         assert [(True, False)] * 2 == saw
-        assert "the adapter's evaluation context is no mapping" in warning
+        assert "the adapter's evaluation context is not a mapping" in warning
 
     @odd
-    def test_from_whoever_began_it(self, new, ask, caplog, answer) -> None:
-        """The adapter's context is below it, and stays."""
+    def test_from_the_invocation_call(self, new, ask, caplog, answer) -> None:
+        """The adapter's context still applies."""
         flags = new(context=lambda invocation: {"userId": "alice"})
         caplog.clear()
         given = answer()
@@ -108,11 +108,11 @@ class TestOfInvocations:
             assert [] == _warnings(caplog)
         else:
             (warning,) = _warnings(caplog)
-            assert "invocation(context=...) is no mapping" in warning
+            assert "invocation(context=...) is not a mapping" in warning
 
     @pytest.mark.parametrize("properties", [None, "pro", 7, ["plan"]])
-    def test_properties_that_are_none(self, new, ask, caplog, properties) -> None:
-        """They cost themselves, and are no fault: UnleashClient's users write None."""
+    def test_unusable_properties(self, new, ask, caplog, properties) -> None:
+        """They are left out without a warning: users of UnleashClient pass None."""
         context = {"userId": "alice", "properties": properties}
         flags = new(context=lambda invocation: context)
         caplog.clear()
@@ -123,7 +123,7 @@ class TestOfInvocations:
         assert [] == _warnings(caplog)
 
     def test_on_a_loop(self, new, ask, caplog) -> None:
-        """A coroutine is closed there too, and is not waited for."""
+        """A coroutine is closed there too, and is not awaited."""
         flags = new(context=_choose_async)
         caplog.clear()
 
@@ -135,7 +135,7 @@ class TestOfInvocations:
         assert 1 == len(_warnings(caplog))
 
     def test_mappings_of_any_kind(self, new, ask) -> None:
-        """A mapping need not be a dict, nor its properties."""
+        """Neither the context nor its properties need to be a dict."""
         inner = MappingProxyType({"plan": "pro"})
         given = MappingProxyType({"userId": "alice", "properties": inner})
         flags = new(context=lambda invocation: given)
@@ -144,11 +144,11 @@ class TestOfInvocations:
 
 
 class TestOfCallers:
-    """What the function itself gives with a question, inside an invocation."""
+    """The ``context`` argument of an evaluation inside an invocation."""
 
     @pytest.mark.parametrize("given", ["7", 7, ["userId"], object(), [(1, 2, 3)]])
     def test_a_wrong_type(self, new, ask, caplog, given) -> None:
-        """The flag is answered for the invocation's own user; one warning."""
+        """The flag is evaluated with the invocation's own context; one warning."""
         flags = new(context=lambda invocation: {"userId": "alice"})
         caplog.clear()
         with flags.invocation():
@@ -156,19 +156,19 @@ class TestOfCallers:
         (warning,) = _warnings(caplog)
 
         assert [True] * 3 == saw
-        assert "the context of an evaluation is no mapping" in warning
+        assert "the context of an evaluation is not a mapping" in warning
 
     @pytest.mark.parametrize("given", [None, {}, [], ""])
-    def test_nothing_is_no_mistake(self, new, ask, caplog, given) -> None:
-        """It is what UnleashClient takes for no context."""
+    def test_no_context_is_no_mistake(self, new, ask, caplog, given) -> None:
+        """UnleashClient accepts the same values for no context."""
         flags = new(context=lambda invocation: {"userId": "alice"})
         caplog.clear()
         with flags.invocation():
             assert ask(flags, "alice", given) is True
         assert [] == _warnings(caplog)
 
-    def test_what_the_caller_gave_is_not_changed(self, new, ask) -> None:
-        """Neither the dict nor what is in it."""
+    def test_the_callers_context_is_not_changed(self, new, ask) -> None:
+        """Neither the dict nor the values in it."""
         given = {"plan": "pro", "properties": {"region": "eu"}}
         below = {"region": "us", "properties": {"plan": "free", "kind": "test"}}
         flags = new(context=lambda invocation: below)

@@ -14,8 +14,8 @@ LOSSES = re.compile(r"(\d+) evaluations were not counted, (\d+) were sent")
 
 
 @pytest.mark.parametrize("client", ["lean", "unleash"])
-def test_the_end_of_the_process_waits_for_them(server, client) -> None:
-    """A last flush under way is not cut off by the interpreter's exit."""
+def test_the_end_of_the_process_waits_for_the_flush(server, client) -> None:
+    """The interpreter's exit does not cut off a last flush under way."""
     code = f"""
     from serverless_flags import FlagSession
     def main():

@@ -1,4 +1,4 @@
-"""What a fallback gets, and what becomes of its fault: with and without flags."""
+"""The context that a fallback function gets, and what follows when it raises."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ CASES = {
 
 
 @pytest.mark.parametrize(("given", "answer"), CASES.values(), ids=CASES.keys())
-def test_alone(given, answer) -> None:
-    """Known fields are below the caller's; a fault means False."""
+def test_without_a_client(given, answer) -> None:
+    """It gets the session's and the caller's fields; if it raises, the flag is off."""
     saw = fallback.fallback_answer("unknown", {"userId": "7"}, given, KNOWN)
 
     assert answer is saw
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interruption_passes(raising, error) -> None:
-    """It is nobody's fault."""
+def test_an_interruption_propagates(raising, error) -> None:
+    """A `BaseException` is not a failure of the fallback function."""
     with pytest.raises(error):
         fallback.fallback_answer("unknown", None, raising(error), KNOWN)
 
@@ -59,7 +59,7 @@ def test_an_interruption_passes(raising, error) -> None:
 def test_in_each_state_of_a_session(
     server, cloud, monkeypatch, raising, client, state, given, answer
 ) -> None:
-    """Those without flags are the moments for which fallbacks are made."""
+    """The states without flags are those for which fallback functions exist."""
     if state == "failed":
         monkeypatch.setattr(
             "serverless_flags._process.start.open_backend", raising(OSError)

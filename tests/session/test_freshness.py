@@ -1,9 +1,8 @@
-"""How old the flags may be that an invocation sees, and what it waits for."""
+"""The age of the flags that an invocation sees, and what an invocation waits for."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 
@@ -13,7 +12,7 @@ from serverless_flags import Invocation, State
 
 
 def test_fresh_flags_are_served_without_asking(make, server, clock):
-    """Within max_age an invocation asks nothing."""
+    """Within `max_age` an invocation makes no request."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -23,8 +22,8 @@ def test_fresh_flags_are_served_without_asking(make, server, clock):
     assert 1 == server.asked("GET")
 
 
-def test_stale_flags_are_served_while_a_refresh_runs_beside(make, server, clock):
-    """Past max_age the invocation gets the old answer and the next one the new."""
+def test_stale_flags_are_served_during_a_refresh(make, server, clock):
+    """Past `max_age` the invocation gets the old flags and the next one the new."""
     flags = make()
 
     @flags.wrap
@@ -44,10 +43,10 @@ def test_stale_flags_are_served_while_a_refresh_runs_beside(make, server, clock)
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
-def test_only_where_a_freeze_may_follow_an_answer_waits_for_a_refresh(
+def test_only_where_a_freeze_may_follow_the_end_waits_for_a_refresh(
     make, server, clock, cloud, goes_on
 ):
-    """Elsewhere it ends without the invocation that began it."""
+    """On other platforms the invocation ends before the refresh does."""
     flags = make(cloud(runs_between_invocations=goes_on))
     flags.start()
     server.answers.clear()
@@ -63,7 +62,7 @@ def test_only_where_a_freeze_may_follow_an_answer_waits_for_a_refresh(
 
 
 def test_old_flags_are_refreshed_before_the_function(make, server, clock):
-    """Past stale_while_revalidate the function sees what the server says now."""
+    """Past `stale_while_revalidate` the function gets the server's current flags."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -73,8 +72,8 @@ def test_old_flags_are_refreshed_before_the_function(make, server, clock):
     assert handler() is False
 
 
-def test_a_wall_clock_that_ran_on_counts(make, server, clock, monkeypatch):
-    """After a thaw that stopped the monotonic clock the flags are old all the same."""
+def test_a_wall_clock_that_ran_on_ages_the_flags(make, server, clock, monkeypatch):
+    """Flags age during a freeze that stopped the monotonic clock."""
     from serverless_flags._clock import Instant
 
     drift = [0.0]
@@ -88,7 +87,7 @@ def test_a_wall_clock_that_ran_on_counts(make, server, clock, monkeypatch):
 
 
 def test_an_unchanged_body_is_asked_for_by_its_etag(make, server, clock, cloud):
-    """A refresh of unchanged flags is a 304 that only makes them fresh again."""
+    """Unchanged flags are a 304, which makes them fresh again."""
     platform = cloud()
     flags = make(platform)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
@@ -101,7 +100,7 @@ def test_an_unchanged_body_is_asked_for_by_its_etag(make, server, clock, cloud):
 
 
 def test_ages_of_zero_ask_before_every_invocation(make, server):
-    """With both ages 0 a flip is obeyed by the very next invocation."""
+    """With both ages 0 the next invocation sees every change."""
     flags = make(max_age=0, stale_while_revalidate=0, clock=None)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     answers = []
@@ -115,7 +114,7 @@ def test_ages_of_zero_ask_before_every_invocation(make, server):
 def test_a_slow_server_delays_by_refresh_timeout_and_stale_flags_are_served(
     make, server, clock
 ):
-    """The function gets stale flags instead of waiting; the answer goes to the next."""
+    """The function gets stale flags instead of waiting; the next gets the answer."""
     flags = make(refresh_timeout=0.05)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -130,8 +129,8 @@ def test_a_slow_server_delays_by_refresh_timeout_and_stale_flags_are_served(
     assert handler() is False
 
 
-def test_a_failing_server_is_left_alone_for_a_while(make, server, clock):
-    """Between failures invocations ask nothing and serve the last flags."""
+def test_a_failing_server_is_not_asked_for_a_while(make, server, clock):
+    """During the back-off invocations make no request and get the last flags."""
     flags = make()
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -150,7 +149,7 @@ def test_a_failing_server_is_left_alone_for_a_while(make, server, clock):
 
 
 def test_a_refresh_never_waits_past_the_remaining_time(make, server, clock, cloud):
-    """With no time left the function runs at once on what there is."""
+    """With no time left the function runs at once with the known flags."""
     platform = cloud()
     flags = make(platform)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
@@ -164,7 +163,7 @@ def test_a_refresh_never_waits_past_the_remaining_time(make, server, clock, clou
 
 
 def test_a_refresh_from_before_a_freeze_blocks_nothing(make, server, clock):
-    """A request that hung over a freeze is overtaken and its answer is dropped."""
+    """A request that hung during a freeze is replaced, and its answer is ignored."""
     flags = make(refresh_timeout=0.05)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -178,14 +177,15 @@ def test_a_refresh_from_before_a_freeze_blocks_nothing(make, server, clock):
     server.flags["simpleFlag"] = False
     handler()
 
-    assert server.arrived.acquire(timeout=10)  # a second request, beside the first
+    # a second request, in parallel with the first
+    assert server.arrived.acquire(timeout=10)
     server.answers.set()
     assert flags.refresh(10)
     assert handler() is False
 
 
 def test_stale_if_error_ends_in_defaults(make, server, clock, caplog):
-    """Flags older than stale_if_error are no longer served, and a recovery is."""
+    """Flags older than `stale_if_error` are not served; after a recovery they are."""
     caplog.set_level(logging.INFO)
     flags = make(stale_if_error=100)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
@@ -206,8 +206,8 @@ def test_stale_if_error_ends_in_defaults(make, server, clock, caplog):
     assert "flags are served again" in caplog.text
 
 
-def test_stale_if_error_holds_while_the_server_is_left_alone(make, server, clock):
-    """Flags that grow too old during a back-off are no longer served either."""
+def test_stale_if_error_holds_during_a_back_off(make, server, clock):
+    """Flags that become too old during a back-off are not served either."""
     flags = make(stale_if_error=100)
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
     handler()
@@ -221,67 +221,13 @@ def test_stale_if_error_holds_while_the_server_is_left_alone(make, server, clock
     assert 2 == server.asked("GET")
 
 
-def test_a_snapshot_is_served_first_and_refreshed_beside(make, server, tmp_path):
-    """A start from a snapshot makes no request; the first invocation makes one."""
-    path = tmp_path / "flags.json"
-    path.write_bytes(server.state())
-    server.flags["simpleFlag"] = False
-    flags = make(snapshot=path)
-
-    @flags.wrap
-    def handler() -> bool:
-        answer = flags.is_enabled("simpleFlag")
-        server.answers.set()
-        return answer
-
-    flags.start()
-    before = flags.status
-    server.answers.clear()
-
-    assert (State.READY, "snapshot", 1, None) == (
-        before.state,
-        before.source,
-        before.flags,
-        before.age,
-    )
-    assert 0 == server.asked("GET")
-    assert handler() is True
-    assert handler() is False
-    assert "server" == flags.status.source
-
-
-def test_a_snapshot_alone_works_offline(make, server, tmp_path, caplog):
-    """With no url the session runs from the snapshot and says nothing."""
-    path = tmp_path / "flags.json"
-    path.write_bytes(server.state())
-    flags = make(snapshot=str(path), url=None)
-    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
-
-    assert handler() is True
-    assert State.READY is flags.status.state
-    assert "" == caplog.text
-    assert flags.close()
-
-
-def test_a_broken_snapshot_is_said_and_the_server_asked(make, server, tmp_path, caplog):
-    """A snapshot that cannot be used is one warning; the server's flags serve."""
-    path = tmp_path / "flags.json"
-    path.write_text(json.dumps({"flags": []}))
-    flags = make(snapshot=path)
-    handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
-
-    assert handler() is True
-    assert "is not the body of /api/client/features" in caplog.text
-    assert "server" == flags.status.source
-
-
 def test_an_invocation_that_finds_a_refresh_running_begins_none(make, server, clock):
-    """Only the invocation that began the refresh waits for it; others just run."""
+    """Only the invocation that began a refresh waits for it."""
     flags = make()
     inner = []
-    outer = flags.wrap(lambda: inner.append(beside_another()))
+    outer = flags.wrap(lambda: inner.append(another_refresh_runs()))
 
-    def beside_another() -> bool:
+    def another_refresh_runs() -> bool:
         thread = threading.Thread(target=flags.wrap(lambda: None))
         thread.start()
         thread.join(10)
@@ -298,7 +244,7 @@ def test_an_invocation_that_finds_a_refresh_running_begins_none(make, server, cl
 
 
 def test_async_invocations_refresh_without_blocking_the_loop(make, server, clock):
-    """While an async invocation waits for its refresh, others on the loop run."""
+    """Other tasks run while an async invocation waits for its refresh."""
     flags = make()
 
     @flags.wrap

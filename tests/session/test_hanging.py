@@ -1,4 +1,4 @@
-"""A server that accepts and never answers: bounded, for each invocation and in all."""
+"""A server that accepts connections and never answers costs a bounded time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLD = 61.0
 
 @pytest.fixture(name="invoke", params=["sync", "async"])
 def _invoke(request):
-    """Return what asks for the flag inside an invocation, on either kind of way."""
+    """Return a function that evaluates the flag in a sync or an async invocation."""
 
     def invoke(flags):
         if request.param == "sync":
@@ -42,7 +42,7 @@ def _invoke(request):
 
 @pytest.fixture(name="hangs")
 def _hangs(make, server, until):
-    """Return a started session whose server hangs until the test is over."""
+    """Return a started session whose server does not answer during the test."""
     made = []
 
     def hangs(platform=None, **settings):
@@ -62,7 +62,7 @@ class TestRefreshes:
     def test_only_the_first_invocations_wait(
         self, hangs, server, clock, invoke, until
     ) -> None:
-        """Then the server is left alone, though no request has failed yet."""
+        """After that the back-off applies, although no request has failed yet."""
         flags = hangs(refresh_timeout=0.02)
         clock.advance(OLD)
         answers = [invoke(flags) for _ in range(20)]
@@ -74,10 +74,10 @@ class TestRefreshes:
         )
         assert server.asked("GET") <= 1 + TIMED_OUT_WAITS
 
-    def test_each_that_a_freeze_cuts_off_is_one_more(
+    def test_each_refresh_cut_off_by_a_freeze_is_one_more(
         self, hangs, server, clock, invoke
     ) -> None:
-        """The back-off ends the row: threads and connections have a bound."""
+        """The back-off ends the series, so threads and connections are bounded."""
         flags = hangs(refresh_timeout=0.001)
         for _ in range(50):
             clock.advance(600)
@@ -85,10 +85,10 @@ class TestRefreshes:
 
         assert len(flags._core.process.server_sync.refresher.under_way) <= MOST_IN_ALL
 
-    def test_recovers_when_it_answers_again(
+    def test_it_recovers_when_the_server_answers_again(
         self, hangs, server, clock, invoke, until
     ) -> None:
-        """The late answers bring the flags, and the trouble is over."""
+        """The late answers bring the flags, and the problem is resolved."""
         flags = hangs(refresh_timeout=0.02)
         clock.advance(OLD)
         for _ in range(3):
@@ -104,7 +104,7 @@ class TestFlushes:
     def test_ending_invocations_share_two_requests(
         self, hangs, server, cloud, until
     ) -> None:
-        """After the platform's signal each of them flushes; together they do."""
+        """Each invocation flushes then; together they make two requests."""
         flags = hangs(cloud(runs_between_invocations=True), flush_timeout=0.5)
         most = [0]
 
@@ -133,8 +133,8 @@ class TestFlushes:
         assert flags.flush(WAIT)
         assert until(lambda: server.counted() == 150)
 
-    def test_each_body_is_one_that_a_server_takes(self, make, server, until) -> None:
-        """Three thousand flags are counted in bodies below its limit."""
+    def test_each_body_is_accepted_by_a_server(self, make, server, until) -> None:
+        """The counts of three thousand flags are split into bodies below its limit."""
         names = [f"checkout.flag-number-{number:04}" for number in range(3000)]
         server.flags = dict.fromkeys(names, True)
         flags = make(client="lean")
@@ -150,7 +150,7 @@ class TestFlushes:
 
 
 class TestClocks:
-    """Under a test's frozen time the threads of a session have another clock."""
+    """With a frozen test clock, the session's threads use another one."""
 
     @pytest.mark.parametrize("ahead", [-600_000_000.0, 600_000_000.0])
     def test_the_first_invocation_gets_the_flags(self, make, ahead) -> None:
@@ -166,7 +166,7 @@ class TestClocks:
         assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
 
     def test_a_session_with_frozen_clocks(self, make, server) -> None:
-        """Time that stands still makes nothing due."""
+        """While the clocks stand still, no work is due."""
         flags = make(clock=lambda: Instant(5.0, 5.0))
         answers = [
             flags.wrap(lambda: flags.is_enabled("simpleFlag"))() for _ in range(3)
@@ -177,7 +177,7 @@ class TestClocks:
 
 
 class TestExit:
-    """The last flush where the interpreter exits and no thread can be started."""
+    """The last flush, when the interpreter exits and no thread can be started."""
 
     @pytest.fixture(name="sent")
     def _sent(self, monkeypatch):
@@ -195,7 +195,7 @@ class TestExit:
         return sent
 
     @pytest.mark.parametrize("how", ["close", "terminate"])
-    def test_it_runs_on_the_main_thread_and_says_so(
+    def test_it_runs_on_the_main_thread_with_exiting_set(
         self, make, monkeypatch, sent, how
     ) -> None:
         """Nothing without a deadline may run there."""
@@ -212,8 +212,8 @@ class TestExit:
         assert [(threading.get_ident(), True)] == sent
 
     @pytest.mark.parametrize("how", ["close", "terminate"])
-    def test_else_on_a_thread_of_its_own(self, make, sent, how) -> None:
-        """The calling one may be interrupted at any line."""
+    def test_else_it_runs_on_a_background_thread(self, make, sent, how) -> None:
+        """The calling thread may be interrupted at any line."""
         flags = make()
         flags.is_enabled("a")
         getattr(flags, how)(WAIT)

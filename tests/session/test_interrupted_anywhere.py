@@ -1,4 +1,4 @@
-"""An exception from outside, at each line of ours that the user's thread runs."""
+"""An exception raised at each line of this package on the user's thread."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ os._exit(0)
 
 @pytest.fixture(name="lives")
 def _lives(server, tmp_path):
-    """Return what interrupts a session's life at each line, in turn."""
+    """Return a function that interrupts a session's life at each line, in turn."""
 
     def lives(where, what, client):
         program = tmp_path / "life.py"
@@ -121,8 +121,8 @@ def _lives(server, tmp_path):
 
 @pytest.mark.parametrize("what", ["base", "error"])
 @pytest.mark.parametrize("where", ["start", "enter"])
-def test_a_beginning_is_given_back(lives, where, what) -> None:
-    """No invocation stays behind, and the session starts all the same."""
+def test_an_interrupted_beginning_leaves_nothing(lives, where, what) -> None:
+    """No invocation stays open, and the session still starts."""
     found = lives(where, what, "lean")
     wrong = [place for place, left, on, _ in found if left or not on]
 
@@ -132,8 +132,8 @@ def test_a_beginning_is_given_back(lives, where, what) -> None:
 
 @pytest.mark.parametrize("client", ["lean", "unleash"])
 @pytest.mark.parametrize("where", ["leave", "flush", "terminate", "close"])
-def test_no_evaluation_is_lost_without_a_word(lives, server, where, client) -> None:
-    """Each is at the server, uncounted or unknown, once the session is closed."""
+def test_no_evaluation_is_lost_silently(lives, server, where, client) -> None:
+    """After the close each is on the server, uncounted or unknown."""
     found = lives(where, "base", client)
     evaluated = 5 * (len(found) + 1)
 

@@ -1,4 +1,4 @@
-"""Flags asked for without a wrap."""
+"""Flags evaluated without a wrapped function."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from serverless_flags import State
 
 
-def test_asking_starts_the_session(make, server):
-    """A script needs no wrap: the first question starts the session."""
+def test_an_evaluation_starts_the_session(make, server):
+    """A script needs no wrap: its first evaluation starts the session."""
     flags = make()
 
     assert flags.is_enabled("simpleFlag") is True
@@ -18,8 +18,8 @@ def test_asking_starts_the_session(make, server):
     assert 1 == server.asked("GET")
 
 
-def test_a_process_that_will_fork_answers_the_default(make, server, cloud, caplog):
-    """In functions-framework's master a client would be dead in the worker."""
+def test_a_process_that_will_fork_serves_the_default(make, server, cloud, caplog):
+    """In the master of functions-framework a client would not work in the workers."""
     flags = make(cloud(will_fork=True))
 
     answers = [flags.is_enabled("simpleFlag"), flags.is_enabled("simpleFlag")]
@@ -37,8 +37,8 @@ def test_a_process_that_has_forked_starts(make, cloud):
     assert flags.wrap(lambda: flags.is_enabled("simpleFlag"))() is True
 
 
-def test_a_flush_outside_takes_the_signal_back(make, clock):
-    """What nobody invokes has no end of an invocation at which to look."""
+def test_a_flush_outside_reinstalls_the_handler(make, clock):
+    """Without invocations there is no other time at which to check it."""
     before = signal.getsignal(signal.SIGTERM)
     flags = make(platform="local", plugins=[], flush_interval=None)
     flags.is_enabled("simpleFlag")
@@ -54,9 +54,9 @@ def test_a_flush_outside_takes_the_signal_back(make, clock):
 
 
 def test_a_running_loop_is_not_blocked(make, server, caplog):
-    """A start would block the loop for 200 ms and more: the default, and why."""
+    """A start would block the loop for 200 ms, so the default is served and logged."""
     flags = make()
-    server.answers.clear()  # whoever waits for the start gets no flags
+    server.answers.clear()  # a wait for the start would get no flags
 
     async def scenario() -> bool:
         return flags.is_enabled("simpleFlag")
@@ -70,14 +70,14 @@ def test_a_running_loop_is_not_blocked(make, server, caplog):
 
 
 def test_a_process_without_asyncio_has_no_running_loop(make, monkeypatch):
-    """Whether a loop runs is asked without importing asyncio."""
+    """Whether a loop runs is determined without importing asyncio."""
     monkeypatch.delitem(sys.modules, "asyncio")
 
     assert make().is_enabled("simpleFlag") is True
 
 
 def test_status_of_a_new_session(make):
-    """A session can be looked at before anything has happened."""
+    """`status` can be read before anything has happened."""
     status = make().status
 
     assert (State.NEW, "cloud", "none", None, None) == (

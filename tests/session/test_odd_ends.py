@@ -1,4 +1,4 @@
-"""Ends and starts that meet: each evaluation is booked once, no failure is silent."""
+"""Ends and starts that coincide: counts are recorded once, failures are logged."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WAIT = 20.0
 
 
 class Counting:
-    """A client whose counts are drained, and something asks it meanwhile."""
+    """A client in which a flag is evaluated while its counts are drained."""
 
     def __init__(self):
         self.counted = 0
-        self.meanwhile = None
+        self.while_draining = None
 
     def is_enabled(self, *_args):
         self.counted += 1
@@ -29,12 +29,12 @@ class Counting:
         return {}
 
     def load_state(self, body):
-        """Take any."""
+        """Accept any body."""
 
     def drain_counts(self):
-        meanwhile, self.meanwhile = self.meanwhile, None
-        if meanwhile is not None:
-            meanwhile()
+        while_draining, self.while_draining = self.while_draining, None
+        if while_draining is not None:
+            while_draining()
         counted, self.counted = self.counted, 0
         if not counted:
             return None
@@ -42,12 +42,12 @@ class Counting:
         return {"start": "1", "stop": "2", "toggles": toggles}
 
 
-def test_an_evaluation_while_the_counts_are_drained_is_booked_once(cloud):
-    """It is counted by the client, and the status asks the client for it."""
+def test_an_evaluation_while_the_counts_are_drained_is_recorded_once(cloud):
+    """The client counts it, and the status gets the number from the client."""
     client = Counting()
     flags = FlagSession(client=client, plugins=[cloud()])
     flags.start()
-    client.meanwhile = lambda: flags.is_enabled("a")
+    client.while_draining = lambda: flags.is_enabled("a")
     flags.close(1.0)
     flags.is_enabled("a")
 
@@ -56,7 +56,7 @@ def test_an_evaluation_while_the_counts_are_drained_is_booked_once(cloud):
 
 
 def test_a_session_closed_while_it_started_is_not_counted_as_open(make, server, caplog):
-    """The next one with its settings is none too many."""
+    """The next session with the same settings gives no warning."""
     server.answers.clear()
     flags = make()
     thread = threading.Thread(target=flags.start)
@@ -72,7 +72,7 @@ def test_a_session_closed_while_it_started_is_not_counted_as_open(make, server, 
 
 @pytest.mark.parametrize("error", [SystemExit("no licence"), KeyboardInterrupt()])
 def test_an_exit_while_loading_is_a_failed_start(make, clock, monkeypatch, error):
-    """It is made again after the back-off, not by each invocation."""
+    """The session starts again after the back-off, not with each invocation."""
     loads = []
 
     def load():
@@ -91,7 +91,7 @@ def test_an_exit_while_loading_is_a_failed_start(make, clock, monkeypatch, error
 
 
 class Lazy:
-    """A proxy of a web framework, asked outside of a request."""
+    """A web framework's proxy, evaluated outside a request."""
 
     def keys(self):
         message = "working outside of request context"
@@ -102,20 +102,20 @@ class Lazy:
 
 
 @pytest.mark.parametrize("where", ["callback", "invocation"])
-def test_a_mapping_that_raises_costs_the_context(make, where, caplog):
-    """Not the answer; one warning names it."""
+def test_a_context_that_raises_is_left_out(make, where, caplog):
+    """The flag is evaluated without it, and one warning names its type."""
     flags = make(context=(lambda _: Lazy()) if where == "callback" else None)
     flags.start()
     with flags.invocation(context=Lazy() if where == "invocation" else None):
         answer = flags.is_enabled("simpleFlag")
 
     assert answer is True
-    assert 1 == caplog.text.count("is no mapping but Lazy")
+    assert 1 == caplog.text.count("is not a mapping but Lazy")
 
 
 @pytest.mark.parametrize("how", ["start", "refresh", "flush", "terminate", "close"])
 def test_a_timeout_may_be_huge(make, how):
-    """Longer than a thread can wait for is as long as it can."""
+    """A timeout longer than a thread can wait is the longest possible wait."""
     flags = make()
     flags.is_enabled("simpleFlag")
     getattr(flags, how)(1e10)
@@ -123,8 +123,8 @@ def test_a_timeout_may_be_huge(make, how):
     assert State.STARTING is not flags.status.state
 
 
-def test_a_copy_of_a_context_follows_the_invocation_that_goes_on(make):
-    """Where a nested one has ended, the one around it counts."""
+def test_a_copied_context_follows_the_open_invocation(make):
+    """When a nested invocation has ended, the one around it applies."""
     flags = make(client=Seen())
     with flags.invocation(context={"userId": "7"}):
         with flags.invocation(context={"sessionId": "8"}):
@@ -135,7 +135,7 @@ def test_a_copy_of_a_context_follows_the_invocation_that_goes_on(make):
 
 
 class Seen:
-    """A client that answers with the context."""
+    """A client that returns the context."""
 
     def is_enabled(self, _name, context, _fallback):
         return context

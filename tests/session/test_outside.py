@@ -1,4 +1,4 @@
-"""Flags asked for outside an invocation: kept fresh and counted in the background."""
+"""Flags evaluated outside invocations stay fresh and are counted in the background."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ WAIT = 20.0
 """Seconds; a bound against hanging only."""
 
 STALE, OLD = 16.0, 61.0
-"""Seconds after which flags are refreshed beside, and before, an invocation."""
+"""Seconds after which flags are refreshed during, and before, an invocation."""
 
 
 @pytest.fixture(name="ask", params=["is_enabled", "get_variant"])
 def _ask(request):
-    """Return what asks for the flag by either method."""
+    """Return a function that evaluates the flag by either method."""
 
     def ask(flags):
         if request.param == "is_enabled":
@@ -30,7 +30,7 @@ def _ask(request):
 
 @pytest.fixture(name="where", params=["here", "thread", "loop"])
 def _where(request):
-    """Return what runs a question in one of the places where none is wrapped."""
+    """Return a function that evaluates in one of the places outside invocations."""
 
     def where(call):
         if request.param == "here":
@@ -52,7 +52,7 @@ def _where(request):
 
 @pytest.fixture(name="started")
 def _started(make, server):
-    """Return what starts a session, whose first request has been answered."""
+    """Return a function that starts a session and waits for its first request."""
 
     def started(platform=None, **settings):
         flags = make(platform, **settings)
@@ -64,13 +64,13 @@ def _started(make, server):
 
 
 class TestFresh:
-    """Flags are refreshed by their age, as in an invocation; nothing waits."""
+    """Flags are refreshed by age, as in an invocation; no evaluation waits."""
 
     @pytest.mark.parametrize("age", [STALE, OLD, 1e6])
     def test_a_change_is_seen(
         self, started, server, clock, until, ask, where, age
     ) -> None:
-        """The question that finds stale flags gets them; a later one the new ones."""
+        """The evaluation that finds stale flags gets them; later ones get new flags."""
         flags = started()
         server.flags["simpleFlag"] = False
         server.answers.clear()
@@ -82,8 +82,8 @@ class TestFresh:
         assert until(lambda: ask(flags) is False)
         assert 2 == server.asked("GET")
 
-    def test_fresh_flags_are_not_asked_for(self, started, server, clock, ask) -> None:
-        """Within max_age a question costs nothing."""
+    def test_fresh_flags_are_not_requested(self, started, server, clock, ask) -> None:
+        """Within `max_age` an evaluation makes no request."""
         flags = started()
         clock.advance(13)
         for _ in range(10):
@@ -92,7 +92,7 @@ class TestFresh:
         assert 1 == server.asked("GET")
 
     def test_one_request_serves_all(self, started, server, clock, ask) -> None:
-        """Questions do not pile up while the server is slow."""
+        """Evaluations make no further request while the server is slow."""
         flags = started()
         server.answers.clear()
         clock.advance(STALE)
@@ -102,10 +102,10 @@ class TestFresh:
         assert [True] * 50 == answers
         assert 2 >= server.asked("GET")
 
-    def test_a_failing_server_is_left_alone(
+    def test_a_failing_server_is_not_asked(
         self, started, server, clock, until, ask
     ) -> None:
-        """The back-off holds here too."""
+        """The back-off applies outside invocations too."""
         flags = started()
         server.status["GET"] = 500
         clock.advance(STALE)
@@ -128,8 +128,8 @@ class TestFresh:
         assert answers[1] is False
         assert "none" == flags.status.source
 
-    def test_a_client_that_looks_after_itself_is_left_alone(self, cloud, ask) -> None:
-        """Nothing is due for it."""
+    def test_a_client_that_refreshes_itself(self, cloud, ask) -> None:
+        """The session has no work to do for it."""
         from serverless_flags.clients.memory import MemoryClient
 
         client = MemoryClient({"simpleFlag": True})
@@ -141,7 +141,7 @@ class TestCounted:
     """Evaluations reach the server though no invocation ends."""
 
     def test_every_flush_interval(self, started, server, clock, until, ask) -> None:
-        """The question that finds counts due sends them, in the background."""
+        """The evaluation that finds counts due sends them in the background."""
         flags = started(flush_interval=60, max_age=3600)
         for _ in range(3):
             ask(flags)
@@ -157,7 +157,7 @@ class TestCounted:
     def test_where_each_invocation_would_flush(
         self, started, server, clock, until, ask
     ) -> None:
-        """Once a second at most: a question is no invocation."""
+        """At most once a second, because an evaluation is not an invocation."""
         flags = started(flush_interval=0, max_age=3600)
         for _ in range(10):
             ask(flags)
@@ -168,10 +168,10 @@ class TestCounted:
         assert 0 == before
         assert until(lambda: server.counted() >= 10)
 
-    def test_the_next_invocation_sends_what_was_asked_before_it(
+    def test_the_next_invocation_sends_earlier_counts(
         self, started, server, ask
     ) -> None:
-        """Where each one flushes, also one that asks for nothing itself."""
+        """Where each invocation flushes, even one without an evaluation does."""
         flags = started(flush_interval=0, max_age=3600)
         ask(flags)
         with flags.invocation():
@@ -191,8 +191,8 @@ class TestCounted:
         assert until(lambda: server.asked("POST"))
         assert ["GET", "GET", "POST"] == [method for method, _ in server.requests]
 
-    def test_nothing_waits_for_them(self, started, server, clock, ask) -> None:
-        """A question is answered though the server does not answer."""
+    def test_evaluations_do_not_wait(self, started, server, clock, ask) -> None:
+        """An evaluation returns although the server does not answer."""
         flags = started(flush_interval=10, max_age=3600)
         ask(flags)
         server.answers.clear()
@@ -203,10 +203,10 @@ class TestCounted:
         assert [True] * 3 == answers
 
     @pytest.mark.parametrize("interval", [0, 10])
-    def test_refused_counts_wait(
+    def test_counts_that_were_not_accepted_wait(
         self, started, server, clock, until, ask, interval
     ) -> None:
-        """The back-off of a flush holds outside invocations too."""
+        """The back-off of a flush applies outside invocations too."""
         flags = started(flush_interval=interval, max_age=3600)
         server.status["POST"] = 503
         server.headers["Retry-After"] = "60"
@@ -221,13 +221,13 @@ class TestCounted:
         assert 1 == server.asked("POST")
 
 
-class TestSaid:
-    """One warning, where it costs something."""
+class TestWarned:
+    """One warning, on platforms where counts may be lost."""
 
-    TEXT = "a flag was asked for outside an invocation"
+    TEXT = "a flag was evaluated outside an invocation"
 
     def test_on_a_platform_that_freezes(self, started, caplog, ask, where) -> None:
-        """It names the cure; once, however many questions."""
+        """It says what to do, once, however many evaluations there are."""
         flags = started()
         for _ in range(3):
             where(lambda: ask(flags))
@@ -235,17 +235,17 @@ class TestSaid:
         assert 1 == caplog.text.count(self.TEXT)
         assert "@flags.wrap" in caplog.text
 
-    def test_when_the_question_itself_starts_the_session(
+    def test_when_the_evaluation_itself_starts_the_session(
         self, make, caplog, ask
     ) -> None:
-        """A function that forgets `wrap` never starts otherwise."""
+        """A session whose function is not wrapped never starts otherwise."""
         flags = make()
 
         assert ask(flags) is True
         assert 1 == caplog.text.count(self.TEXT)
 
     def test_after_the_last_invocation(self, started, caplog, ask) -> None:
-        """A thread that an invocation left behind is outside of it."""
+        """A thread that an invocation left running is outside invocations."""
         flags = started()
         with flags.invocation():
             inside = ask(flags), self.TEXT in caplog.text
@@ -254,7 +254,7 @@ class TestSaid:
         assert (True, False) == inside
         assert 1 == caplog.text.count(self.TEXT)
 
-    def test_not_where_the_process_goes_on(self, started, cloud, caplog, ask) -> None:
+    def test_not_where_the_process_runs_on(self, started, cloud, caplog, ask) -> None:
         """Nothing is late or lost there."""
         ask(started(cloud(runs_between_invocations=True)))
 

@@ -1,4 +1,4 @@
-"""What a copy of a running process keeps of its original: the flags, nothing else."""
+"""A copy of a running process keeps the flags of its original, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAIT = 10.0
 
 @pytest.fixture(name="copy_of")
 def _copy_of(server):
-    """Start a session, let the test see to the server, and renew it."""
+    """Start a session, let the test change the server, and renew the session."""
 
     def copy_of(flags, *, seconds=0.0, clock=None):
         flags.start()
@@ -31,7 +31,7 @@ def _copy_of(server):
 
 
 def test_it_is_new(make, server, copy_of):
-    """What the original counted is the original's, and its connection too."""
+    """The original's counts and connection stay with the original."""
     flags = copy_of(make())
 
     assert State.NEW is flags.status.state
@@ -39,8 +39,8 @@ def test_it_is_new(make, server, copy_of):
     assert 0 == server.asked("POST")
 
 
-def test_it_asks_whether_the_flags_have_changed(make, server, cloud, copy_of):
-    """One conditional request; what is unchanged is not sent again."""
+def test_it_checks_whether_the_flags_have_changed(make, server, cloud, copy_of):
+    """One conditional request; unchanged flags are not sent again."""
     platform = cloud()
     flags = copy_of(make(platform))
     flags.start()
@@ -56,7 +56,7 @@ def test_it_asks_whether_the_flags_have_changed(make, server, cloud, copy_of):
     )
 
 
-def test_it_obeys_what_has_changed(make, server, copy_of):
+def test_it_sees_what_has_changed(make, server, copy_of):
     """The start waits for the answer, whatever the age of the flags."""
     flags = copy_of(make())
     server.flags["simpleFlag"] = False
@@ -69,7 +69,7 @@ def test_it_obeys_what_has_changed(make, server, copy_of):
 def test_it_serves_the_last_flags_if_the_server_fails(
     make, server, clock, copy_of, copies
 ):
-    """They are as old as they are, also in a copy of a copy that never started."""
+    """They keep their age, even in a copy of a copy that never started."""
     flags = copy_of(make(), seconds=3600, clock=clock)
     for _ in range(copies - 1):
         flags.renew()
@@ -84,19 +84,19 @@ def test_it_serves_the_last_flags_if_the_server_fails(
     )
 
 
-def test_it_says_that_the_last_flags_are_served(make, server, copy_of, caplog):
-    """A server that does not answer in time leaves no defaults here."""
+def test_it_logs_that_the_last_flags_are_served(make, server, copy_of, caplog):
+    """When the server does not answer in time, no defaults are served."""
     flags = copy_of(make(start_timeout=0.05))
     server.answers.clear()
     flags.start()
     server.answers.set()
 
-    assert "the last ones until they come" in caplog.text
+    assert "the last flags until they arrive" in caplog.text
     assert flags.is_enabled("simpleFlag") is True
 
 
 def test_it_serves_no_flags_that_are_too_old(make, server, clock, copy_of):
-    """`stale_if_error` holds over a copy as over a freeze."""
+    """`stale_if_error` applies after a copy as after a freeze."""
     flags = copy_of(make(stale_if_error=60), seconds=3600, clock=clock)
     server.status["GET"] = 500
     handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
@@ -106,10 +106,10 @@ def test_it_serves_no_flags_that_are_too_old(make, server, clock, copy_of):
     assert "none" == flags.status.source
 
 
-def test_a_snapshot_is_no_newer_than_what_the_original_knew(
+def test_a_snapshot_does_not_replace_the_originals_flags(
     make, server, copy_of, tmp_path
 ):
-    """Where a file is set too, the server's flags are kept and refreshed beside."""
+    """Where a file is set too, the server's flags are kept and refreshed."""
     path = tmp_path / "flags.json"
     path.write_text(json.dumps(json.loads(server.state())), encoding="utf-8")
     flags = make(snapshot=path)
@@ -138,7 +138,7 @@ def test_a_copy_of_a_snapshot_is_still_a_snapshot(make, server, tmp_path):
 
 
 def test_an_original_without_flags_leaves_none(make, server, copy_of):
-    """There is nothing to serve but defaults."""
+    """Only defaults can be served."""
     server.status["GET"] = 500
     flags = copy_of(make())
     flags.start()
@@ -147,8 +147,8 @@ def test_an_original_without_flags_leaves_none(make, server, copy_of):
     assert "none" == flags.status.source
 
 
-def test_a_client_that_looks_after_itself_has_no_connection(cloud):
-    """There is nothing to let go of; the copy asks the same client."""
+def test_a_client_that_refreshes_itself_has_no_connection(cloud):
+    """Nothing has to be closed; the copy uses the same client."""
     client = MemoryClient({"simpleFlag": True})
     with FlagSession(client=client, plugins=[cloud()]) as flags:
         flags.renew()
@@ -158,7 +158,7 @@ def test_a_client_that_looks_after_itself_has_no_connection(cloud):
 
 
 def test_a_fork_without_multiprocessing_is_renewed(make, monkeypatch):
-    """Nothing of it is imported for that."""
+    """multiprocessing is not imported for that."""
     flags = make()
     flags.start()
     monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)

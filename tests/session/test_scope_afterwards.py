@@ -1,4 +1,4 @@
-"""What an invocation began and did not wait for, and whose it is afterwards."""
+"""Work that an invocation began and did not wait for, after the invocation's end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _flags(request, make, server):
 
 
 def _sees(flags) -> str:
-    """Return whose flags are on here."""
+    """Return whose flags are on in the current context."""
     on = [user for user in ("alice", "bob") if flags.is_enabled(user)]
-    return " and ".join(on) or "nobody"
+    return " and ".join(on) or "no user"
 
 
 def _in_thread(call):
@@ -34,19 +34,19 @@ def _in_thread(call):
 
 
 class TestAfterwards:
-    """What an invocation began and did not wait for."""
+    """Threads and tasks that outlive their invocation."""
 
-    def test_a_thread_with_its_context_is_nobodys(self, flags) -> None:
-        """While the invocation lasts it is its user's; threads have no end."""
+    def test_a_thread_in_its_context_is_outside_afterwards(self, flags) -> None:
+        """During the invocation a thread is inside it; afterwards it is outside."""
         with flags.invocation(context={"userId": "alice"}):
             context = contextvars.copy_context()
             during = _in_thread(lambda: context.run(_sees, flags))
 
         assert "alice" == during
-        assert "nobody" == _in_thread(lambda: context.run(_sees, flags))
+        assert "no user" == _in_thread(lambda: context.run(_sees, flags))
 
-    def test_a_task_keeps_it(self, flags) -> None:
-        """It was begun in the invocation, and works for its user."""
+    def test_a_task_keeps_its_invocation(self, flags) -> None:
+        """It was begun in the invocation and keeps its user."""
 
         async def later(ended: asyncio.Event) -> str:
             await ended.wait()
@@ -63,10 +63,10 @@ class TestAfterwards:
             ended.set()
             return _sees(flags), await task
 
-        assert ("nobody", "alice") == asyncio.run(main())
+        assert ("no user", "alice") == asyncio.run(main())
 
-    def test_the_callbacks_of_a_loop_are_nobodys(self, flags) -> None:
-        """`call_soon` copies the context, and is no task."""
+    def test_a_callback_of_a_loop_is_outside(self, flags) -> None:
+        """`call_soon` copies the context, but a callback is not a task."""
 
         async def main() -> list[str]:
             saw, done = [], asyncio.Event()
@@ -80,10 +80,10 @@ class TestAfterwards:
             await done.wait()
             return saw
 
-        assert ["nobody"] == asyncio.run(main())
+        assert ["no user"] == asyncio.run(main())
 
     def test_a_task_of_the_next_invocation_has_its_own(self, flags) -> None:
-        """What began in bob's is bob's, though it was called from alice's task."""
+        """A task begun in bob's invocation is bob's, even if alice's task called it."""
 
         async def serve(user: str) -> str:
             async with flags.invocation(context={"userId": user}):
@@ -95,10 +95,10 @@ class TestAfterwards:
 
         assert ["alice", "bob"] * 4 == asyncio.run(main())
 
-    def test_a_carried_one_outlives_it(self, flags) -> None:
-        """The same context, for work that goes on after the end."""
+    def test_a_detached_invocation_outlives_it(self, flags) -> None:
+        """It has the same context, for work that continues after the end."""
         with flags.invocation(context={"userId": "alice"}) as here:
-            carried = here.carried()
+            carried = here.detached()
         flags._core.scope.set(carried)
         try:
             saw = _sees(flags)
@@ -110,7 +110,7 @@ class TestAfterwards:
         assert here.invocation is carried.invocation
 
     def test_threads_with_their_own_invocations(self, flags) -> None:
-        """Each thread has its own user, however they are interleaved."""
+        """Each thread has its own user, however the invocations overlap."""
         gate = threading.Barrier(2)
 
         def serve(user: str) -> list[str]:

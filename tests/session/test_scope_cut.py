@@ -1,4 +1,4 @@
-"""Whatever cuts an invocation at its beginning or its end, nothing of it is left."""
+"""An invocation that an exception interrupts at its beginning or end leaves nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ OLD = 61.0
 
 
 class OvertimeError(Exception):
-    """What a framework raises into a request that takes too long."""
+    """An exception that a framework raises in a request that takes too long."""
 
 
 class Abort(BaseException):
-    """What ends a worker, and is no error."""
+    """A `BaseException` that stops a worker."""
 
 
 waiting_errors = pytest.mark.parametrize(
@@ -32,7 +32,7 @@ hook_errors = pytest.mark.parametrize("error", [Abort, KeyboardInterrupt, System
 
 @pytest.fixture(name="begin", params=["sync", "async"])
 def _begin(request):
-    """Return what runs a callback inside an invocation, on either kind of way."""
+    """Return a function that runs a callback inside a sync or an async invocation."""
 
     def begin(flags, ask, user):
         if request.param == "sync":
@@ -50,7 +50,7 @@ def _begin(request):
 
 @pytest.fixture(name="users")
 def _users(make, server):
-    """Return what makes a session whose invocations belong to their first argument."""
+    """Return a function that makes a session whose context is the argument."""
     server.flags = {"alice": ["alice"], "bob": ["bob"]}
 
     def users(platform=None, **settings):
@@ -64,7 +64,7 @@ def _users(make, server):
 
 
 def _is_untouched(flags) -> bool:
-    """Whether no invocation is current, and the next one is nobody's but its own."""
+    """Whether no invocation is current, and a new one joins no other."""
     outside = flags.is_enabled("alice"), flags.is_enabled("bob")
     with flags.invocation("bob") as bob:
         inside = flags.is_enabled("alice"), flags.is_enabled("bob")
@@ -73,16 +73,16 @@ def _is_untouched(flags) -> bool:
 
 
 class TestCutByAPlugin:
-    """A plugin may raise what is no error of its own: an interruption, an exit."""
+    """A plugin may raise a `BaseException`: an interruption, an exit."""
 
     @hook_errors
     @pytest.mark.parametrize(
         "hook", ["read_invocation", "begin_invocation", "end_invocation"]
     )
-    def test_the_exception_passes_and_nothing_stays(
+    def test_the_exception_propagates_and_nothing_stays(
         self, users, cloud, begin, error, hook
     ) -> None:
-        """The next invocation on that thread begins anew, refreshes and flushes."""
+        """The next invocation on that thread starts afresh, refreshes and flushes."""
         faults = []
 
         class Cut(cloud):
@@ -112,48 +112,50 @@ class TestCutByAPlugin:
         assert _is_untouched(flags)
 
     @hook_errors
-    def test_all_that_were_told_of_the_beginning_hear_of_the_end(
+    def test_each_plugin_that_began_an_invocation_ends_it(
         self, users, cloud, begin, error
     ) -> None:
-        """What one plugin took in `begin_invocation` it gives back."""
-        told = []
+        """`end_invocation` is called wherever `begin_invocation` was."""
+        events = []
 
         class Pairs(cloud):
             @hookimpl
             def begin_invocation(self) -> None:
-                told.append("begin")
-                if len(told) == 1:
+                events.append("begin")
+                if len(events) == 1:
                     raise error
 
             @hookimpl
             def end_invocation(self) -> None:
-                told.append("end")
+                events.append("end")
 
         flags = users(Pairs())
         with pytest.raises(error):
             begin(flags, lambda: None, "alice")
         begin(flags, lambda: None, "bob")
 
-        assert ["begin", "end", "begin", "end"] == told
+        assert ["begin", "end", "begin", "end"] == events
 
     @pytest.mark.parametrize("where", ["context", "remaining_time"])
-    def test_an_interruption_of_what_an_invocation_is_asked_for(
+    def test_an_interruption_of_a_callable_of_the_invocation(
         self, make, cloud, clock, begin, raising, where
     ) -> None:
-        """Its lazy context, and the time that it has left."""
+        """Its lazy context, and its remaining time."""
         platform = cloud()
         flags = make(platform)
         flags.start()
         clock.advance(OLD)
-        told = {where: raising(KeyboardInterrupt)}
-        platform.invocations.append(Invocation(**told))
+        fields = {where: raising(KeyboardInterrupt)}
+        platform.invocations.append(Invocation(**fields))
         with pytest.raises(KeyboardInterrupt):
             begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
 
         assert flags._core.scope.get() is None
 
-    def test_an_error_of_the_functions_own_passes(self, users, begin, raising) -> None:
-        """Also when it is none of an error, and the flush that is due does not wait."""
+    def test_an_exception_of_the_function_propagates(
+        self, users, begin, raising
+    ) -> None:
+        """A `BaseException` too, for which the due flush does not wait."""
         flags = users(flush_interval=0)
         with pytest.raises(Abort):
             begin(flags, raising(Abort), "alice")
@@ -162,13 +164,13 @@ class TestCutByAPlugin:
 
 
 class TestCutWhileItWaits:
-    """An exception from outside, where the session waits for the network."""
+    """An exception raised on the user's thread while the session waits."""
 
     @waiting_errors
     def test_for_a_refresh(
         self, users, server, clock, interrupt, raising, until, error
     ) -> None:
-        """The refresh goes on; the next invocation gets what it brought."""
+        """The refresh continues; the next invocation gets its flags."""
         flags = users()
         with flags.invocation("alice"):
             assert flags.is_enabled("alice")
@@ -186,7 +188,7 @@ class TestCutWhileItWaits:
 
     @waiting_errors
     def test_for_a_flush(self, users, server, interrupt, raising, error) -> None:
-        """The counts are on their way, on a thread that nobody interrupts."""
+        """The counts are sent on a background thread, which is not interrupted."""
         flags = users(flush_interval=0)
         flags.start()
         server.arrived.acquire()
@@ -237,8 +239,8 @@ class TestCutWhileItWaits:
         assert (1 if at == "flush" else 0) == server.counted("alice")
         assert _is_untouched(flags)
 
-    def test_by_a_timeout_of_the_tasks_own(self, users, server) -> None:
-        """What waits around an invocation ends it, whatever it waits for."""
+    def test_by_a_timeout_of_the_task(self, users, server) -> None:
+        """A timeout around an invocation ends it, whatever it waits for."""
         flags = users()
         server.answers.clear()
 

@@ -1,4 +1,4 @@
-"""Exceptions that a platform's runtime raises into functions, out of callbacks too."""
+"""Exceptions that the runtime raises in a function propagate out of callbacks too."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ OLD = 61.0
 
 
 class OvertimeError(Exception):
-    """What a framework raises into a request that takes too long."""
+    """An exception that a framework raises in a request that takes too long."""
 
 
 @pytest.fixture(name="begin", params=["sync", "async"])
 def _begin(request):
-    """Return what runs a callback inside an invocation, on either kind of way."""
+    """Return a function that runs a callback inside a sync or an async invocation."""
 
     def begin(flags, ask, user):
         if request.param == "sync":
@@ -35,7 +35,7 @@ def _begin(request):
 
 
 class TestPassing:
-    """Exceptions that the platform's runtime raises pass out of callbacks too."""
+    """The platform's ``passing_exceptions`` propagate out of callbacks."""
 
     @pytest.fixture(name="let_pass")
     def _let_pass(self, monkeypatch):
@@ -46,25 +46,25 @@ class TestPassing:
     def test_they_reach_the_caller(
         self, make, cloud, clock, begin, raising, let_pass, where
     ) -> None:
-        """Whatever the session was asking for when they came."""
+        """Whichever callable the session was calling when they were raised."""
         platform = cloud()
         settings = {"context": raising(OvertimeError)} if where == "callback" else {}
         flags = make(platform, **settings)
         flags.start()
         clock.advance(OLD)
-        told = {"context": raising(OvertimeError)} if where == "adapter" else {}
+        fields = {"context": raising(OvertimeError)} if where == "adapter" else {}
         if where == "remaining_time":
-            told = {"remaining_time": raising(OvertimeError)}
-        platform.invocations.append(Invocation(**told))
+            fields = {"remaining_time": raising(OvertimeError)}
+        platform.invocations.append(Invocation(**fields))
         with pytest.raises(OvertimeError):
             begin(flags, lambda: flags.is_enabled("simpleFlag"), "alice")
 
         assert flags._core.scope.get() is None
 
-    def test_others_cost_what_was_asked_for(
+    def test_other_exceptions_are_logged(
         self, make, cloud, clock, begin, raising, let_pass, caplog
     ) -> None:
-        """A fault of the adapter's is logged once, and the function runs."""
+        """A failure of the adapter is logged once, and the function runs."""
         platform = cloud()
         flags = make(platform)
         flags.start()

@@ -1,4 +1,4 @@
-"""Invocations that do not end in the order, the thread or the context they began in."""
+"""Invocations that end in another order, thread or context than they began in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _flags(request, make, server):
 
 @pytest.fixture(name="body")
 def _body(flags):
-    """Return what makes a streamed body that asks for a user's flag at each step."""
+    """Return a function that makes a body that evaluates a user's flag at each step."""
 
     def body(user, ask=None):
         with flags.invocation(context={"userId": user}) as here:
@@ -41,9 +41,9 @@ def _body(flags):
 
 
 def _sees(flags) -> str:
-    """Return whose flags are on here."""
+    """Return whose flags are on in the current context."""
     on = [user for user in ("alice", "bob") if flags.is_enabled(user)]
-    return " and ".join(on) or "nobody"
+    return " and ".join(on) or "no user"
 
 
 def _in_thread(call):
@@ -52,11 +52,11 @@ def _in_thread(call):
 
 
 class TestSteps:
-    """A streamed body, whose steps run wherever its server runs them."""
+    """A streamed body whose steps run in any context or thread."""
 
     @pytest.mark.parametrize("ask", ["invocation", "variant", "session"])
     def test_all_in_one_context(self, body, ask) -> None:
-        """Then the session itself knows whose body it is."""
+        """There the session itself knows whose body it is."""
         steps = body("alice", ask)
 
         assert [True] * 3 == [next(steps) for _ in range(3)]
@@ -64,7 +64,7 @@ class TestSteps:
     @pytest.mark.parametrize("ask", ["invocation", "variant"])
     @pytest.mark.parametrize("where", ["copies", "threads", "copies on threads"])
     def test_each_somewhere_else(self, body, where, ask) -> None:
-        """The invocation itself is asked, and answers for its user."""
+        """The invocation itself evaluates the flags of its user."""
 
         def step() -> bool:
             if where == "threads":
@@ -79,7 +79,7 @@ class TestSteps:
         assert [True] * 4 == [step() for _ in range(4)]
 
     def test_two_bodies_on_many_threads(self, body) -> None:
-        """Neither takes the other for itself."""
+        """No body gets the context of the other."""
         alice, bob = body("alice"), body("bob")
         saw = [
             (_in_thread(lambda: next(alice)), _in_thread(lambda: next(bob)))
@@ -88,8 +88,8 @@ class TestSteps:
 
         assert [(True, True)] * 4 == saw
 
-    def test_the_callers_context_is_on_top(self, flags) -> None:
-        """As with a question to the session."""
+    def test_the_callers_context_wins(self, flags) -> None:
+        """As in an evaluation by the session."""
         with flags.invocation(context={"userId": "alice"}) as here:
             answers = (
                 here.is_enabled("bob", {"userId": "bob"}),
@@ -100,7 +100,7 @@ class TestSteps:
         assert (True, True, True) == answers
 
     def test_evaluations_are_counted(self, flags, body, server) -> None:
-        """Wherever they are made."""
+        """In whichever thread they are made."""
         steps = body("alice")
         for _ in range(3):
             contextvars.copy_context().run(next, steps)
@@ -108,15 +108,15 @@ class TestSteps:
 
         assert 3 == server.counted("alice")
 
-    def test_an_invocation_answers_after_its_end(self, flags, body) -> None:
-        """Whoever still holds it asks for its user."""
+    def test_an_invocation_evaluates_after_its_end(self, flags, body) -> None:
+        """Code that still has the object gets the flags of its user."""
         with flags.invocation(context={"userId": "alice"}) as here:
             pass
 
         assert here.is_enabled("alice") is True
         assert here.is_enabled("bob") is False
 
-    def test_without_flags_it_answers_the_default(self) -> None:
+    def test_without_flags_it_serves_the_default(self) -> None:
         """As the session does."""
         flags = FlagSession(plugins=[])
         flags.close()
@@ -127,12 +127,12 @@ class TestSteps:
 
 
 class TestEnded:
-    """What has ended decides nothing any more."""
+    """An invocation that has ended no longer applies."""
 
     @pytest.mark.parametrize("last", ["alice", "bob"])
     @pytest.mark.parametrize("how", ["closed", "collected", "raised into"])
     def test_bodies_served_in_turn(self, flags, body, last, how) -> None:
-        """Whichever ends last, it does not bring the other one back."""
+        """The body that ends last does not restore the context of the other."""
         bodies = {"alice": body("alice"), "bob": body("bob")}
         assert [True, True] == [next(bodies[user]) for user in bodies]
         first = ({"alice", "bob"} - {last}).pop()
@@ -146,12 +146,12 @@ class TestEnded:
                 with pytest.raises(LookupError):
                     bodies[user].throw(LookupError)
 
-        assert "nobody" == _sees(flags)
+        assert "no user" == _sees(flags)
         with flags.invocation():
-            assert "nobody" == _sees(flags)
+            assert "no user" == _sees(flags)
 
-    def test_inside_an_invocation_that_goes_on(self, flags, body) -> None:
-        """Bodies that ended in turn lead back to the one around them."""
+    def test_inside_an_invocation_that_continues(self, flags, body) -> None:
+        """After the bodies have ended in turn, the outer invocation applies again."""
         with flags.invocation(context={"userId": "bob"}):
             bodies = [body("alice", "session") for _ in range(3)]
             for each in bodies:
@@ -160,10 +160,10 @@ class TestEnded:
                 each.close()
 
             assert "bob" == _sees(flags)
-        assert "nobody" == _sees(flags)
+        assert "no user" == _sees(flags)
 
     def test_the_outer_one_ends_first(self, flags) -> None:
-        """The inner one lives on for whoever is in it, then nobody does."""
+        """The inner one applies until it ends, and then none does."""
         outer = flags.invocation(context={"userId": "alice"})
         inner = flags.invocation(context={"sessionId": "7"})
         outer.__enter__()
@@ -173,12 +173,12 @@ class TestEnded:
         inner.__exit__(None, None, None)
 
         assert "alice" == during
-        assert "nobody" == _sees(flags)
+        assert "no user" == _sees(flags)
 
-    def test_an_invocation_that_begins_in_an_ended_one_is_its_own(
+    def test_an_invocation_inside_an_ended_one_is_independent(
         self, flags, body
     ) -> None:
-        """A copy of the context may still hold what has ended."""
+        """A copied context may still hold an invocation that has ended."""
         with flags.invocation(context={"userId": "alice"}):
             context = contextvars.copy_context()
 
@@ -186,10 +186,10 @@ class TestEnded:
             with flags.invocation() as here:
                 return _sees(flags), here._joined is None
 
-        assert ("nobody", True) == context.run(next_one)
+        assert ("no user", True) == context.run(next_one)
 
     def test_an_invocation_that_begins_in_the_copy_of_a_nested_one(self, flags) -> None:
-        """It joins the innermost one that goes on."""
+        """It joins the innermost invocation that is still open."""
         with flags.invocation(context={"userId": "alice"}) as outer:
             with flags.invocation(context={"sessionId": "7"}):
                 context = contextvars.copy_context()
@@ -201,8 +201,8 @@ class TestEnded:
             assert context.run(joins)
 
     @pytest.mark.parametrize("where", ["copy", "thread"])
-    def test_left_where_it_was_not_entered(self, flags, where) -> None:
-        """Leaving elsewhere ends it everywhere."""
+    def test_left_in_a_context_where_it_was_not_entered(self, flags, where) -> None:
+        """Leaving it in another context ends it everywhere."""
         scope = flags.invocation(context={"userId": "alice"})
         scope.__enter__()
 
@@ -215,5 +215,5 @@ class TestEnded:
         else:
             elsewhere = _in_thread(leave)
 
-        assert "nobody" == elsewhere
-        assert "nobody" == _sees(flags)
+        assert "no user" == elsewhere
+        assert "no user" == _sees(flags)

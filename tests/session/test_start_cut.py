@@ -1,4 +1,4 @@
-"""A start goes on whatever happens to those who wait for it."""
+"""A start continues although an exception interrupts the threads waiting for it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ WAIT = 20.0
 
 
 class OvertimeError(Exception):
-    """What a framework raises into a request that takes too long."""
+    """An exception that a framework raises in a request that takes too long."""
 
 
 class Abort(BaseException):
-    """What ends a worker, and is no error."""
+    """A `BaseException` that stops a worker."""
 
 
 errors = pytest.mark.parametrize(
@@ -30,24 +30,24 @@ clients = pytest.mark.parametrize("client", ["lean", "unleash"])
 
 
 class TestInterrupted:
-    """An exception from outside ends the waiting, and nothing else."""
+    """An exception on a waiting thread interrupts only the wait."""
 
     @errors
     @clients
     def test_by_a_signal(
         self, make, server, interrupt, raising, until, error, client
     ) -> None:
-        """It passes; the start goes on with its one request and brings the flags."""
+        """It propagates; the start continues its one request and loads the flags."""
         server.answers.clear()
         flags = make(client=client)
         handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
         interrupt(raising(error), server.arrived.acquire)
         with pytest.raises(error):
             handler()
-        meanwhile = flags.status.state
+        during_the_start = flags.status.state
         server.answers.set()
 
-        assert State.STARTING is meanwhile
+        assert State.STARTING is during_the_start
         assert until(lambda: flags.status.state is State.READY)
         assert handler() is True
         assert 1 == server.asked("GET")
@@ -55,7 +55,7 @@ class TestInterrupted:
         assert 1 == server.counted()
 
     def test_by_a_cancellation(self, make, server, until) -> None:
-        """A task that is cancelled while it waits cancels itself alone."""
+        """A task that is cancelled while it waits cancels nothing else."""
         server.answers.clear()
         flags = make()
 
@@ -80,7 +80,7 @@ class TestInterrupted:
     def test_while_the_signals_are_connected(
         self, make, cloud, server, raising, error, at
     ) -> None:
-        """Connecting is tried again, since it has not come to an end."""
+        """Connecting is repeated, because it was not completed."""
         faults = [raising(error)]
 
         class Cut(cloud):
@@ -100,7 +100,7 @@ class TestInterrupted:
         assert 1 == platform.events.count(("connect", at))
         assert "connected" == flags.status.termination
 
-    def test_only_one_of_many_waits_is_cut(
+    def test_only_one_of_many_waits_is_interrupted(
         self, make, server, interrupt, raising
     ) -> None:
         """The other threads get the flags of the start that all waited for."""
@@ -120,10 +120,10 @@ class TestInterrupted:
 
 
 class TestTogether:
-    """Whoever comes while the session starts waits for that start."""
+    """Everything that needs flags during a start waits for that start."""
 
     def test_threads_and_a_loop_share_one_start(self, make, server) -> None:
-        """Ten invocations of either kind make one request."""
+        """Ten sync and async invocations make one request."""
         flags = make()
         handler = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
         gate = threading.Barrier(11)
@@ -148,10 +148,10 @@ class TestTogether:
         assert [True] * 20 == answers
         assert 1 == server.asked("GET")
 
-    def test_on_a_running_loop_it_goes_on_in_the_background(
+    def test_on_a_running_loop_it_continues_in_the_background(
         self, make, server, caplog
     ) -> None:
-        """A question outside an invocation gets the default now and the flag later."""
+        """An evaluation outside invocations gets the default now and the flag later."""
         flags = make()
 
         async def scenario() -> bool:
@@ -169,7 +169,7 @@ class TestTogether:
         assert 1 == caplog.text.count("starts in the background")
 
     def test_a_loop_runs_on_while_an_invocation_waits(self, make, server) -> None:
-        """The start blocks the task that needs it, not the loop."""
+        """The start blocks the task that needs it, but not the loop."""
         server.answers.clear()
         flags = make()
 
@@ -189,7 +189,7 @@ class TestTogether:
     def test_an_invocation_waits_no_longer_than_it_may_run(
         self, make, server, cloud, kind
     ) -> None:
-        """Also for imports, which the bound on the network does not count."""
+        """Its remaining time also limits the wait for imports."""
         server.answers.clear()
         platform = cloud()
         platform.invocations.append(Invocation(remaining_time=lambda: 0.1))
@@ -199,11 +199,11 @@ class TestTogether:
             contextvars.copy_context().run(self._begin, flags)
         else:
             asyncio.run(self._begin_async(flags))
-        meanwhile = flags.status.state
+        during_the_start = flags.status.state
         server.answers.set()
         del platform.invocations[:]
 
-        assert meanwhile in {State.STARTING, State.DEGRADED}
+        assert during_the_start in {State.STARTING, State.DEGRADED}
         answer = flags.wrap(lambda: flags.is_enabled("simpleFlag"))
         assert answer() is True
 

@@ -1,4 +1,4 @@
-"""An end that comes while the session starts, or twice."""
+"""A session that is closed or terminated during its start, or twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WAIT = 20.0
 
 
 class TestEnded:
-    """An end that comes while the session starts."""
+    """A session that ends during its start."""
 
     @pytest.fixture(name="starting")
     def _starting(self, make, server):
@@ -37,8 +37,8 @@ class TestEnded:
             server.answers.set()
 
     @pytest.mark.parametrize("client", ["lean", "unleash"])
-    def test_closed_meanwhile(self, starting, server, until, client) -> None:
-        """It stays closed, and names each evaluation that came afterwards."""
+    def test_closed_during_the_start(self, starting, server, until, client) -> None:
+        """It stays closed, and logs each later evaluation as lost."""
         flags, answers = starting(client=client)
         flags.close(1.0)
         server.answers.set()
@@ -51,8 +51,10 @@ class TestEnded:
         assert State.CLOSED is status.state
         assert 15 == server.counted() + status.uncounted + status.unknown_counts
 
-    def test_closed_meanwhile_it_asks_no_more(self, starting, server, clock) -> None:
-        """Nothing is refreshed or flushed after the end, however old the flags."""
+    def test_closed_during_the_start_it_makes_no_more_requests(
+        self, starting, server, clock
+    ) -> None:
+        """Nothing is refreshed or flushed afterwards, however old the flags are."""
         flags, answers = starting()
         flags.close(1.0)
         server.answers.set()
@@ -64,8 +66,8 @@ class TestEnded:
 
         assert asked == len(server.requests)
 
-    def test_told_of_the_end_meanwhile(self, starting, server) -> None:
-        """The invocation that waited flushes itself when it ends."""
+    def test_terminated_during_the_start(self, starting, server) -> None:
+        """The invocation that waited for the start ends with a flush."""
         flags, answers = starting()
         flags.terminate(1.0)
         server.answers.set()
@@ -75,8 +77,10 @@ class TestEnded:
         assert State.TERMINATING is flags.status.state
         assert 10 == server.counted()
 
-    def test_a_copy_made_meanwhile_starts_for_itself(self, starting, server) -> None:
-        """What the original began does not reach it."""
+    def test_a_copy_made_during_the_start_starts_for_itself(
+        self, starting, server
+    ) -> None:
+        """The copy does not share the start of the original."""
         flags, answers = starting()
         flags.renew()
         before = flags.status.state
@@ -88,10 +92,10 @@ class TestEnded:
 
 
 class TestTwice:
-    """What two do at once is done once."""
+    """Work that two threads begin at once is done once."""
 
     def test_a_start_that_is_over_is_not_waited_for(self, make, server) -> None:
-        """A task may look before it and come after it."""
+        """A start may end just before a task begins to wait for it."""
         flags = make()
         flags.start()
         asyncio.run(flags._core.process.start_async(flags._core.plugins, WAIT, WAIT))
@@ -99,7 +103,7 @@ class TestTwice:
         assert 1 == server.asked("GET")
 
     def test_two_threads_close(self, make, server, caplog) -> None:
-        """Both wait for the last flush, and one of them says what is lost."""
+        """Both wait for the last flush, and one of them logs what is lost."""
         flags = make()
         flags.is_enabled("simpleFlag")
         server.status["POST"] = 400
@@ -112,7 +116,7 @@ class TestTwice:
             server.answers.set()
             for each in (first, second):
                 each.result(WAIT)
-            flags._core.process._shut()  # as the slower one does
+            flags._core.process._shut_down()  # as the slower one does
 
         assert 1 == caplog.text.count("the session has ended: 1 evaluations")
         assert (State.CLOSED, 1) == (flags.status.state, flags.status.uncounted)

@@ -1,4 +1,4 @@
-"""A start that failed: flags take their defaults, and it is made again."""
+"""After a failed start defaults are served, and a later attempt is made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _warnings(caplog):
 
 @pytest.fixture(name="loads")
 def _loads(monkeypatch):
-    """Load a client that needs no server; return what the next raise, and a count."""
+    """Load a client that needs no server; return the next failures and the attempts."""
     faults: list[Exception] = []
     loads: list[int] = []
 
@@ -38,7 +38,7 @@ def _loads(monkeypatch):
 
 @pytest.fixture(name="invoke", params=["sync", "async"])
 def _invoke(request):
-    """Return what asks for the flag inside a wrapped function, of either kind."""
+    """Return a function that evaluates the flag inside a sync or async invocation."""
 
     def invoke(flags):
         if request.param == "sync":
@@ -53,7 +53,7 @@ def _invoke(request):
 
 
 def test_the_next_due_invocation_starts_again(make, clock, loads, invoke):
-    """After a back-off, not at once; until then defaults, and the reason why."""
+    """After a back-off, not at once; until then defaults are served and logged."""
     faults, attempts = loads
     faults.append(RuntimeError("no engine here"))
     flags = make()
@@ -77,8 +77,8 @@ def test_the_next_due_invocation_starts_again(make, clock, loads, invoke):
     assert 2 == flags.status.uncounted
 
 
-def test_a_question_outside_an_invocation_starts_again_too(make, clock, loads):
-    """A script that asks now and then recovers as a wrapped function does."""
+def test_an_evaluation_outside_invocations_starts_again_too(make, clock, loads):
+    """A script that evaluates flags recovers as a wrapped function does."""
     faults, _ = loads
     faults.append(OSError("libengine.so: cannot open shared object file"))
     flags = make()
@@ -91,7 +91,7 @@ def test_a_question_outside_an_invocation_starts_again_too(make, clock, loads):
 
 @pytest.mark.parametrize("begin", ["start", "refresh", "with"])
 def test_each_way_to_start_makes_it_again(make, clock, loads, begin):
-    """An explicit start, a refresh and a `with` block are no latches either."""
+    """An explicit start, a refresh and a `with` block start again too."""
     faults, attempts = loads
     faults.append(RuntimeError("no engine here"))
     flags = make()
@@ -107,7 +107,7 @@ def test_each_way_to_start_makes_it_again(make, clock, loads, begin):
 
 
 def test_one_warning_however_often_it_fails(make, clock, loads, caplog):
-    """Every attempt that fails for the same reason says nothing new."""
+    """Further attempts that fail for the same reason log nothing new."""
     faults, _ = loads
     faults.extend(RuntimeError("no engine here") for _ in range(3))
     flags = make()
@@ -131,7 +131,7 @@ def test_one_warning_however_often_it_fails(make, clock, loads, caplog):
 def test_an_import_that_explains_itself_needs_no_traceback(
     make, loads, caplog, fault, traceback
 ):
-    """Its text is the cause and the cure, in one line of the log and the status."""
+    """Its message has the cause and the cure, in the log and in the status."""
     faults, _ = loads
     faults.append(fault)
     flags = make()
@@ -143,8 +143,8 @@ def test_an_import_that_explains_itself_needs_no_traceback(
     assert str(fault) in flags.status.last_error
 
 
-def test_the_server_is_asked_anew(make, server, clock, monkeypatch, until):
-    """The connection of an attempt that failed goes with it."""
+def test_the_server_is_asked_again(make, server, clock, monkeypatch, until):
+    """The connection of a failed attempt is closed."""
     real, failing = start_module.open_backend, [True]
     sessions = []
 
@@ -177,8 +177,8 @@ def test_the_server_is_asked_anew(make, server, clock, monkeypatch, until):
     assert 2 == server.asked("GET")
 
 
-def test_an_end_that_came_first_is_not_forgotten(make, clock, loads):
-    """Told of the end while degraded, a session that recovers is terminating."""
+def test_a_shutdown_notice_before_the_recovery_holds(make, clock, loads):
+    """A session that was notified while degraded is TERMINATING once it recovers."""
     faults, _ = loads
     faults.append(RuntimeError("no engine here"))
     flags = make()
@@ -191,7 +191,7 @@ def test_an_end_that_came_first_is_not_forgotten(make, clock, loads):
 
 
 def test_a_closed_session_does_not_start_again(make, clock, loads):
-    """What it answered without a client is named at the end."""
+    """Evaluations without a client are logged as lost at the end."""
     faults, attempts = loads
     faults.append(RuntimeError("no engine here"))
     flags = make()
@@ -205,10 +205,10 @@ def test_a_closed_session_does_not_start_again(make, clock, loads):
 
 
 class TestReasons:
-    """A session without flags says why, and what would mend it."""
+    """The status of a session without flags has the reason and the cure."""
 
     def test_nothing_within_start_timeout(self, make, server, until):
-        """While the first request is under way the reason is that it has taken long."""
+        """While the first request is under way, the reason is that it takes long."""
         server.answers.clear()
         flags = make(start_timeout=0.05)
         flags.start()
@@ -221,7 +221,7 @@ class TestReasons:
         assert flags.status.last_error is None
 
     def test_no_url(self, caplog):
-        """The setting that is missing is named, in the log and in the status."""
+        """The log and the status name the missing setting."""
         with FlagSession(plugins=[]) as flags:
             status = flags.status
 
@@ -230,7 +230,7 @@ class TestReasons:
         assert status.last_error in caplog.text
 
     def test_a_snapshot_needs_no_url(self, server, tmp_path):
-        """Without a server it is all that is wanted."""
+        """A session with a snapshot needs no server."""
         path = tmp_path / "flags.json"
         path.write_bytes(server.state())
         with FlagSession(plugins=[], snapshot=path) as flags:
@@ -243,7 +243,7 @@ class TestReasons:
     def test_flags_from_memory(
         self, server, cloud, monkeypatch, caplog, by, on_cloud, warnings
     ):
-        """A test's client on a cloud is a mistake; on a laptop it is none."""
+        """The client ``memory`` is a mistake on a cloud, but not on a laptop."""
         given = {"client": "memory"}
         if by == "environment":
             monkeypatch.setenv("SERVERLESS_FLAGS_CLIENT", given.pop("client"))

@@ -1,4 +1,4 @@
-"""A flag asked for on a thread that the start waits for: the default, at once."""
+"""A flag evaluated on a thread that the start waits for has its default, at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WAIT = 20.0
 
 
 class TestInASignalHandler:
-    """Python runs it on the main thread, in the middle of whatever that does."""
+    """A signal handler runs on the main thread, whatever it interrupts there."""
 
     @pytest.fixture(name="nested")
     def _nested(self, make, server, interrupt):
-        """Return what a handler's question gets while its thread awaits the start."""
+        """Return what a signal handler gets while its thread waits for the start."""
 
         def nested(question):
             def ring() -> None:
@@ -39,17 +39,17 @@ class TestInASignalHandler:
         return nested
 
     def test_whether_a_flag_is_on(self, nested) -> None:
-        """False, counted as uncounted; the start goes on and brings the flags."""
+        """It is False and uncounted; the start continues and loads the flags."""
         assert (False, True, 1) == nested(lambda flags: flags.is_enabled("simpleFlag"))
 
     def test_which_variant(self, nested) -> None:
-        """The disabled one."""
+        """It is the disabled variant."""
         saw, answer, uncounted = nested(lambda flags: flags.get_variant("simpleFlag"))
 
         assert (DISABLED, True, 1) == (saw, answer, uncounted)
 
     def test_inside_an_invocation_of_its_own(self, nested) -> None:
-        """It joins the one that is beginning."""
+        """It joins the invocation that is beginning."""
 
         def question(flags) -> bool:
             with flags.invocation():
@@ -72,7 +72,7 @@ class TestInASignalHandler:
 
 
 def test_in_a_plugin_that_connects_the_signals(make, server, cloud, within_time):
-    """The start is begun when the signals are connected, not before."""
+    """The start begins after the signals are connected."""
     saw = []
 
     class Asking(cloud):
@@ -90,7 +90,7 @@ def test_in_a_plugin_that_connects_the_signals(make, server, cloud, within_time)
 
 
 def test_in_the_loading_of_the_client(make, monkeypatch, within_time):
-    """What a client imports may ask for a flag while it is imported."""
+    """A module that the client imports may evaluate a flag."""
     saw = []
 
     def load() -> MemoryClient:
@@ -108,7 +108,7 @@ def test_in_the_loading_of_the_client(make, monkeypatch, within_time):
 
 
 def test_in_an_observer_once_the_flags_are_there(make, cloud, until):
-    """A refresh after the start is told of on its own thread, which may ask."""
+    """An observer may evaluate a flag on the thread of a later refresh."""
     saw = []
 
     class Asking(cloud):
@@ -139,7 +139,7 @@ def test_in_an_observer_once_the_flags_are_there(make, cloud, until):
 
 
 def test_on_another_thread_it_waits(make, server):
-    """Whoever is not needed for the start gets the flags, a little later."""
+    """A thread that the start does not wait for gets the flags."""
     server.answers.clear()
     flags = make()
     with ThreadPoolExecutor(2) as pool:
@@ -153,7 +153,7 @@ def test_on_another_thread_it_waits(make, server):
 
 
 def test_in_another_task_of_the_loop(make, server, caplog):
-    """The loop is not blocked for the start that its own invocation waits for."""
+    """An evaluation does not block the loop on which an invocation waits."""
     server.answers.clear()
     flags = make()
 
@@ -172,8 +172,8 @@ def test_in_another_task_of_the_loop(make, server, caplog):
     assert 1 == server.asked("GET")
 
 
-def test_the_default_is_named_once(make, server, interrupt, caplog):
-    """One warning says why this thread got defaults, and when to ask."""
+def test_the_default_is_logged_once(make, server, interrupt, caplog):
+    """One warning says why this thread got defaults, and what to do."""
     server.answers.clear()
     flags = make()
 

@@ -1,4 +1,4 @@
-"""What a session tells of itself, whatever its client knows."""
+"""The status of a session, whatever its client can report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serverless_flags._protocols import DISABLED, ClosedClient
 
 
 class Telling:
-    """A client that looks after itself, and tells of what it was asked."""
+    """A client that refreshes itself, and reports unknown flags and evaluations."""
 
     unknown_flags = ("simpelFlag",)
     uncounted = 3
@@ -22,7 +22,7 @@ class Telling:
 
 
 class Silent:
-    """A client that does no more than it has to."""
+    """A client with the two required methods only."""
 
     def is_enabled(self, *_args: object) -> bool:
         return True
@@ -33,7 +33,7 @@ class Silent:
 
 @pytest.fixture(name="session")
 def _session(cloud):
-    """Return what starts a session with the user's own client."""
+    """Return a function that starts a session with the user's own client."""
 
     def session(client):
         flags = FlagSession(client=client, plugins=[cloud()])
@@ -48,10 +48,10 @@ def _session(cloud):
     [(Telling(), ("simpelFlag",), 3), (Silent(), (), 0)],
     ids=["telling", "silent"],
 )
-def test_what_the_client_tells_is_in_the_status(
+def test_the_status_has_what_the_client_reports(
     session, client, names, uncounted
 ) -> None:
-    """Names that no flag has, and evaluations that it did not count; also closed."""
+    """Unknown flags and uncounted evaluations, also after the close."""
     flags = session(client)
     open_status = flags.status
     flags.close()
@@ -67,8 +67,8 @@ def test_what_the_client_tells_is_in_the_status(
     )
 
 
-def test_after_the_end_each_question_is_noted() -> None:
-    """Answered as before, with the same arguments."""
+def test_after_the_close_each_evaluation_is_noted() -> None:
+    """The client evaluates it as before, with the same arguments."""
     asked, noted = [], []
 
     class Asked(Silent):
@@ -89,7 +89,7 @@ def test_after_the_end_each_question_is_noted() -> None:
 
 
 @pytest.mark.parametrize("state", ["new", "failed", "started", "terminating", "closed"])
-def test_looking_never_raises(make, monkeypatch, raising, state) -> None:
+def test_reading_the_status_never_raises(make, monkeypatch, raising, state) -> None:
     """Nor does it start anything."""
     if state == "failed":
         monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""A process of its own for each way to end, and a hub of its own for each unit."""
+"""A separate process for each way to end, and a separate hub for each unit test."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def block():
 
 
 class Process:
-    """A Python program that runs until it is told to end."""
+    """A Python program that runs until the test ends it."""
 
     def __init__(self, program: str, environ: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -120,7 +120,7 @@ class Process:
 
 @pytest.fixture(name="run")
 def _run() -> Iterator[Callable[..., Process]]:
-    """Return what starts a program; what is left of it is killed after the test."""
+    """Return a function that starts a program, which is killed after the test."""
     started: list[Process] = []
 
     def run(program: str, **environ: str) -> Process:
@@ -134,7 +134,7 @@ def _run() -> Iterator[Callable[..., Process]]:
 
 @pytest.fixture(name="hub")
 def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignalHub]:
-    """Return a hub of this test's own; the process is as before afterwards."""
+    """Return a hub for this test; the process is restored afterwards."""
     hub = SignalHub()
     monkeypatch.setattr(signals, "_hub", hub)
     monkeypatch.setattr(signals, "_hooked", True)
@@ -152,11 +152,11 @@ def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignalHub]:
 
 
 class Session:
-    """A session that notes what it is told."""
+    """A session that records the calls of the hub."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, float]] = []
-        self.told = threading.Event()
+        self.calls: list[tuple[str, float]] = []
+        self.called = threading.Event()
         self.work: Callable[[], Any] = lambda: None
 
     def terminate(self, timeout: float) -> None:
@@ -168,8 +168,8 @@ class Session:
 
     def _note(self, what: str, timeout: float) -> None:
         self.work()
-        self.heard.append((what, timeout))
-        self.told.set()
+        self.calls.append((what, timeout))
+        self.called.set()
 
 
 @pytest.fixture(name="session")
@@ -184,15 +184,15 @@ def _new_session() -> type[Session]:
 
 @pytest.fixture(name="previous")
 def _previous(hub):
-    """Install a handler before ours; return the list of what it heard."""
-    heard = []
-    signal.signal(signal.SIGTERM, lambda *received: heard.append(received[0]))
-    return heard
+    """Install a handler first; return the list of the signals that it received."""
+    received = []
+    signal.signal(signal.SIGTERM, lambda signum, _: received.append(signum))
+    return received
 
 
 @pytest.fixture(name="exits")
 def _exits(monkeypatch):
-    """Return the exit codes that the process would have ended with."""
+    """Return the exit codes with which the process would have ended."""
     codes = []
     ended = threading.Event()
 

@@ -1,99 +1,20 @@
-"""Processes that multiprocessing or ``os.fork`` make of one that has a session."""
+"""Processes that multiprocessing or ``os.fork`` create from one with a session."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from serverless_flags import _fork as fork_module
 from serverless_flags.testing import FlagServer
 
 PATIENCE = 60.0
 
-PRELUDE = """
-import multiprocessing
-import os
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-
-from serverless_flags import FlagSession, Platform, hookimpl
-
-
-class Cloud(Platform):
-    "An adapter that has connected whatever process asks."
-
-    name = "cloud"
-
-    @hookimpl
-    def detect_platform(self):
-        return self
-
-    @hookimpl
-    def connect_instance(self):
-        return not self.ends_in_order
-
-    @hookimpl
-    def disconnect_instance(self, reason):
-        print("disconnected", flush=True)
-
-
-class Hasty(Cloud):
-    "Its instances end soon after a signal, and in order."
-
-    ends_in_order = True
-    shutdown_grace = 0.0
-
-
-PLATFORMS = {"local": [], "cloud": [Cloud()], "hasty": [Hasty()]}
-flags = FlagSession(
-    platform="local" if sys.argv[2] == "local" else None,
-    client="lean",
-    plugins=PLATFORMS[sys.argv[2]],
-)
-
-
-@flags.wrap
-def work(number=0):
-    return flags.is_enabled("simpleFlag")
-
-
-def said(number=0):
-    work()
-    return flags.status.termination, flags.status.flush_interval
-
-
-def say(number=0):
-    print(*said(), flush=True)
-
-
-def grand(number=0):
-    work()
-    child = context.Process(target=work)
-    child.start()
-    child.join()
-
-
-def wait_after_work(ready):
-    work()
-    ready.set()
-    time.sleep(60)
-
-
-def fork_and_say():
-    work()
-    if os.fork() == 0:
-        say()
-        os._exit(0)
-    os.wait()
-
-
-context = multiprocessing.get_context(sys.argv[1])
-"""
+PRELUDE = (Path(__file__).parent / "programs" / "children.py").read_text("utf-8")
 
 
 @pytest.fixture(name="server")
@@ -104,13 +25,13 @@ def _server():
 
 @pytest.fixture(name="run")
 def _run(server, tmp_path):
-    """Return what runs a program with a start method; it returns what was printed."""
+    """Return a function that runs a program and returns its output."""
 
     def run(main: str, method: str = "fork", platform: str = "local") -> list[str]:
         body = "if __name__ == '__main__':\n" + "\n".join(
             f"    {line}" for line in dedent(main).strip().splitlines()
         )
-        (tmp_path / "job.py").write_text(PRELUDE + body)
+        (tmp_path / "job.py").write_text(f"{PRELUDE}\n\n{body}")
         done = subprocess.run(
             [sys.executable, str(tmp_path / "job.py"), method, platform],
             env={**os.environ, **server.environ, "PYTHONWARNINGS": "ignore"},
@@ -132,7 +53,7 @@ METHODS = pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 class TestMultiprocessing:
     @METHODS
     def test_a_process_sends_its_counts(self, run, server, method) -> None:
-        """It ends by ``os._exit``, past ``atexit``: its finalizers send them."""
+        """It ends by ``os._exit``, without ``atexit``: its finalizers send them."""
         lines = run(
             """
             work()
@@ -179,7 +100,7 @@ class TestMultiprocessing:
 
     @METHODS
     def test_a_terminated_process_sends_its_counts(self, run, server, method) -> None:
-        """`terminate` is a SIGTERM; the exit code stays the signal's."""
+        """`terminate` sends SIGTERM; the exit code stays the signal's."""
         run(
             """
             ready = context.Event()
@@ -197,7 +118,7 @@ class TestMultiprocessing:
 
     @METHODS
     def test_grandchildren_send_their_counts(self, run, server, method) -> None:
-        """Each process has its own session, whoever has forked it."""
+        """Each process has its own session, whichever process forked it."""
         run(
             """
             work()
@@ -210,8 +131,8 @@ class TestMultiprocessing:
 
         assert 3 == server.counts("simpleFlag").yes
 
-    def test_a_short_grace_is_a_signals(self, run, server) -> None:
-        """A child that ends by itself has time: no signal has come for it."""
+    def test_a_short_grace_applies_to_signals_only(self, run, server) -> None:
+        """A child that ends by itself has more time, because it got no signal."""
         lines = run(
             """
             work()
@@ -220,7 +141,7 @@ class TestMultiprocessing:
             child.join()
             os._exit(0)
             """,
-            platform="hasty",
+            platform="abrupt",
         )
 
         assert ["connected 60.0", "disconnected"] == lines
@@ -244,7 +165,7 @@ class TestOsFork:
     @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
     @pytest.mark.parametrize("before", ["work()", "pass"])
     def test_a_fork_flushes_each_invocation(self, run, server, leave, before) -> None:
-        """Nobody knows how it ends, and the status says so."""
+        """The way in which it will end is unknown, and the status says so."""
         lines = run(
             f"""
             {before}
@@ -255,14 +176,14 @@ class TestOsFork:
             """
         )
 
-        reason = "not connected: a forked process may end past the interpreter's exit"
+        reason = "not connected: a forked process may end by os._exit"
         assert lines[0].startswith(reason)
         assert lines[0].endswith(" 0.0")
         assert 1 + (before == "work()") == server.counts("simpleFlag").yes
 
-    @pytest.mark.parametrize("platform", ["cloud", "hasty"])
+    @pytest.mark.parametrize("platform", ["cloud", "abrupt"])
     def test_no_adapter_knows_how_a_fork_ends(self, run, server, platform) -> None:
-        """Whatever it says: of a function's child it knows as little."""
+        """Whatever the adapter returns, it does not know about a function's child."""
         lines = run(
             """
             work()
@@ -281,8 +202,8 @@ class TestOsFork:
         assert ["connected 60.0"] == lines[1:]
         assert 1 == server.counts("simpleFlag").yes
 
-    def test_a_server_forks_its_workers_before(self, run, server) -> None:
-        """Their end is their adapter's to know."""
+    def test_workers_forked_before_the_first_invocation(self, run, server) -> None:
+        """Their adapter knows how they end."""
         lines = run(
             """
             if os.fork() == 0:
@@ -298,7 +219,7 @@ class TestOsFork:
         assert 1 == server.counts("simpleFlag").yes
 
     def test_a_fork_of_a_multiprocessing_child(self, run, server) -> None:
-        """It is none of multiprocessing's, though it looks like its parent."""
+        """It is not a child of multiprocessing, although its process object says so."""
         lines = run(
             """
             child = context.Process(target=fork_and_say)
@@ -309,28 +230,3 @@ class TestOsFork:
 
         assert lines[0].startswith("not connected: a forked process")
         assert 2 == server.counts("simpleFlag").yes
-
-
-class TestFacts:
-    def test_this_process_is_no_fork(self) -> None:
-        """Nor a child of multiprocessing, which this one need not have imported."""
-        assert not fork_module.is_forked()
-        assert not fork_module.is_multiprocessing_child()
-
-    def test_the_first_process_at_work(self, monkeypatch) -> None:
-        """Its forks are at work too, and know that they are forks of it."""
-        monkeypatch.setattr(fork_module, "_at_work", 0)
-        before = fork_module.is_forked_at_work()
-        fork_module.note_work()
-        itself = fork_module.is_forked_at_work()
-        monkeypatch.setattr(fork_module.os, "getpid", lambda: -1)
-        fork_module.note_work()
-
-        assert [False, False] == [before, itself]
-        assert fork_module.is_forked_at_work()
-
-    def test_multiprocessing_is_not_imported_for_it(self, monkeypatch) -> None:
-        """A process that has not imported it is none of its children."""
-        monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
-
-        assert not fork_module.is_multiprocessing_child()

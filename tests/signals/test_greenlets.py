@@ -18,8 +18,8 @@ monkey.patch_all()
 
 
 @pytest.mark.parametrize("patched", ["before the import", "after it"])
-def test_sigterm_brings_the_counts_of_greenlets(run, patched) -> None:
-    """The handler runs in the greenlet of the event loop, where nothing can wait."""
+def test_sigterm_sends_the_counts_of_greenlets(run, patched) -> None:
+    """The handler runs in the greenlet of the event loop, which cannot wait."""
     pytest.importorskip("gevent")
     early, late = (GEVENT, "") if patched == "before the import" else ("", GEVENT)
     with FlagServer({"simpleFlag": True}) as server:

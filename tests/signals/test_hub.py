@@ -1,4 +1,4 @@
-"""The hub of one process, piece by piece; no process ends here."""
+"""The hub of one process, tested without ending a process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from serverless_flags._signals import hub as hub_module
 
 
 class TestConnecting:
-    def test_exit_alone_takes_no_signal(self, hub, session) -> None:
-        """Where the process ends in order there is nothing to install."""
+    def test_connecting_the_exit_installs_no_handler(self, hub, session) -> None:
+        """Where the process ends in order, no signal handler is needed."""
         before = signal.getsignal(signal.SIGTERM)
         signals.connect_exit(session, grace=2.0)
 
         assert before is signal.getsignal(signal.SIGTERM)
         assert [(session, 2.0)] == hub.sessions
 
-    def test_one_handler_serves_all(self, hub, previous, new_session) -> None:
+    def test_one_handler_serves_all_sessions(self, hub, previous, new_session) -> None:
         """Connecting twice, or two sessions, chains the previous handler once."""
         sessions = [new_session(), new_session()]
         for session in sessions * 2:
@@ -31,13 +31,13 @@ class TestConnecting:
         signal.raise_signal(signal.SIGTERM)
 
         assert [signal.SIGTERM] == previous
-        assert [[("terminate", 1.0)]] * 2 == [session.heard for session in sessions]
+        assert [[("terminate", 1.0)]] * 2 == [session.calls for session in sessions]
 
     @pytest.mark.parametrize("connect", ["connect_sigterm", "watch_sigterm"])
     def test_off_the_main_thread_nothing_is_installed(
         self, hub, session, connect
     ) -> None:
-        """Python lets nobody; the exit is connected all the same."""
+        """Python allows it on the main thread only; the exit is still connected."""
         before = signal.getsignal(signal.SIGTERM)
         answers = []
         thread = threading.Thread(
@@ -51,10 +51,8 @@ class TestConnecting:
         assert [(session, 1.0)] == hub.sessions
         assert hub.watcher is None
 
-    def test_a_handler_that_is_not_pythons_stays(
-        self, hub, session, monkeypatch
-    ) -> None:
-        """It could not be called after ours, so it is left to do its work."""
+    def test_a_handler_installed_from_c_stays(self, hub, session, monkeypatch) -> None:
+        """Python could not call it after the flush, so it is not replaced."""
         installed = []
         monkeypatch.setattr(hub_module, "current_handler", lambda _: None)
         monkeypatch.setattr(signal, "signal", lambda *given: installed.append(given))
@@ -65,15 +63,15 @@ class TestConnecting:
         monkeypatch.undo()
 
     def test_a_session_is_held_weakly(self, hub, new_session) -> None:
-        """Nobody is told that nobody else has."""
+        """A session that your code has dropped is not notified."""
         signals.connect_exit(new_session(), grace=1.0)
         gc.collect()
 
         assert [] == hub.sessions
         signals.terminate()
 
-    def test_the_process_is_hooked_once(self, hub, session, monkeypatch) -> None:
-        """What `atexit` and `os.register_at_fork` call cannot be taken back."""
+    def test_the_hooks_are_registered_once(self, hub, session, monkeypatch) -> None:
+        """`atexit` and `os.register_at_fork` functions cannot be removed."""
         hooks = []
         monkeypatch.setattr(signals, "_hooked", False)
         monkeypatch.setattr(atexit, "register", hooks.append)
@@ -83,13 +81,13 @@ class TestConnecting:
         at_exit, at_fork = hooks
         at_exit()
 
-        assert "close" == session.heard[0][0]
+        assert "close" == session.calls[0][0]
         assert {"after_in_child": signals._after_fork} == at_fork
 
     def test_a_system_without_fork_is_hooked_too(
         self, hub, session, monkeypatch
     ) -> None:
-        """Windows has no fork, and nothing to hook there."""
+        """Windows has no fork, and no hook for it."""
         hooks = []
         monkeypatch.setattr(signals, "_hooked", False)
         monkeypatch.setattr(atexit, "register", hooks.append)
@@ -101,29 +99,29 @@ class TestConnecting:
 
 class TestTheEnd:
     def test_the_default_action_follows(self, hub, session, monkeypatch) -> None:
-        """The process is ended by the signal, as if we had not been there."""
+        """The signal ends the process, as it would have without the session."""
         killed = []
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         monkeypatch.setattr(os, "kill", lambda *given: killed.append(given))
         signals.connect_sigterm(session, grace=1.0)
         signal.raise_signal(signal.SIGTERM)
 
-        assert ["terminate", "close"] == [what for what, _ in session.heard]
-        assert 1.0 == session.heard[0][1] >= session.heard[1][1]
+        assert ["terminate", "close"] == [what for what, _ in session.calls]
+        assert 1.0 == session.calls[0][1] >= session.calls[1][1]
         assert [(os.getpid(), signal.SIGTERM)] == killed
         assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
 
-    def test_what_was_ignored_is_ignored(self, hub, session) -> None:
-        """The process goes on, its counts sent."""
+    def test_an_ignored_signal_stays_ignored(self, hub, session) -> None:
+        """The process continues after its counts were sent."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signals.connect_sigterm(session, grace=1.0)
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
 
-        assert [("terminate", 1.0)] * 2 == session.heard
+        assert [("terminate", 1.0)] * 2 == session.calls
 
-    def test_sessions_end_side_by_side(self, hub, new_session) -> None:
-        """Each on a thread of its own, within the longest grace."""
+    def test_sessions_end_in_parallel(self, hub, new_session) -> None:
+        """Each on its own thread, within the longest grace."""
         both = threading.Barrier(2)
         sessions = [new_session(), new_session()]
         for session, grace in zip(sessions, (15.0, 20.0), strict=True):
@@ -131,26 +129,26 @@ class TestTheEnd:
             signals.connect_exit(session, grace=grace)
         signals.terminate()
 
-        assert [("terminate", 15.0)] == sessions[0].heard
-        assert [("terminate", 20.0)] == sessions[1].heard
+        assert [("terminate", 15.0)] == sessions[0].calls
+        assert [("terminate", 20.0)] == sessions[1].calls
         signals.close()
-        assert ("close", 20.0) == sessions[1].heard[1]
+        assert ("close", 20.0) == sessions[1].calls[1]
 
     def test_a_child_has_time_to_close(self, hub, new_session, monkeypatch) -> None:
-        """A process that a function has forked: the grace is that of a signal."""
+        """The grace of the platform does not apply to a child forked by a function."""
         hasty, patient = new_session(), new_session()
         signals.connect_exit(hasty, grace=0.3)
         signals.connect_exit(patient, grace=15.0)
         signals.close_child()
         hub.close_at_exit()
-        monkeypatch.setattr(hub_module, "is_forked_at_work", lambda: True)
+        monkeypatch.setattr(hub_module, "is_forked_by_invocation", lambda: True)
         hub.close_at_exit()
 
-        assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.heard
-        assert [("close", 15.0)] * 3 == patient.heard
+        assert [("close", s) for s in (2.0, 0.3, 2.0)] == hasty.calls
+        assert [("close", 15.0)] * 3 == patient.calls
 
-    def test_a_session_that_hangs_is_left(self, hub, new_session) -> None:
-        """The grace is all that the platform gives; the other one flushed."""
+    def test_a_session_that_hangs_is_not_waited_for(self, hub, new_session) -> None:
+        """The process ends after the grace; the other session has flushed."""
         free = threading.Event()
         hanging, other = new_session(), new_session()
         hanging.work = lambda: free.wait(20)
@@ -158,13 +156,13 @@ class TestTheEnd:
         signals.connect_exit(other, grace=0.1)
         signals.terminate()
 
-        assert [] == hanging.heard
-        assert other.told.wait(20)
+        assert [] == hanging.calls
+        assert other.called.wait(20)
         free.set()
-        assert hanging.told.wait(20)
+        assert hanging.called.wait(20)
 
     def test_without_threads_the_caller_flushes(self, hub, session, no_threads) -> None:
-        """Late is not lost."""
+        """Where no thread can be started, the calling thread flushes."""
         threads = []
         session.work = lambda: threads.append(threading.get_ident())
         signals.connect_exit(session, grace=1.0)
@@ -172,8 +170,8 @@ class TestTheEnd:
 
         assert [threading.get_ident()] == threads
 
-    def test_without_sessions_nothing_is_waited_for(self, hub) -> None:
-        """An end without anybody to tell is an end."""
+    def test_without_sessions_there_is_no_wait(self, hub) -> None:
+        """An end without sessions returns at once."""
         signals.terminate()
         signals.close()
         hub.close_at_exit()
@@ -186,7 +184,7 @@ class TestTheEnd:
             session.work = lambda: threads.append(threading.get_ident())
             signals.connect_exit(session, grace=5.0)
         hub.close_at_exit()
-        first, second = (session.heard[0][1] for session in sessions)
+        first, second = (session.calls[0][1] for session in sessions)
 
         assert 5.0 >= first >= second
         assert [threading.get_ident()] * 2 == threads

@@ -1,8 +1,7 @@
-"""What may come between: other signals, other threads, exceptions, failing sessions."""
+"""Further signals, other threads, exceptions and failing sessions during a flush."""
 
 from __future__ import annotations
 
-import _thread
 import gc
 import logging
 import os
@@ -18,22 +17,20 @@ from serverless_flags._signals import hub as hub_module
 
 
 class Interruption(BaseException):
-    """Somebody else's, for the interrupted thread."""
+    """An exception raised by other code in the interrupted thread."""
 
 
 @pytest.fixture(name="killed")
 def _killed(monkeypatch):
-    """Return the signals that this process has sent itself."""
+    """Return the signals that this process has sent to itself."""
     sent = []
     monkeypatch.setattr(os, "kill", lambda _pid, signum: sent.append(signum))
     return sent
 
 
 class TestSessionsThatComeAndGo:
-    def test_sessions_are_connected_while_others_are_told(
-        self, hub, new_session
-    ) -> None:
-        """SIGTERM may come while another thread makes a session for each request."""
+    def test_sessions_are_connected_during_a_flush(self, hub, new_session) -> None:
+        """SIGTERM may arrive while another thread makes a session for each request."""
         kept = [new_session() for _ in range(50)]
         for session in kept:
             signals.connect_exit(session, grace=20.0)
@@ -54,11 +51,9 @@ class TestSessionsThatComeAndGo:
             sys.setswitchinterval(interval)
             thread.join(60)
 
-        assert [20] * 50 == [len(session.heard) for session in kept]
+        assert [20] * 50 == [len(session.calls) for session in kept]
 
-    def test_a_session_that_another_one_connects_is_kept(
-        self, hub, new_session
-    ) -> None:
+    def test_a_session_connected_by_another_one_is_kept(self, hub, new_session) -> None:
         """A session may be made while one is flushed, or in a signal handler."""
         first, second = new_session(), new_session()
         first.work = lambda: signals.connect_exit(second, grace=1.0)
@@ -68,13 +63,13 @@ class TestSessionsThatComeAndGo:
         assert [(first, 20.0), (second, 1.0)] == hub.sessions
 
     def test_one_connected_twice_has_the_last_grace(self, hub, session) -> None:
-        """It is told once."""
+        """It is notified once."""
         signals.connect_exit(session, grace=1.0)
         signals.connect_exit(session, grace=2.0)
         gc.collect()
         signals.terminate()
 
-        assert [("terminate", 2.0)] == session.heard
+        assert [("terminate", 2.0)] == session.calls
 
 
 class TestFailures:
@@ -93,14 +88,14 @@ class TestFailures:
             signals.connect_exit(session, grace=20.0)
         signals.terminate()
 
-        assert [("terminate", 20.0)] == other.heard
-        assert ["a session could not flush at its end"] == caplog.messages
+        assert [("terminate", 20.0)] == other.calls
+        assert ["a session could not flush at shutdown"] == caplog.messages
         assert caplog.records[0].exc_info[1] is error
 
-    def test_nor_does_it_on_the_thread_that_exits(
+    def test_nor_on_the_thread_that_exits(
         self, hub, new_session, caplog, no_threads
     ) -> None:
-        """Where no thread can be started they are told one after the other."""
+        """Where no thread can be started they are notified one after the other."""
 
         def fail():
             raise ValueError("no")
@@ -111,13 +106,13 @@ class TestFailures:
             signals.connect_exit(session, grace=20.0)
         hub.close_at_exit()
 
-        assert ["close"] == [what for what, _ in other.heard]
+        assert ["close"] == [what for what, _ in other.calls]
         assert [logging.WARNING] == [record.levelno for record in caplog.records]
 
-    def test_an_exception_for_this_thread_passes_after_the_last(
+    def test_an_exception_for_this_thread_propagates_after_the_last(
         self, hub, new_session, no_threads
     ) -> None:
-        """It is not a session's, and it is not lost."""
+        """It is not a session's exception, and it is not lost."""
 
         def interrupt():
             raise Interruption
@@ -129,33 +124,33 @@ class TestFailures:
         with pytest.raises(Interruption):
             signals.terminate()
 
-        assert ["terminate"] == [what for what, _ in other.heard]
+        assert ["terminate"] == [what for what, _ in other.calls]
 
     @pytest.mark.parametrize("error", [RuntimeError("no"), Interruption()])
-    def test_whatever_we_meet_the_previous_handler_is_called(
+    def test_the_previous_handler_is_called_whatever_is_raised(
         self, hub, previous, session, monkeypatch, error
     ) -> None:
-        """What would have happened without us happens."""
+        """The process continues as it would have without the session."""
 
         def fail(*_given):
             raise error
 
-        monkeypatch.setattr(hub_module, "run_side_by_side", fail)
+        monkeypatch.setattr(hub_module, "run_in_parallel", fail)
         signals.connect_sigterm(session, grace=1.0)
         with pytest.raises(type(error)):
             signal.raise_signal(signal.SIGTERM)
 
         assert [signal.SIGTERM] == previous
 
-    def test_whatever_we_meet_the_default_action_follows(
+    def test_the_default_action_follows_whatever_is_raised(
         self, hub, session, monkeypatch, killed
     ) -> None:
-        """The process does not outlive the signal."""
+        """The signal ends the process."""
 
         def interrupt(*_given):
             raise Interruption
 
-        monkeypatch.setattr(hub_module, "run_side_by_side", interrupt)
+        monkeypatch.setattr(hub_module, "run_in_parallel", interrupt)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signals.connect_sigterm(session, grace=1.0)
         with pytest.raises(Interruption):
@@ -166,28 +161,28 @@ class TestFailures:
 
 @pytest.fixture(name="here")
 def _here(monkeypatch):
-    """Run what would run on threads on this one, where signals interrupt it."""
+    """Run thread functions on the calling thread, where signals interrupt them."""
 
     def run(works, _deadline):
         for function, seconds in works:
             function(seconds)
         return []
 
-    monkeypatch.setattr(hub_module, "run_side_by_side", run)
+    monkeypatch.setattr(hub_module, "run_in_parallel", run)
 
 
 class TestTwice:
     def test_a_second_signal_during_the_flush(
         self, hub, previous, session, here
     ) -> None:
-        """The previous handler hears each; what was counted since is flushed, too."""
+        """The previous handler is called for each; later counts are flushed too."""
         again = [True]
         session.work = lambda: again and again.pop() and _raise()
         signals.connect_sigterm(session, grace=1.0)
         _raise()
 
         assert [signal.SIGTERM] * 2 == previous
-        assert ["terminate"] * 2 == [what for what, _ in session.heard]
+        assert ["terminate"] * 2 == [what for what, _ in session.calls]
 
     def test_the_second_one_does_not_cut_the_flush_off(
         self, hub, session, here, killed
@@ -208,11 +203,11 @@ class TestTwice:
         _raise()
 
         assert [[]] == seen
-        assert ["terminate", "close"] == [what for what, _ in session.heard]
+        assert ["terminate", "close"] == [what for what, _ in session.calls]
         assert [signal.SIGTERM] == killed
 
-    def test_a_previous_handler_that_leaves(self, hub, session, here) -> None:
-        """Its exception passes, and the next signal is heard."""
+    def test_a_previous_handler_that_raises(self, hub, session, here) -> None:
+        """Its exception propagates, and the next signal is handled."""
 
         def leave(*_received):
             raise SystemExit(3)
@@ -223,104 +218,7 @@ class TestTwice:
             with pytest.raises(SystemExit):
                 _raise()
 
-        assert ["terminate"] * 2 == [what for what, _ in session.heard]
-
-
-class TestWhileExiting:
-    def test_the_close_is_not_cut_off(self, hub, session, here, killed) -> None:
-        """The signal ends the process when all is sent."""
-        seen = []
-
-        def work():
-            _raise()
-            seen.append(list(killed))
-
-        session.work = work
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signals.connect_sigterm(session, grace=1.0)
-        hub.close_at_exit()
-
-        assert [[]] == seen
-        assert ["close"] == [what for what, _ in session.heard]
-        assert [signal.SIGTERM] == killed
-
-    def test_the_previous_handler_is_called_at_once(
-        self, hub, previous, session, here, killed
-    ) -> None:
-        """It decides about the end, and is called once."""
-        session.work = _raise
-        signals.connect_sigterm(session, grace=1.0)
-        hub.close_at_exit()
-
-        assert [signal.SIGTERM] == previous
-        assert [] == killed
-
-    def test_afterwards_sigterm_is_what_it_was(self, hub, previous, session) -> None:
-        """Nothing is left to be flushed."""
-        signals.connect_sigterm(session, grace=1.0)
-        hub.close_at_exit()
-        _raise()
-
-        assert [signal.SIGTERM] == previous
-        assert ["close"] == [what for what, _ in session.heard]
-
-    def test_off_the_main_thread_the_handler_stays(self, hub, session) -> None:
-        """Python lets nobody else put one back."""
-        signals.connect_sigterm(session, grace=1.0)
-        ours = signal.getsignal(signal.SIGTERM)
-        thread = threading.Thread(target=hub.close_at_exit)
-        thread.start()
-        thread.join(20)
-
-        assert ours is signal.getsignal(signal.SIGTERM)
-
-
-class TestGreenlets:
-    """gevent and eventlet replace what starts threads by a function of theirs."""
-
-    @pytest.fixture(autouse=True)
-    def _green(self, monkeypatch):
-        def start_greenlet(function, arguments):
-            threading.Thread(target=function, args=arguments).start()
-
-        monkeypatch.setattr(_thread, "start_new_thread", start_greenlet)
-
-    def test_the_handler_waits_for_nothing(self, hub, previous, session) -> None:
-        """It may run where nothing can wait; the flush has a greenlet of its own."""
-        goes_on = threading.Event()
-        session.work = lambda: goes_on.wait(20)
-        signals.connect_sigterm(session, grace=20.0)
-        _raise()
-
-        assert [signal.SIGTERM] == previous
-        assert [] == session.heard
-        goes_on.set()
-        assert session.told.wait(20)
-
-    def test_a_session_that_fails_there(self, hub, previous, session, caplog) -> None:
-        """It is logged as anywhere else."""
-
-        def fail():
-            raise SystemExit(1)
-
-        session.work = fail
-        signals.connect_exit(session, grace=20.0)
-        signals.terminate()
-
-        assert ["a session could not flush at its end"] == caplog.messages
-
-    def test_the_default_action_follows_the_flush(
-        self, hub, session, monkeypatch
-    ) -> None:
-        """The greenlet ends the process by the signal."""
-        ended = threading.Event()
-        monkeypatch.setattr(hub, "kill", ended.set)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signals.connect_sigterm(session, grace=20.0)
-        _raise()
-
-        assert ended.wait(20)
-        assert ["terminate", "close"] == [what for what, _ in session.heard]
+        assert ["terminate"] * 2 == [what for what, _ in session.calls]
 
 
 def _raise() -> None:
@@ -330,7 +228,7 @@ def _raise() -> None:
 def test_a_handler_is_complete_before_it_is_installed(
     hub, previous, session, monkeypatch
 ) -> None:
-    """The signal may come before anything else is written down."""
+    """The signal may arrive before any further line runs."""
     install = signal.signal
 
     def install_and_raise(signum, handler):
@@ -343,14 +241,14 @@ def test_a_handler_is_complete_before_it_is_installed(
         signals.connect_sigterm(session, grace=1.0)
 
     assert [signal.SIGTERM] == previous
-    assert ["terminate"] == [what for what, _ in session.heard]
+    assert ["terminate"] == [what for what, _ in session.calls]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_interrupted_installation_is_done_again(
+def test_an_interrupted_installation_is_repeated(
     hub, previous, session, monkeypatch, when
 ) -> None:
-    """Whether Python has our handler is asked, not remembered."""
+    """Whether the handler is installed is asked of Python, not remembered."""
     install = signal.signal
 
     def interrupt(signum, handler):
@@ -366,11 +264,11 @@ def test_an_interrupted_installation_is_done_again(
     assert signals.connect_sigterm(session, grace=1.0)
     _raise()
     assert [signal.SIGTERM] == previous
-    assert ["terminate"] == [what for what, _ in session.heard]
+    assert ["terminate"] == [what for what, _ in session.calls]
 
 
 def test_the_kill_restores_the_default_action(hub, monkeypatch, killed) -> None:
-    """Else our own handler would be called again, for ever."""
+    """Otherwise the handler would be called again, for ever."""
     hub.kill()
 
     assert [signal.SIGTERM] == killed

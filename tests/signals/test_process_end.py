@@ -1,4 +1,4 @@
-"""Real processes and real signals: each way to end, and what is left of it."""
+"""Real processes and real signals: each way in which a process ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from serverless_flags.testing import FlagServer
 
 KILLED = -signal.SIGTERM
-ENDED = KILLED, ["session terminated", "session closed"]
-"""The end that the default action makes of one session."""
+ENDED = KILLED, ["session terminated", "session closed"]  # by the default action
 
 
 class TestTheDefaultAction:
@@ -29,7 +28,7 @@ class TestTheDefaultAction:
         assert ENDED == process.end()
 
     def test_sessions_share_one_grace(self, run) -> None:
-        """They flush side by side: one alone would not get past the barrier."""
+        """They flush in parallel: a single one would never pass the barrier."""
         process = run(
             """
             both = threading.Barrier(2)
@@ -47,8 +46,8 @@ class TestTheDefaultAction:
         assert {"a terminated", "b terminated"} == set(lines[:2])
         assert {"a closed", "b closed"} == set(lines[2:])
 
-    def test_a_flush_that_hangs_does_not_keep_the_process(self, run) -> None:
-        """The grace is over before the platform's patience is."""
+    def test_a_flush_that_hangs_does_not_delay_the_end(self, run) -> None:
+        """The grace of the session is shorter than the platform's."""
         process = run(
             """
             hanging = Session("hanging", lambda _: threading.Event().wait())
@@ -64,7 +63,7 @@ class TestTheDefaultAction:
 
 class TestOtherHandlers:
     def test_the_previous_handler_is_called_after_the_flush(self, run) -> None:
-        """What stood there decides about the end; leaving in order closes."""
+        """It decides whether the process ends; a normal exit closes."""
         process = run(
             """
             def theirs(signum, frame):
@@ -85,17 +84,17 @@ class TestOtherHandlers:
             ["session terminated", "theirs 15 True", "session closed"],
         ) == process.end()
 
-    def test_a_handler_installed_later_may_call_ours(self, run) -> None:
-        """As handlers do that know their manners."""
+    def test_a_handler_installed_later_may_call_the_sessions(self, run) -> None:
+        """As well-behaved handlers do."""
         process = run(
             """
             session = Session()
             signals.connect_sigterm(session, grace=5.0)
-            ours = signal.getsignal(signal.SIGTERM)
+            own_handler = signal.getsignal(signal.SIGTERM)
 
             def theirs(signum, frame):
                 say("theirs")
-                ours(signum, frame)
+                own_handler(signum, frame)
 
             signal.signal(signal.SIGTERM, theirs)
             wait()
@@ -106,8 +105,8 @@ class TestOtherHandlers:
 
         assert (KILLED, ["theirs", "session terminated"]) == process.end()
 
-    def test_a_handler_installed_later_may_not(self, run) -> None:
-        """Then leaving in order is the end that we on_sigterm of."""
+    def test_a_handler_installed_later_may_not_call_it(self, run) -> None:
+        """Then the sessions are closed at the interpreter's exit."""
         process = run(
             """
             session = Session()
@@ -122,7 +121,7 @@ class TestOtherHandlers:
         assert (0, ["session closed"]) == process.end()
 
     def test_an_ignored_signal_is_survived(self, run) -> None:
-        """Each one flushes, for a draining server still answers."""
+        """Each signal flushes, because a draining server still handles requests."""
         process = run(
             """
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -143,7 +142,7 @@ class TestExit:
     @pytest.mark.parametrize(
         ("last", "code"), [("", 0), ("sys.exit(3)", 3), ("raise SystemExit", 0)]
     )
-    def test_leaving_in_order_closes(self, run, last, code) -> None:
+    def test_a_normal_exit_closes(self, run, last, code) -> None:
         """However the interpreter comes to its end."""
         process = run(
             f"""
@@ -156,7 +155,7 @@ class TestExit:
         assert (code, ["session closed"]) == process.end()
 
     def test_the_flags_are_flushed_at_exit(self, run) -> None:
-        """A real session, when no thread can be started any more."""
+        """A real session, at a time when no thread can be started any more."""
         with FlagServer({"simpleFlag": True}) as server:
             process = run(
                 """
@@ -175,7 +174,7 @@ class TestExit:
 
 class TestLocks:
     def test_the_main_thread_may_hold_the_log(self, run) -> None:
-        """A session that cannot log flushes all the same, and the process ends."""
+        """A session that cannot log still flushes, and the process ends."""
         with FlagServer({"simpleFlag": True}) as server:
             process = run(
                 """
@@ -200,8 +199,8 @@ class TestLocks:
             assert KILLED == code
             assert 1 == server.counts("simpleFlag").yes
 
-    def test_a_session_that_must_log_is_left_with_it(self, run) -> None:
-        """The lock is never free again; the grace is a bound all the same."""
+    def test_a_session_blocked_by_the_log_is_not_waited_for(self, run) -> None:
+        """The lock is never released; the grace limits the wait all the same."""
         process = run(
             """
             import logging
@@ -224,7 +223,7 @@ class TestLocks:
         assert (KILLED, ["flushed", "session closed"]) == process.end()
 
     def test_the_main_thread_may_hold_a_threads_lock(self, run) -> None:
-        """The signal may come while a thread is being started or an Event is set."""
+        """The signal may arrive while a thread is being started or an Event is set."""
         process = run(
             """
             session = Session()
@@ -284,7 +283,7 @@ class TestLocal:
         assert ENDED == process.end()
 
     def test_sigterm_while_the_interpreter_exits(self, run) -> None:
-        """The close is done, then the signal ends the process."""
+        """The close completes, then the signal ends the process."""
         process = run(
             """
             class Slow(Session):

@@ -1,4 +1,4 @@
-"""Processes that are stuck in C, and processes that fork."""
+"""Processes that are stuck in C code, and processes that fork."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENDED = ["session terminated", "session closed"]
 
 class TestWatching:
     def test_a_main_thread_that_is_stuck_in_c(self, run) -> None:
-        """No handler of Python's can run there; the watcher flushes and leaves."""
+        """No Python handler can run there; the watcher flushes and ends the process."""
         process = run(
             """
             session = Session()
@@ -28,7 +28,7 @@ class TestWatching:
         assert (0, ENDED) == process.end()
 
     def test_without_the_watcher_it_would_not_end(self, run) -> None:
-        """The premise: a handler alone is not enough in such a process."""
+        """Without the watcher, a handler alone is not enough in such a process."""
         process = run(
             """
             session = Session()
@@ -43,7 +43,7 @@ class TestWatching:
         assert (42, []) == process.end()
 
     def test_a_displaced_wakeup_fd_is_rearmed(self, run) -> None:
-        """An event loop ran in between and took it along."""
+        """An event loop has replaced it in the meantime."""
         process = run(
             """
             import asyncio
@@ -66,7 +66,7 @@ class TestWatching:
         assert (0, ENDED) == process.end()
 
     def test_while_python_runs_no_wakeup_fd_is_needed(self, run) -> None:
-        """The handler tells the watcher."""
+        """The handler wakes the watcher."""
         process = run(
             """
             session = Session()
@@ -80,11 +80,11 @@ class TestWatching:
 
         assert (0, ENDED) == process.end()
 
-    def test_another_handler_keeps_the_process(self, run) -> None:
-        """Who handled SIGTERM before us ends the process, or does not."""
+    def test_another_handler_decides_about_the_end(self, run) -> None:
+        """The handler that was installed first ends the process, or does not."""
         process = run(
             """
-            heard = threading.Event()
+            received = threading.Event()
             signal.signal(signal.SIGTERM, lambda *_: say("theirs"))
             session = Session()
             signals.watch_sigterm(session, grace=5.0)
@@ -94,17 +94,17 @@ class TestWatching:
         process.ready()
         process.terminate()
 
-        heard = set()
-        while heard != {"theirs", "session terminated"}:
-            heard.add(process.read())  # the wakeup fd and the handler may wake it
-            assert "" not in heard
+        received = set()
+        while received != {"theirs", "session terminated"}:
+            received.add(process.read())  # the wakeup fd and the handler may wake it
+            assert "" not in received
         assert process.alive()
 
 
 class TestForking:
     @pytest.mark.parametrize("connect", ["connect_sigterm", "watch_sigterm"])
     def test_a_child_inherits_nothing(self, run, connect) -> None:
-        """Its end is not the parent's, and tells none of the parent's sessions."""
+        """Its end is not the parent's, and notifies none of the parent's sessions."""
         process = run(
             f"""
             session = Session()
@@ -128,7 +128,7 @@ class TestForking:
         assert (code, ENDED) == process.end()
 
     def test_a_child_connects_its_own(self, run) -> None:
-        """A worker of gunicorn's; the master's handler is not in the way."""
+        """A worker of gunicorn; the master's handler is not in the way."""
         process = run(
             """
             master = Session("master")
@@ -146,7 +146,7 @@ class TestForking:
         ended = ["worker terminated", "worker closed", str(KILLED)]
         assert ended == process.ready()
 
-    def test_a_child_that_leaves_in_order_closes_its_own(self, run) -> None:
+    def test_a_child_that_exits_normally_closes_its_own(self, run) -> None:
         """The hook at exit is inherited, the sessions are not."""
         process = run(
             """
@@ -164,7 +164,7 @@ class TestForking:
 
 
 def test_a_session_flushes_at_sigterm(run) -> None:
-    """From the flag to the server's book, through a real session and a real signal."""
+    """Through a real session and a real signal the counts reach the server."""
     with FlagServer({"simpleFlag": True}) as server:
         process = run(
             """

@@ -1,4 +1,4 @@
-"""Others take SIGTERM after us, and put back something else."""
+"""Other code replaces the SIGTERM handler, and the session reinstalls its own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from serverless_flags._signals import handler as handler_module
 
 @pytest.fixture(name="take")
 def _take():
-    """Return what installs a handler that notes what it hears; ``calls`` are others."""
+    """
+    Return a function that installs a handler that records signals.
 
-    def take(heard, name="theirs", calls=None):
+    ``calls`` says whether it calls the handler that it replaces.
+    """
+
+    def take(received, name="theirs", calls=None):
         def theirs(signum, frame):
-            heard.append(name)
+            received.append(name)
             if calls is not None:
                 calls(signum, frame)
 
@@ -38,7 +42,7 @@ async def _handle_sigterm() -> None:
 
 class TestWhatIsPutBack:
     def test_nothing_is_done_where_nothing_was_installed(self, hub, session) -> None:
-        """A platform with ends of its own is as connected as it was."""
+        """On a platform with other shutdown signals `repair` changes nothing."""
         before = signal.getsignal(signal.SIGTERM)
         signals.connect_exit(session, grace=1.0)
 
@@ -48,7 +52,7 @@ class TestWhatIsPutBack:
         assert before is signal.getsignal(signal.SIGTERM)
 
     def test_a_loop_that_handled_sigterm(self, hub, previous, session) -> None:
-        """asyncio puts the default action back, not the handler it has found."""
+        """asyncio restores the default action, not the handler that it replaced."""
         signals.connect_sigterm(session, grace=1.0)
         asyncio.run(_handle_sigterm())
         assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
@@ -58,10 +62,10 @@ class TestWhatIsPutBack:
         assert signals.is_connected()
         assert signal.SIG_DFL == signals.previous_handler()
 
-    def test_a_loop_that_handled_sigterm_took_the_wakeup_fd(
+    def test_a_loop_that_handled_sigterm_replaced_the_wakeup_fd(
         self, hub, previous, session
     ) -> None:
-        """The watcher hears both again."""
+        """After the repair the watcher receives the signal again."""
         signals.watch_sigterm(session, grace=1.0)
         asyncio.run(_handle_sigterm())
         signal.signal(signal.SIGTERM, lambda *_: None)
@@ -70,60 +74,66 @@ class TestWhatIsPutBack:
         sender = hub.watcher.sockets[1].fileno()
         assert sender == signal.set_wakeup_fd(-1)
 
-    def test_in_order_nothing_is_changed(self, hub, previous, session) -> None:
+    def test_without_a_replacement_nothing_is_changed(
+        self, hub, previous, session
+    ) -> None:
         """The usual case, at the end of each invocation."""
         signals.connect_sigterm(session, grace=1.0)
-        ours = signal.getsignal(signal.SIGTERM)
+        own_handler = signal.getsignal(signal.SIGTERM)
 
         assert signals.repair()
-        assert ours is signal.getsignal(signal.SIGTERM)
+        assert own_handler is signal.getsignal(signal.SIGTERM)
 
-    def test_ours_may_be_put_back_by_others(self, hub, previous, session, take) -> None:
-        """A library takes the signal for a while and restores what it found."""
+    def test_other_code_may_restore_the_handler(
+        self, hub, previous, session, take
+    ) -> None:
+        """A library replaces the handler for a while and restores it."""
         signals.connect_sigterm(session, grace=1.0)
-        ours = signal.getsignal(signal.SIGTERM)
+        own_handler = signal.getsignal(signal.SIGTERM)
         take([])
         assert signals.repair()
-        signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGTERM, own_handler)
 
         assert signals.repair()
         _raise()
         assert [signal.SIGTERM] == previous
-        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["terminate"] == [what for what, _ in session.calls]
 
 
 class TestOtherHandlers:
-    def test_one_that_does_not_call_ours(self, hub, previous, session, take) -> None:
-        """It is called by ours: the flush comes first, then what it does."""
-        heard = []
+    def test_one_that_does_not_call_the_sessions(
+        self, hub, previous, session, take
+    ) -> None:
+        """The session's handler calls it: the flush comes first, then its work."""
+        received = []
         signals.connect_sigterm(session, grace=1.0)
-        take(heard)
+        take(received)
         assert not signals.is_connected()
 
         assert signals.repair()
         _raise()
-        assert ["terminate"] == [what for what, _ in session.heard]
-        assert ["theirs"] == heard
+        assert ["terminate"] == [what for what, _ in session.calls]
+        assert ["theirs"] == received
         assert [] == previous
 
-    def test_one_that_calls_ours(self, hub, previous, session, take) -> None:
+    def test_one_that_calls_the_sessions(self, hub, previous, session, take) -> None:
         """Each is called once, in the order in which they were installed."""
-        heard = []
+        received = []
         signals.connect_sigterm(session, grace=1.0)
-        take(heard, calls=signal.getsignal(signal.SIGTERM))
+        take(received, calls=signal.getsignal(signal.SIGTERM))
         assert signals.repair()
         _raise()
 
-        assert ["theirs"] == heard
+        assert ["theirs"] == received
         assert [signal.SIGTERM] == previous
-        assert session.heard
+        assert session.calls
 
-    def test_one_that_comes_back(self, hub, previous, session) -> None:
-        """It is left there, and what it calls is called once."""
-        heard, saved = [], []
+    def test_one_that_installs_itself_again(self, hub, previous, session) -> None:
+        """It is left in place, and the handlers that it calls are called once."""
+        received, saved = [], []
 
         def theirs(signum, frame):
-            heard.append(signum)
+            received.append(signum)
             saved[-1](signum, frame)
 
         signals.connect_sigterm(session, grace=1.0)
@@ -135,24 +145,24 @@ class TestOtherHandlers:
         assert not signals.is_connected()
         assert theirs is signal.getsignal(signal.SIGTERM)
         _raise()
-        assert [signal.SIGTERM] * 2 == heard
+        assert [signal.SIGTERM] * 2 == received
         assert [signal.SIGTERM] == previous
-        assert session.heard
+        assert session.calls
 
-    def test_they_are_not_stacked_without_a_bound(
-        self, hub, previous, session, take
-    ) -> None:
-        """A program that takes the signal again and again has it in the end."""
+    def test_replacements_are_bounded(self, hub, previous, session, take) -> None:
+        """A program that replaces it again and again keeps its own in the end."""
         signals.connect_sigterm(session, grace=1.0)
         answers = []
-        for _ in range(handler_module.MOST + 1):
+        for _ in range(handler_module.MAX_REPLACED + 1):
             take([])
             answers.append(signals.repair())
 
-        assert [True] * (handler_module.MOST - 1) + [False] * 2 == answers
+        assert [True] * (handler_module.MAX_REPLACED - 1) + [False] * 2 == answers
 
-    def test_with_a_watcher_any_handler_will_do(self, hub, session, previous) -> None:
-        """The wakeup fd hears the signal, whoever handles it."""
+    def test_with_a_watcher_any_handler_may_be_installed(
+        self, hub, session, previous
+    ) -> None:
+        """The wakeup fd receives the signal, whichever handler is installed."""
         signals.watch_sigterm(session, grace=1.0)
         signal.signal(signal.SIGTERM, lambda *_: None)
 
@@ -160,10 +170,10 @@ class TestOtherHandlers:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         assert not signals.is_connected()
 
-    def test_off_the_main_thread_nothing_can_be_put_back(
+    def test_off_the_main_thread_nothing_can_be_reinstalled(
         self, hub, previous, session, take
     ) -> None:
-        """Then the status says so, and each invocation flushes."""
+        """The status says so, and each invocation flushes."""
         signals.watch_sigterm(session, grace=1.0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
@@ -176,9 +186,7 @@ class TestOtherHandlers:
         assert signal.SIG_DFL == signal.getsignal(signal.SIGTERM)
         assert -1 == signal.set_wakeup_fd(-1)
 
-    def test_a_server_that_lets_nobody_install_a_handler(
-        self, hub, session, monkeypatch
-    ) -> None:
+    def test_a_server_that_ignores_handlers(self, hub, session, monkeypatch) -> None:
         """mod_wsgi ignores the call, without an error."""
         monkeypatch.setattr(signal, "signal", lambda *_: None)
 
@@ -188,12 +196,12 @@ class TestOtherHandlers:
 
 
 class TestThePreviousHandler:
-    def test_before_we_are_connected(self, hub, previous) -> None:
-        """It is whatever stands there."""
+    def test_before_anything_is_connected(self, hub, previous) -> None:
+        """It is the current handler."""
         assert signal.getsignal(signal.SIGTERM) is signals.previous_handler()
 
-    def test_behind_ours(self, hub, previous, session) -> None:
-        """By it, a server can be found."""
+    def test_behind_the_sessions(self, hub, previous, session) -> None:
+        """Adapters find a server's method by it."""
         theirs = signal.getsignal(signal.SIGTERM)
         signals.connect_sigterm(session, grace=1.0)
 
@@ -215,12 +223,12 @@ class TestTheWatcher:
         assert hub.watcher is None
         assert -1 == signal.set_wakeup_fd(-1)
         _raise()
-        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["terminate"] == [what for what, _ in session.calls]
 
-    def test_the_wakeup_fd_of_others_stays_in_a_fork(
+    def test_the_wakeup_fd_of_other_code_stays_in_a_fork(
         self, hub, previous, session
     ) -> None:
-        """A child of a process whose event loop has it."""
+        """In a child of a process whose event loop has set it."""
         import socket
 
         signals.watch_sigterm(session, grace=1.0)
@@ -238,7 +246,7 @@ class TestTheWatcher:
     def test_without_its_sockets_the_handler_flushes(
         self, hub, previous, session
     ) -> None:
-        """Somebody has closed what they did not know."""
+        """Other code has closed unknown descriptors."""
         threads = set(threading.enumerate())
         signals.watch_sigterm(session, grace=1.0)
         (watcher,) = set(threading.enumerate()) - threads
@@ -249,5 +257,5 @@ class TestTheWatcher:
         _raise()
 
         assert [signal.SIGTERM] == previous
-        assert ["terminate"] == [what for what, _ in session.heard]
+        assert ["terminate"] == [what for what, _ in session.calls]
         assert -1 == signal.set_wakeup_fd(-1)

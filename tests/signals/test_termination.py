@@ -1,4 +1,4 @@
-"""When the end of a process is connected, and what the status says of it."""
+"""When the termination signals are connected, and what the status says of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from serverless_flags.platform import Local
 
 
 class Interruption(BaseException):
-    """Somebody else's, in the middle of a connect."""
+    """An exception that other code raises during a connect."""
 
 
 class Plugins:
-    """The one hook that connects; ``connects`` is called, its answer returned."""
+    """The one hook that connects: it calls ``connects`` and returns its result."""
 
     session = None
 
@@ -45,7 +45,7 @@ def _connection(hub, session, monkeypatch):
 
 class TestLocal:
     def test_sigterm_is_connected(self, hub, connection, session) -> None:
-        """``atexit`` hears the other ends."""
+        """Any other end runs the ``atexit`` functions."""
         connection.connect(Plugins(), "wrap")
 
         assert "connected" == connection.termination
@@ -65,7 +65,7 @@ class TestLocal:
     def test_on_the_main_thread_it_is_connected_later(
         self, connection, session
     ) -> None:
-        """One moment that connects is enough, in whatever order."""
+        """One connect point that connects is enough, in either order."""
         thread = threading.Thread(target=connection.connect, args=(Plugins(), "wrap"))
         thread.start()
         thread.join(20)
@@ -74,7 +74,7 @@ class TestLocal:
         assert "connected" == connection.termination
 
     def test_a_loop_took_it(self, connection, session) -> None:
-        """The end of an invocation takes it back; between them the status is true."""
+        """The end of an invocation reinstalls the handler; the status is true."""
         connection.connect(Plugins(), "wrap")
 
         async def handle() -> None:
@@ -86,10 +86,10 @@ class TestLocal:
         assert not connection.repair()
         assert "connected" == connection.termination
 
-    def test_what_cannot_be_taken_back(self, connection, session) -> None:
-        """The interval changes once, and once more when the signal is ours again."""
+    def test_a_handler_that_cannot_be_replaced(self, connection, session) -> None:
+        """The interval changes once, and again when the handler is restored."""
         connection.connect(Plugins(), "wrap")
-        ours = signal.getsignal(signal.SIGTERM)
+        own_handler = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, lambda *_: None)
         answers = []
 
@@ -100,7 +100,7 @@ class TestLocal:
         thread.start()
         thread.join(20)
         assert not connection.will_be_notified
-        signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGTERM, own_handler)
 
         assert [True, False] == answers
         assert connection.repair()
@@ -108,8 +108,8 @@ class TestLocal:
 
 
 class TestPlatforms:
-    def test_before_any_moment(self) -> None:
-        """Nobody has been asked."""
+    def test_before_any_connect_point(self) -> None:
+        """The hook has not been called."""
         connection = TerminationSignals()
 
         assert connection.termination.startswith("not connected yet")
@@ -117,24 +117,24 @@ class TestPlatforms:
         assert not connection.repair()
 
     def test_an_adapter_without_a_signal(self, connection, session) -> None:
-        """Nothing is installed in its place."""
+        """No handler is installed instead."""
         before = signal.getsignal(signal.SIGTERM)
         connection.connect(Plugins(Cloud()), "wrap")
 
-        expected = "not connected: the platform gives no signal here"
+        expected = "not connected: the platform sends no shutdown signal here"
         assert expected == connection.termination
         assert before == signal.getsignal(signal.SIGTERM)
 
-    def test_an_adapter_with_ends_of_its_own(self, connection, session) -> None:
-        """SIGTERM is not ours, and no concern of ours."""
+    def test_an_adapter_with_signals_of_its_own(self, connection, session) -> None:
+        """The session does not handle SIGTERM."""
         plugins = Plugins(Cloud(), lambda: (True, ""))
         connection.connect(plugins, "wrap")
 
         assert "connected" == connection.termination
         assert not connection.repair()
 
-    def test_each_moment_is_asked_once(self, connection, session) -> None:
-        """A reason that a later moment does not repeat stays."""
+    def test_each_connect_point_is_used_once(self, connection, session) -> None:
+        """A reason that a later connect point does not repeat is kept."""
         answers = [(False, "wrapped too late"), (False, "")]
         plugins = Plugins(Cloud(), lambda: answers.pop(0))
         for at in ("wrap", "first_invocation") * 2:
@@ -145,10 +145,10 @@ class TestPlatforms:
 
 
 class TestReentrancy:
-    def test_a_plugin_that_asks_does_not_wait_for_itself(
+    def test_a_plugin_that_evaluates_does_not_wait_for_itself(
         self, connection, session
     ) -> None:
-        """Evaluating a flag connects; the thread that connects is known."""
+        """Evaluating a flag connects; the connecting thread is recognised."""
         threads = []
 
         def connects():
@@ -164,7 +164,7 @@ class TestReentrancy:
         assert not connection.is_connecting(threading.get_ident())
 
     def test_a_second_thread_waits_for_the_first(self, connection, session) -> None:
-        """It finds the moment connected."""
+        """It finds the signals connected."""
         entered, goes_on = threading.Event(), threading.Event()
 
         def connects():
@@ -187,7 +187,7 @@ class TestReentrancy:
         assert ["wrap"] == plugins.moments
         assert connection.will_be_notified
 
-    def test_an_interruption_at_the_end_leaves_nobody_connecting(
+    def test_an_interruption_at_the_end_leaves_no_thread_connecting(
         self, connection, session
     ) -> None:
         """However late it comes: the thread would never wait for a start again."""
@@ -196,17 +196,17 @@ class TestReentrancy:
             def add(self, at):
                 raise Interruption
 
-        connection.moments = Moments()
+        connection.connect_points = Moments()
         with pytest.raises(Interruption):
             connection.connect(Plugins(), "wrap")
 
         assert not connection.is_connecting(threading.get_ident())
 
     @pytest.mark.parametrize("error", [ValueError, Interruption])
-    def test_an_interrupted_connect_is_done_again(
+    def test_an_interrupted_connect_is_repeated(
         self, connection, session, error
     ) -> None:
-        """By any exception, at the next moment; other threads do not hang."""
+        """After any exception, at the next connect point; other threads do not hang."""
         errors = [error]
 
         def connects():
@@ -226,8 +226,8 @@ class TestReentrancy:
         assert "connected" == connection.termination
 
 
-def test_a_question_of_a_plugin_that_connects(hub) -> None:
-    """A whole session: the plugin has an answer, and the process goes on."""
+def test_a_plugin_that_evaluates_a_flag_while_connecting(hub) -> None:
+    """In a real session the plugin gets an answer, and the process continues."""
     answers = []
 
     class Asks:

@@ -1,4 +1,4 @@
-"""The function that lives, as Lambda calls it."""
+"""The function of a life, as AWS Lambda calls it."""
 
 from client import wrap
 from cuts import CUT, by_alarm, cuttable

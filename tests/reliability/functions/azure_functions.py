@@ -1,4 +1,4 @@
-"""The functions that live, as Azure calls them."""
+"""The functions of a life, as Azure calls them."""
 
 import azure.functions as func
 from client import wrap

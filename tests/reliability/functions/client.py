@@ -1,4 +1,4 @@
-"""The two clients that live: a session, and UnleashClient as its tutorial uses it."""
+"""The two clients of lives: a session, and UnleashClient as in its tutorial."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = os.environ["LIFE_CLIENT"] == "plain"
 
 
 class Witness:
-    """Notes what a session says at its end."""
+    """A log handler that records what a session reports at its end."""
 
     def __init__(self) -> None:
         self.note: Callable[..., None] = lambda *_: None
@@ -62,7 +62,7 @@ def _terminate(signum: int, frame: object) -> None:
 
 
 def start(note: Callable[..., None]) -> None:
-    """Do what a user does at import beside making the client."""
+    """Do what a user does at import, in addition to making the client."""
     witness.note = note
     if PLAIN:
         atexit.register(_destroy)

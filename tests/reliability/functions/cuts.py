@@ -1,7 +1,6 @@
-"""
-Limits that end an invocation from outside, as runtimes and decorators do.
+"""Limits that interrupt an invocation, as runtimes and decorators have them.
 
-Each stands around a wrapped function and takes the seconds to the cut from the request.
+Each is put around a wrapped function and reads its seconds from the request.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ CUT = json.dumps({"variant": None})
 """The answer to who asked for an invocation that was cut."""
 
 
-class Overtime(Exception):  # noqa: N818  reason: an error of nobody's
-    """What a limit raises into the function; the session has never heard of it."""
+class Overtime(Exception):  # noqa: N818  reason: a limit, not an error
+    """The exception that a limit raises; the session does not know its class."""
 
 
 def by_alarm(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
-    """Raise from a signal handler; on the main thread only."""
+    """Raise in a signal handler; on the main thread only."""
     armed = [True]
     rang = []
 
@@ -61,7 +60,7 @@ def by_alarm(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
 
 
 def _is_in_session(frame: FrameType | None) -> bool:
-    """Whether the session runs, or waits: not an engine, whose faults it may catch."""
+    """Whether the session itself runs or waits: an engine may catch exceptions."""
     while frame is not None and _module(frame) in {"ledger", "threading"}:
         frame = frame.f_back
     module = "" if frame is None else _module(frame)
@@ -74,7 +73,7 @@ def _module(frame: FrameType) -> str:
 
 
 def by_framework(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
-    """Raise as functions-framework does: with its own limit, its own exception."""
+    """Raise as functions-framework does: with its own limit and exception."""
     from functions_framework.exceptions import RequestTimeoutException
     from functions_framework.request_timeout import ThreadingTimeout
 
@@ -90,12 +89,12 @@ def by_framework(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
 
 
 def by_thread(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
-    """Raise an exception of our own into the thread, as task queues do."""
+    """Raise an exception in the thread, as task queues do."""
     return _limited(_ThreadLimit(seconds), Overtime, call, cut)
 
 
 class _ThreadLimit:
-    """The same, for a runtime that has no such limit."""
+    """The same limit, for a runtime that has none."""
 
     def __init__(self, seconds: float) -> None:
         self.fired = False
@@ -119,8 +118,9 @@ def _wait_for_new_thread(thread: int) -> None:
     """
     Wait until a thread is not about to start another one.
 
-    For a moment both have the same number, CPython raises into the new one, which dies,
-    and ``Thread.start`` waits for it for ever. No code of that thread can help it.
+    For a moment both have the same identifier. CPython raises the exception in the new
+    thread, which ends, and ``Thread.start`` waits for it for ever. The calling thread
+    cannot prevent that.
     """
     while (
         frame := sys._current_frames().get(thread)
@@ -139,7 +139,7 @@ def _limited(
     except error:
         note("cut")
         return cut
-    if limit.fired:  # nobody knows where it arrived: perhaps in an engine
+    if limit.fired:  # it may have been raised in an engine
         note("swallowed", wrong=False)
         return cut
     return result
@@ -148,7 +148,7 @@ def _limited(
 async def by_cancellation(
     seconds: float, call: Callable[[], Awaitable[Any]], cut: Any
 ) -> Any:
-    """Cancel the invocation's task."""
+    """Cancel the task of the invocation."""
     task = asyncio.ensure_future(call())
     cancelled = []
     loop = asyncio.get_running_loop()
@@ -170,12 +170,12 @@ def cuttable(
     limit: Callable[..., Any], seconds: Callable[..., str | None], cut: Any = CUT
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
-    Put a limit around a wrapped function, where the request asks for one.
+    Put a limit around a wrapped function, for requests that ask for it.
 
     Args:
-        limit: one of the above.
+        limit: one of the functions above.
         seconds: reads the seconds from the function's arguments.
-        cut: what the function returns when it was cut.
+        cut: the result of the function when it was cut.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The function that lives, as Google calls it."""
+"""The function of a life, as Google calls it."""
 
 import functions_framework.aio
 from client import wrap

@@ -1,4 +1,4 @@
-"""What happens in the function, in a file that survives whatever happens to it."""
+"""A file with the events of the function, which survives the end of the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flag server's name, which resolves to whatever address a file holds."""
+"""Resolve the flag server's name to the address in a file."""
 
 from __future__ import annotations
 

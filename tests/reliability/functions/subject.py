@@ -1,4 +1,4 @@
-"""What the functions of lives do: evaluate, and write down what they evaluated."""
+"""What the functions of lives do: evaluate flags, and record the results."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ REST = 0.02
 
 def evaluate() -> tuple[bool, str]:
     """
-    Ask two flags: one that is on or off, one whose variant is the state's number.
+    Evaluate two flags: one that is on or off, one whose variant is a number.
 
-    Each evaluation stands between two lines of the ledger. One that was cut has the
-    first alone: it may be counted, and nobody can know it.
+    The ledger has a line before and after each evaluation. An evaluation that was cut
+    has the first line only: whether it is counted is unknown.
     """
     note("question")
     enabled = client.flags.is_enabled("simpleFlag")
@@ -36,7 +36,7 @@ def evaluate() -> tuple[bool, str]:
 
 def answer(do: str) -> str:
     """
-    Evaluate, and do what the life wants.
+    Evaluate flags, and do what the plan of the life says.
 
     Args:
         do: ``ask:N``, ``linger:SECONDS``, ``rest:N``, ``fork:N`` or ``child:N``.
@@ -58,7 +58,7 @@ def answer(do: str) -> str:
 
 
 async def answer_async(do: str) -> str:
-    """Do the same on a loop, and let it go on where the life wants to cut."""
+    """Do the same on a loop, and let it run where the plan cuts the invocation."""
     if not do.startswith("rest"):
         return answer(do)
     answered = _evaluate(do)
@@ -92,7 +92,7 @@ def _run_child(evaluations: int) -> None:
     """
     Run a child of multiprocessing, which ends as such children do.
 
-    Its exit code says nothing: forked from a pool's thread it is 1 on every Python
+    Its exit code has no meaning: forked from a pool's thread it is 1 on every Python
     (``concurrent.futures`` joins the thread that it is on).
     """
     read, write = os.pipe()
