@@ -146,12 +146,11 @@ class InvocationScope(InvocationContext):
             The process state if the session has to start first.
         """
         core = self._core
-        variable = core.scope
-        outer = variable.get()
+        outer = core.scope.get()
         if outer is not None and outer.ended:
             outer = outer.innermost_open()
         self._outer = outer
-        variable.set(self)
+        core.scope.set(self)
         process = core.process
         if os.getpid() != core.pid:  # what `Core.current` does, without that call
             process = core.current()
