@@ -106,6 +106,8 @@ def test_what_is_no_fault_of_the_context_is_raised() -> None:
         raise OvertimeError
 
     evaluator = SimpleNamespace(enabled=None, variant=None)
-    asked = _EvaluatorAdapter(evaluator, None, interrupted, {"appName": "checkout"}, ProblemLog())
+    asked = _EvaluatorAdapter(
+        evaluator, None, interrupted, {"appName": "checkout"}, ProblemLog()
+    )
     with pytest.raises(OvertimeError):
         asked.is_enabled("simpleFlag", {"userId": "7"}, None)
