@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 from serverless_flags._log import logger
-from serverless_flags._settings.checks import LONGEST_TIMEOUT
+from serverless_flags._settings.checks import MAX_TIMEOUT
 from serverless_flags.exceptions import PluginError
 from serverless_flags.hookspecs import PROJECT
 from serverless_flags.platform import Invocation, Platform
@@ -113,7 +113,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_grace(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= LONGEST_TIMEOUT
+    return isinstance(value, (int, float)) and 0 <= value <= MAX_TIMEOUT
 
 
 def _are_names(value: object) -> bool:

@@ -100,7 +100,7 @@ class Plugins:
         return False, "; ".join(filter(None, reasons))
 
     def _why_not(self, hook: Bound, answer: object, at: str) -> str:
-        """Return why a hook has not connected; empty where it need not give a reason."""
+        """Return why a hook has not connected; empty when no reason is expected."""
         if isinstance(answer, str):
             return answer
         if isinstance(answer, Exception):
