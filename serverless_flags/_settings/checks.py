@@ -12,11 +12,11 @@ UNLEASH = ("unleash", "lean")
 """Names of flag clients that use an Unleash server."""
 
 CLIENTS = (*UNLEASH, "memory")
-"""Names of flag clients; objects with ``is_enabled`` and ``get_variant`` are valid too."""
+"""Names of flag clients; an object with a client's methods is valid too."""
 
 MAX_TIMEOUT = 604_800.0
-"""The longest timeout in seconds: a week. Locks and sockets raise an error beyond limits
-of their own, the lowest of which is 2**31 milliseconds."""
+"""The longest timeout in seconds: a week. Locks and sockets raise an error beyond their
+own limits, the lowest of which is 2**31 milliseconds."""
 
 MAX_DURATION = 1e9
 """The longest other duration in seconds: thirty years, in effect no limit."""

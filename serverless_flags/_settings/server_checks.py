@@ -120,7 +120,7 @@ def check_headers(name: str, value: Any) -> Mapping[str, str]:
             message = f"{name} has a key that is not a header name: write 'X-Name'"
             raise ConfigurationError(message)
         if header.lower() in _FRAMING:
-            message = f"{name}[{header!r}] is set by the connection: omit it"
+            message = f"{name}[{header!r}] is set automatically: omit it"
             raise ConfigurationError(message)
         if header.lower() in map(str.lower, headers):
             message = f"{name} has {header!r} twice: names are not case-sensitive"

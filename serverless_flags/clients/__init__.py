@@ -1,4 +1,4 @@
-"""The flag clients, each behind a name, none imported before it is needed."""
+"""The flag clients by name; each is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def open_backend(settings: Settings, app_name: str) -> Backend:
     """Return the backend that ``settings.client`` names; cheap, opens nothing."""
     if settings.client == "unleash":
-        # brings http.client, which `import serverless_flags` must not
+        # late: it imports http.client, unlike `import serverless_flags`
         from serverless_flags.clients.unleash import unleash_backend
 
         return unleash_backend(settings, app_name)

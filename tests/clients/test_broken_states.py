@@ -217,7 +217,7 @@ class TestWarning:
         for features in (broken[:1], broken[:1], broken[1:], [], broken[1:]):
             client.load_state(state(FLAG, *features))
 
-        named = [message.split("the flag ")[2][:3] for message in caplog.messages]
+        named = [message.split("the flag ")[1][:3] for message in caplog.messages]
         assert ["'a'", "'b'", "'b'"] == named
 
     def test_it_is_bounded_and_escaped(self, new, caplog) -> None:
@@ -253,7 +253,7 @@ class TestRefused:
         """The flags before stay."""
         client = new()
         client.load_state(state(FLAG))
-        with pytest.raises(ValueError, match="is the url the one of the API"):
+        with pytest.raises(ValueError, match="does the url point to the API"):
             client.load_state(body)
 
         assert client.is_enabled("whole")
@@ -263,7 +263,7 @@ class TestRefused:
         """It would turn everything off; the flags before are better."""
         client = new()
         client.load_state(state(FLAG))
-        with pytest.raises(ValueError, match="Nothing of it can be read: the flag"):
+        with pytest.raises(ValueError, match="No part of it can be read: the flag"):
             client.load_state(state(*parts))
 
         assert client.is_enabled("whole")

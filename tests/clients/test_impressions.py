@@ -83,7 +83,7 @@ def test_a_listener_that_fails_changes_nothing(new, caplog) -> None:
     assert client.is_enabled("impressions")
     assert client.is_enabled("impressions")
     assert 2 == client.drain_counts()["toggles"]["impressions"]["yes"]
-    assert ["an impression could not be told"] == caplog.messages[-1:]
+    assert ["an impression could not be delivered"] == caplog.messages[-1:]
     assert 1 == sum("impression" in message for message in caplog.messages)
 
 
@@ -166,4 +166,4 @@ def test_an_engine_that_fails_costs_the_impression(new, told, caplog) -> None:
 
     assert client.is_enabled("impressions")
     assert [] == told
-    assert "an impression could not be told" == caplog.messages[-1]
+    assert "an impression could not be delivered" == caplog.messages[-1]

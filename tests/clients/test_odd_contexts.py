@@ -254,7 +254,7 @@ class TestBlamed:
 
         assert on == ours
         assert 1 == len(caplog.messages)
-        assert "without what cannot be read" in caplog.messages[0]
+        assert "without the unreadable parts" in caplog.messages[0]
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     def test_the_warning_names_what_it_is(self, both, client, caplog) -> None:

@@ -70,7 +70,7 @@ class TestState:
         fetched = read_state(body)
 
         assert fetched.body is None
-        assert fetched.error.endswith("is the url the one of the API?")
+        assert fetched.error.endswith("does the url point to the API?")
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     @pytest.mark.parametrize("body", MALFORMED)
@@ -82,7 +82,7 @@ class TestState:
         asked = open_backend(chosen, "checkout").load()
         asked.load_state(state_of("before"))
 
-        with pytest.raises(ValueError, match="is the url the one of the API"):
+        with pytest.raises(ValueError, match="does the url point to the API"):
             asked.load_state(body)
         assert asked.is_enabled("before")
 
@@ -126,12 +126,12 @@ class TestSnapshot:
     @pytest.mark.parametrize(
         ("content", "why"),
         [
-            (b'{"toggles": [{"name": "a"}]}', "it is the frontend API's"),
+            (b'{"toggles": [{"name": "a"}]}', "it is from the frontend API"),
             (b'{"message": "no"}', "it has no features"),
             (b"<html>", "it is not JSON in UTF-8"),
             (b"\xff\xfe{", "it is not JSON in UTF-8"),
-            (gzip.compress(b"x" * 100)[:-9], "is compressed with gzip and damaged"),
-            (b"\x1f\x8bx", "is compressed with gzip and damaged"),
+            (gzip.compress(b"x" * 100)[:-9], "is compressed with gzip, and damaged"),
+            (b"\x1f\x8bx", "is compressed with gzip, and damaged"),
             (gzip.compress(b"[]"), "it is not JSON in UTF-8"),
         ],
     )

@@ -100,7 +100,7 @@ class TestFetch:
         fetched = api_of().fetch(None, timeout=20)
 
         assert fetched.body is None
-        assert fetched.error.endswith("is the url the one of the API?")
+        assert fetched.error.endswith("does the url point to the API?")
 
     @pytest.mark.parametrize(
         ("header", "seconds"),
@@ -245,4 +245,4 @@ def test_what_is_opened_after_the_end_keeps_no_connection(api_of, server) -> Non
     api.close()
     api.fetch(None, timeout=20)
 
-    assert not api._opened[0]._kept
+    assert not api._opened[0]._idle

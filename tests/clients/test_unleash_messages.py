@@ -59,7 +59,7 @@ class TestStatus:
 
     def test_407_is_the_proxys(self, said) -> None:
         """Of a plain http url through a proxy."""
-        assert "the proxy asks for a user and a password" in said(407)
+        assert "the proxy requires a user and password" in said(407)
 
     @pytest.mark.parametrize("status", [400, 413, 418, 429, 500, 502, 503])
     def test_another_status_is_named(self, said, status) -> None:
@@ -87,7 +87,7 @@ class TestRedirect:
             ("/login\r\nWARNING forged", "/loginWARNING forged;"),
             ("/\x1b[31m\u202e", r"/\x1b[31m\u202e;"),
             ("https://u.example/" + "x" * 5000, "x...;"),
-            ("https://[bad", "to what is no url;"),
+            ("https://[bad", "to an invalid url;"),
         ],
     )
     def test_it_is_escaped_and_bounded(self, said, location, shown) -> None:
@@ -114,7 +114,7 @@ class TestRedirect:
         text = said(301, {"location": location})
 
         assert "s3cr3t" not in text.lower()
-        assert "holds a secret" in text
+        assert "contains a secret" in text
 
     def test_a_custom_header_is_never_shown(self, said) -> None:
         """Its value may be a secret as well; short ones occur in many words."""
@@ -188,6 +188,6 @@ class TestSession:
         three = api_of(api_token=lambda: TOKEN)
         server.answer(403)
 
-        assert "holds a secret" in one
+        assert "contains a secret" in one
         assert "cut /client/features off" in two
         assert "backend token" in three.fetch(None, timeout=20).error

@@ -186,7 +186,7 @@ class TestToken:
         [
             (lambda: 1 / 0, "api_token() raised ZeroDivisionError: division by zero"),
             (lambda: None, "the result of api_token() must be a str or a callable"),
-            (lambda: "s3cr3t\n", "the result of api_token() holds a line break"),
+            (lambda: "s3cr3t\n", "the result of api_token() contains a line break"),
         ],
     )
     @pytest.mark.parametrize("kind", ["fetch", "send"])

@@ -117,7 +117,7 @@ class TestNames:
         message = raised(name, value)
 
         assert message == (
-            f"{name} must be a non-empty text of one line: {value!r};"
+            f"{name} must be a non-empty string on one line: {value!r};"
             " write for example checkout"
         )
 
@@ -126,7 +126,7 @@ class TestNames:
         """Headers are Latin-1; a name outside would break every request."""
         message = raised(name, "\u65e5\u672c", ENVIRONMENT[name])
 
-        assert message.startswith(f"{ENVIRONMENT[name]} must be written in Latin-1")
+        assert message.startswith(f"{ENVIRONMENT[name]} must be Latin-1")
 
 
 class TestSeconds:

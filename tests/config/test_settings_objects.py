@@ -72,7 +72,7 @@ class TestClient:
         """Its methods would take the flag's name for the client."""
         name = value.__name__
 
-        assert f"client is the class {name}; give an instance of it: {name}(...)" == (
+        assert f"client is the class {name}; pass an instance: {name}(...)" == (
             raised("client", value)
         )
 
@@ -198,12 +198,15 @@ class TestStrategies:
             ({"mine": object()}, "strategies['mine'] has no method apply(parameters,"),
             ({"mine": lambda p, c: True}, "strategies['mine'] has no method apply("),
             ({"mine": SimpleNamespace(apply=True)}, "strategies['mine'] has no method"),
-            ({"mine": Strategy}, "strategies['mine'] is the class Strategy; give an"),
+            ({"mine": Strategy}, "strategies['mine'] is the class Strategy; pass an"),
             (
                 {"mine": Coroutine()},
                 "strategies['mine']: apply(parameters, context) is",
             ),
-            ({7: Strategy()}, "strategies has the key 7: name strategies as Unleash"),
+            (
+                {7: Strategy()},
+                "strategies has the key 7: use the strategy's name in Unleash",
+            ),
             ({"a": Strategy(), "b": None}, "strategies['b'] has no method"),
         ],
     )

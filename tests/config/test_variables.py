@@ -59,7 +59,7 @@ def test_the_variable_that_is_meant_is_named(said, variable, meant):
     (message,) = said(variable)
 
     assert message == (
-        f"the environment variable {variable} has no effect: it is no setting;"
+        f"the environment variable {variable} has no effect: it is not a setting;"
         f" did you mean {meant}?"
     )
 
@@ -69,7 +69,7 @@ def test_where_nothing_is_near_the_list_is_named(said):
     (message,) = said("SERVERLESS_FLAGS_QQQ")
 
     assert message == (
-        "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is no setting;"
+        "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is not a setting;"
         " see the page Settings of the documentation"
     )
 

@@ -12,7 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from serverless_flags._protocols import Outcome
 from serverless_flags._work import counts as counts_module
-from serverless_flags._work.counts import REFUSED_FOR_GOOD, PendingCounts, evaluations
+from serverless_flags._work.counts import (
+    PERMANENT_REJECTIONS,
+    PendingCounts,
+    evaluations,
+)
 
 counted = st.integers(0, 50)
 toggles = st.dictionaries(
@@ -169,7 +173,7 @@ def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
         ],
         *[
             (Outcome.NOT_DELIVERED, status, "refused", 0, 3, False)
-            for status in sorted(REFUSED_FOR_GOOD)
+            for status in sorted(PERMANENT_REJECTIONS)
         ],
     ],
 )

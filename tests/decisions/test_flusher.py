@@ -116,8 +116,8 @@ class TestWhat:
         assert [{"a": 1}, {"a": 3, "b": 3}, {"a": 3, "b": 3}] == it.sent()
         assert ["kept", "kept", "taken"] == [word for word, _ in it.observed]
         assert [
-            "counts were not taken (kept): the server answered 503",
-            "counts are taken again",
+            "counts were not accepted (kept): the server answered 503",
+            "counts are accepted again",
         ] == caplog.messages
         assert it.flusher.last_error is None
 

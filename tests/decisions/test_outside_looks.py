@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from serverless_flags._clock import now, ticking
-from serverless_flags._work.due import OUTSIDE_LOOKS, DueWork
+from serverless_flags._work.due import OUTSIDE_CHECK_INTERVAL, DueWork
 
 
 @pytest.fixture(name="duties")
@@ -22,7 +22,7 @@ def _duties(clock):
 def test_one_look_for_many_questions(duties, clock) -> None:
     """A loop that asks all the time looks once in a while."""
     asked = [duties.note_outside() for _ in range(3)]
-    clock.advance(OUTSIDE_LOOKS)
+    clock.advance(OUTSIDE_CHECK_INTERVAL)
     later = [duties.note_outside() for _ in range(2)]
 
     assert [True, False, False] == asked

@@ -111,7 +111,7 @@ class TestAnswers:
         it = refreshing(ONE, ONE)
         it.client.error = error
         it.refresh()
-        assert ("none", None, f"the flags could not be taken: {why}") == it.sees()
+        assert ("none", None, f"the flags could not be loaded: {why}") == it.sees()
         it.client.error = None
         it.refresh()
 

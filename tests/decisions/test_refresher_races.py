@@ -183,7 +183,7 @@ class TestExpiry:
         assert ["one", NO_FLAGS, "one"] == it.client.bodies
         assert [None, None] == [etag for etag, _ in it.upstream.asked]
         assert [
-            "the flags are older than stale_if_error allows: defaults from now on",
+            "the flags are older than stale_if_error allows: serving defaults",
             "flags are served again",
         ] == caplog.messages
 

@@ -42,7 +42,7 @@ class TestAddresses:
         ports.remove(closed_port)
         assert 200 == session.request("GET", "/", {}, timeout=20).status
         assert ["flags.example"] == asked
-        assert server.port == session._route._resolver._addresses[0][1][1]
+        assert server.port == session._connector._resolver._addresses[0][1][1]
 
     def test_an_address_that_never_answers_leaves_time_for_the_next(
         self, peer, http, resolve

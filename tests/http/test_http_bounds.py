@@ -140,7 +140,7 @@ def test_what_arrives_after_the_deadline_is_read_for_a_moment_only() -> None:
     with server, client:
         flood.start()
         stream = Stream(client, time.monotonic() - 600)
-        stream.socket.most = 1 << 40
+        stream.socket.limit = 1 << 40
         reader = stream.makefile()
         with pytest.raises(TimeoutError, match="the deadline passed"):
             for _ in itertools.count():

@@ -56,7 +56,7 @@ def test_a_name_that_resolves_to_nothing_sent_nothing(get, monkeypatch) -> None:
     reply = get("http://flags.example")
 
     assert Outcome.NOT_DELIVERED is reply.outcome
-    assert "the name could not be resolved: it has no address" in reply.error
+    assert "the name could not be resolved: the host has no address" in reply.error
 
 
 def test_a_server_that_never_answers_is_left(peer, get) -> None:

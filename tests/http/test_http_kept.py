@@ -161,7 +161,7 @@ def test_a_request_beside_another_opens_its_own_connection(peer, http) -> None:
 
     assert 200 == fast.status
     assert 2 == server.connections
-    assert 1 == len(session._kept)
+    assert 1 == len(session._idle)
     ask(session)
     assert 0 == server.requests[-1].connection
 
@@ -184,7 +184,7 @@ def test_a_connection_closed_from_outside_is_not_used(peer, http) -> None:
     server = peer()
     session = http(server.url)
     ask(session)
-    session._kept[0].stream.socket.close()
+    session._idle[0].stream.socket.close()
 
     assert 200 == ask(session, "POST", b"counts").status
     assert 2 == server.connections

@@ -17,9 +17,9 @@ from serverless_flags._transport.preconnect import Preconnect
 def _dialled(peer):
     """Return a peer and an `HttpClient` whose first connection to it has been begun."""
     server = peer()
-    dial = Preconnect(Connector(server.url, {}), 20)
-    http = HttpClient(dial.route, dial)
-    yield server, http, dial
+    preconnect = Preconnect(Connector(server.url, {}), 20)
+    http = HttpClient(preconnect.connector, preconnect)
+    yield server, http, preconnect
     http.close()
 
 
@@ -38,8 +38,8 @@ def test_the_first_request_takes_it(dialled) -> None:
 
 def test_it_is_taken_once(dialled) -> None:
     """Whoever finds it gone opens a connection of its own."""
-    server, http, dial = dialled
-    dial.take(time.monotonic() + 20).close()
+    server, http, preconnect = dialled
+    preconnect.take(time.monotonic() + 20).close()
 
     assert Outcome.TAKEN is ask(http).outcome
     assert 1 == len(server.requests)
@@ -59,8 +59,8 @@ def test_what_came_too_late_is_closed(peer) -> None:
     route, goes_on = Connector(server.url, {}), threading.Event()
     connect = route.connect
     route.connect = lambda deadline: goes_on.wait(20) and connect(deadline)
-    dial = Preconnect(route, 20)
-    nothing = dial.take(0)
+    preconnect = Preconnect(route, 20)
+    nothing = preconnect.take(0)
     goes_on.set()
 
     assert nothing is None
@@ -69,8 +69,8 @@ def test_what_came_too_late_is_closed(peer) -> None:
 
 def test_nobody_listens(closed_port) -> None:
     """The request connects again, and is told why it cannot."""
-    dial = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
-    reply = ask(HttpClient(dial.route, dial))
+    preconnect = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
+    reply = ask(HttpClient(preconnect.connector, preconnect))
 
     assert Outcome.NOT_DELIVERED is reply.outcome
     assert "refused" in reply.error.lower()
@@ -80,8 +80,10 @@ def test_certificates_that_cannot_be_read(peer, tmp_path) -> None:
     """The request is told, and what was begun is let go."""
     server = peer()
     environ = {"REQUESTS_CA_BUNDLE": str(tmp_path / "none.pem")}
-    dial = Preconnect(Connector(server.url.replace("http:", "https:"), environ), 20)
-    reply = ask(HttpClient(dial.route, dial))
+    preconnect = Preconnect(
+        Connector(server.url.replace("http:", "https:"), environ), 20
+    )
+    reply = ask(HttpClient(preconnect.connector, preconnect))
 
     assert Outcome.NOT_DELIVERED is reply.outcome
     assert "FileNotFoundError" in reply.error

@@ -129,13 +129,13 @@ def test_a_proxy_that_speaks_before_the_server_is_not_trusted(
     )
 
     assert Outcome.NOT_DELIVERED is reply.outcome
-    assert "the proxy sent more than its answer" in reply.error
+    assert "the proxy sent data after its answer" in reply.error
 
 
 @pytest.mark.parametrize(
     ("url", "cure"),
     [
-        ("https://flags.example", "put its user and password into https_proxy"),
+        ("https://flags.example", "add its user and password to https_proxy"),
         ("http://flags.example", None),
     ],
 )

@@ -111,7 +111,7 @@ def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) ->
     if place == "answer":
         patch(monkeypatch, AFTER["answer"], error(), after=True)
     else:
-        session._drop_kept(0)
+        session._drop_idle(0)
         patch(monkeypatch, (Connector, "connect"), error(), after=False)
 
     with pytest.raises(error):
@@ -143,8 +143,8 @@ def test_what_fails_behind_the_connection_closes_it(peer, http, monkeypatch) -> 
 @pytest.mark.parametrize("host", ["flags..example", "a" * 70 + ".example"])
 def test_the_first_connection_never_dies_aloud(host) -> None:
     """A host that cannot be resolved is the request's error, not the thread's."""
-    dial = Preconnect(Connector(f"http://{host}", {}), 20)
-    session = HttpClient(dial.route, dial)
+    preconnect = Preconnect(Connector(f"http://{host}", {}), 20)
+    session = HttpClient(preconnect.connector, preconnect)
     reply = session.request("GET", "/", {}, timeout=20)
 
     assert Outcome.NOT_DELIVERED is reply.outcome
@@ -158,6 +158,6 @@ def test_the_first_connection_survives_what_a_socket_raises(monkeypatch) -> None
         raise OverflowError
 
     monkeypatch.setattr(socket.socket, "connect", fail)
-    dial = Preconnect(Connector("http://127.0.0.1:9", {}), 20)
+    preconnect = Preconnect(Connector("http://127.0.0.1:9", {}), 20)
 
-    assert dial.take(time.monotonic() + 20) is None
+    assert preconnect.take(time.monotonic() + 20) is None

@@ -197,7 +197,7 @@ class TestConnectInstance:
         assert not connected
         assert why == (
             "plugin 'cloud' returned nothing from connect_instance, expected True once"
-            " its signals are connected, or a text that says why not"
+            " its signals are connected, or a string that says why not"
         )
         assert "" == caplog.text
 
@@ -231,7 +231,7 @@ class TestConnectInstance:
 
         assert not connected
         assert why.startswith("plugin 'cloud' returned ")
-        assert why.endswith("or a text that says why not")
+        assert why.endswith("or a string that says why not")
         assert [why] == [record.getMessage() for record in caplog.records]
 
     def test_a_failure_beside_a_success_is_none(self, calls) -> None:
