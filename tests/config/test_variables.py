@@ -69,8 +69,8 @@ def test_where_nothing_is_near_the_list_is_named(said):
     (message,) = said("SERVERLESS_FLAGS_QQQ")
 
     assert message == (
-        "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is not a setting;"
-        " see the page Settings of the documentation"
+        "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is not a"
+        " setting; see the page Settings of the documentation"
     )
 
 
