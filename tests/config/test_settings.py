@@ -78,7 +78,7 @@ class TestWhereTheyComeFrom:
 
     @pytest.mark.parametrize("name", ENVIRONMENT)
     def test_an_empty_variable_is_not_set(self, name) -> None:
-        """Deployment tools write empty variables for settings that are not configured."""
+        """Deployment tools write empty variables for unconfigured settings."""
         empty = load_settings({}, {ENVIRONMENT[name]: ""})
 
         assert Settings().values() == empty.values()

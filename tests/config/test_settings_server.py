@@ -110,7 +110,7 @@ class TestToken:
         ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret"],
     )
     def test_a_token_that_cannot_be_sent_is_rejected(self, raised, value) -> None:
-        """A line break would start another header; the message names the usual cause."""
+        """A line break would start another header; the message names the cause."""
         message = raised("api_token", value)
 
         assert message.startswith("api_token contains a line break")
@@ -214,7 +214,7 @@ class TestPlainHttp:
 
 class TestHeaders:
     def test_headers_are_copied(self) -> None:
-        """Names and values as UnleashClient accepts them; later changes have no effect."""
+        """Names and values as UnleashClient accepts them, independent of the original."""
         given_ones = {"X-Tenant": "shop 7", "Authorization": " Bearer t "}
         headers = load_settings({"custom_headers": given_ones}, {}).custom_headers
         given_ones["X-Tenant"] = "other"

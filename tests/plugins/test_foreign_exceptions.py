@@ -1,4 +1,4 @@
-"""Exceptions of others reach the caller, out of each hook and each search."""
+"""A runtime's exceptions propagate out of each hook and of the discovery."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ class TestExceptionsOfOthers:
             ("after_flush", ("taken", 0.0)),
         ],
     )
-    def test_they_pass_each_hook(self, find, adapter, let, hook, arguments) -> None:
-        """The platform names them when it is found."""
+    def test_they_propagate_out_of_each_hook(
+        self, find, adapter, let, hook, arguments
+    ) -> None:
+        """The platform names these exceptions when it is selected."""
         cloud, timeout = let
 
         def interrupted(self):
@@ -67,10 +69,10 @@ class TestExceptionsOfOthers:
         ],
     )
     @pytest.mark.parametrize("ends", [False, True])
-    def test_a_search_that_they_end_is_done_again(
+    def test_an_interrupted_discovery_is_repeated(
         self, find, adapter, let, install, monkeypatch, where, environ, ends
     ) -> None:
-        """Nothing half-registered stays, wherever they arrive."""
+        """Nothing is left half registered, wherever the exception is raised."""
         cloud, timeout = let
         mine = adapter()
         mine.platform = cloud()

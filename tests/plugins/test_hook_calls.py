@@ -1,4 +1,4 @@
-"""How hooks are called: with what they name, and so that no fault gets out."""
+"""How hooks are called: with the arguments they name; failures do not propagate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SESSION = "the session"
 
 
 def test_an_implementation_may_take_fewer_arguments() -> None:
-    """That is how arguments can be added for ever; defaults are left alone."""
+    """So arguments can be added later; arguments with defaults are not passed."""
     heard = []
 
     class Cloud(Platform):
@@ -35,7 +35,7 @@ def test_an_implementation_may_take_fewer_arguments() -> None:
 
 
 def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
-    """All, some in any order, or none: each gets what it named."""
+    """All, some in any order, or none: each gets the arguments it names."""
     heard = []
 
     class Cloud(Platform):
@@ -65,7 +65,7 @@ def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
 
 
 def test_a_platform_without_hooks_costs_nothing() -> None:
-    """What nobody implements is answered with the default."""
+    """A hook without an implementation returns the default."""
     plugins = Plugins(Local(), [], lambda: SESSION)
     plugins.prepare_function(len, print)
     plugins.begin_invocation(Invocation())
@@ -78,8 +78,8 @@ def test_a_platform_without_hooks_costs_nothing() -> None:
     assert Invocation() == plugins.read_invocation((), {})
 
 
-def test_a_fault_is_told_once(calls, caplog) -> None:
-    """The first time with its traceback, then only to who debugs."""
+def test_a_failure_is_logged_once(calls, caplog) -> None:
+    """The first time with its traceback, later at level DEBUG."""
     caplog.set_level(logging.DEBUG)
     plugins, *_ = calls({"begin_invocation": OSError("the disk")})
     for _ in range(3):
@@ -91,8 +91,8 @@ def test_a_fault_is_told_once(calls, caplog) -> None:
     assert {"serverless_flags"} == {record.name for record in caplog.records}
 
 
-def test_a_base_exception_is_no_fault(calls) -> None:
-    """What ends the process is not swallowed."""
+def test_a_base_exception_propagates(calls) -> None:
+    """An exception that ends the process is not caught."""
 
     class Stop(Platform):
         @hookimpl
@@ -103,8 +103,8 @@ def test_a_base_exception_is_no_fault(calls) -> None:
         Plugins(Stop(), [], lambda: SESSION).begin_invocation(Invocation())
 
 
-def test_an_observer_of_any_kind_is_heard_of() -> None:
-    """An object, a class or a module's namespace: whatever has marked functions."""
+def test_an_observer_may_be_any_object() -> None:
+    """An object, a class or a module: whatever has marked functions."""
     heard = []
 
     def after_refresh(outcome: str) -> None:

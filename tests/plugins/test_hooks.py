@@ -1,4 +1,4 @@
-"""Each hook: who is called, with what, and what comes of the answers."""
+"""Each hook: who is called with which arguments, and the effect of the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SESSION = "the session"
 
 
 def test_every_hook_is_tested_and_documented(hooks) -> None:
-    """A hook has a test of its name and a heading with its exact arguments."""
+    """Each hook has a test of its name, and a heading with its exact arguments."""
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     page = (ROOT / "docs" / "reference" / "hooks.md").read_text()
     headings = re.findall(r"^### `?(\w+\(.*\))`?$", page, re.MULTILINE)
@@ -30,13 +30,13 @@ def test_every_hook_is_tested_and_documented(hooks) -> None:
 
 
 def test_a_hook_says_how_often_it_is_called(hooks) -> None:
-    """An implementer sees from the specification what a call costs."""
+    """The specification shows implementers how often each hook is called."""
     for name in hooks:
         assert "called" in inspect.getdoc(getattr(HookSpecs, name))
 
 
 def test_hook_detect_platform(find, adapter) -> None:
-    """Each plugin is asked once, with the environment; the answer is the platform."""
+    """Each plugin is asked once, with the environment, and returns the platform."""
     mine, other = adapter("mine", variable="MINE"), adapter("other", variable="OTHER")
     environ = {"MINE": "1"}
     plugins = find(environ, plugins=[mine, other])
@@ -46,7 +46,7 @@ def test_hook_detect_platform(find, adapter) -> None:
 
 
 def test_hook_prepare_function(calls, caplog) -> None:
-    """All see the function and its wrapper; a TypeError is for the user."""
+    """All plugins get the function and its wrapper; a TypeError propagates."""
     plugins, platform, observer = calls({"prepare_function": OSError("no")})
     plugins.prepare_function(len, print)
 
@@ -92,8 +92,8 @@ def test_hook_read_invocation(calls) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, {"id": "no Invocation"}, OSError("no")])
-def test_hook_read_invocation_without_answer(calls, answer) -> None:
-    """Where the platform knows nothing the next is asked; at last nothing is known."""
+def test_hook_read_invocation_without_a_result(calls, answer) -> None:
+    """Without a description from the platform the next plugin is asked."""
     theirs = Invocation(id="theirs")
     plugins, *_ = calls({"read_invocation": answer}, {"read_invocation": theirs})
     assert theirs is plugins.read_invocation((), {})
@@ -105,7 +105,7 @@ def test_hook_read_invocation_without_answer(calls, answer) -> None:
 
 @pytest.mark.parametrize("hook", ["begin_invocation", "end_invocation"])
 def test_hooks_around_an_invocation(calls, hook) -> None:
-    """All hear of the invocation, the platform first."""
+    """All plugins are called for each invocation, the platform first."""
     invocation = Invocation(id="1")
     plugins, platform, observer = calls()
     getattr(plugins, hook)(invocation)
@@ -114,7 +114,7 @@ def test_hooks_around_an_invocation(calls, hook) -> None:
 
 
 def test_hook_begin_invocation(calls, caplog) -> None:
-    """A fault of the platform does not keep the observers from hearing."""
+    """A failure of the platform does not prevent the calls of the observers."""
     plugins, _, observer = calls({"begin_invocation": OSError("no")})
     plugins.begin_invocation(Invocation())
 
@@ -132,7 +132,7 @@ def test_hook_begin_invocation(calls, caplog) -> None:
     ],
 )
 def test_hook_wait_after_response(calls, mine, theirs, taken) -> None:
-    """One that takes over the waiting is enough; a fault takes over nothing."""
+    """One True is enough for the platform to do the waiting; a failure is not."""
 
     def wait(timeout: float) -> bool:
         return timeout > 0
@@ -146,7 +146,7 @@ def test_hook_wait_after_response(calls, mine, theirs, taken) -> None:
 
 
 def test_hook_end_invocation(calls, caplog) -> None:
-    """A fault of an observer stays its own."""
+    """A failure of one observer affects no other plugin."""
     plugins, platform, _ = calls(None, {"end_invocation": OSError("no")})
     plugins.end_invocation(Invocation())
 
@@ -155,7 +155,7 @@ def test_hook_end_invocation(calls, caplog) -> None:
 
 
 def test_hook_after_refresh(calls) -> None:
-    """All hear what a refresh came to and how long it took."""
+    """All get the outcome of a refresh and how long it took."""
     plugins, platform, observer = calls()
     plugins.after_refresh("changed", 0.25)
 
@@ -164,7 +164,7 @@ def test_hook_after_refresh(calls) -> None:
 
 
 def test_hook_after_flush(calls, caplog) -> None:
-    """All hear what a flush came to and how long it took, whoever fails at it."""
+    """All get the outcome of a flush and how long it took, even if one fails."""
     plugins, platform, observer = calls({"after_flush": OSError("no")})
     plugins.after_flush("taken", 0.25)
 
@@ -174,7 +174,7 @@ def test_hook_after_flush(calls, caplog) -> None:
 
 
 def test_hook_disconnect_instance(calls) -> None:
-    """All hear that the session has sent its last, and why."""
+    """All are called after the session's last flush, with the reason."""
     plugins, platform, observer = calls()
     plugins.disconnect_instance("signal")
 
@@ -183,7 +183,7 @@ def test_hook_disconnect_instance(calls) -> None:
 
 
 def test_hook_emulate(install, tmp_path) -> None:
-    """The adapter of the platform returns its emulator, with what was asked for."""
+    """The platform's adapter returns its emulator, with the requested options."""
     (tmp_path / "main.py").write_text("def handler(): ...")
     install(
         "fake_emulation",
