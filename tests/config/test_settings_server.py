@@ -214,7 +214,7 @@ class TestPlainHttp:
 
 class TestHeaders:
     def test_headers_are_copied(self) -> None:
-        """Names and values as UnleashClient accepts them, independent of the original."""
+        """Names and values as UnleashClient accepts them; changes have no effect."""
         given_ones = {"X-Tenant": "shop 7", "Authorization": " Bearer t "}
         headers = load_settings({"custom_headers": given_ones}, {}).custom_headers
         given_ones["X-Tenant"] = "other"

@@ -1,4 +1,4 @@
-"""A connection that is begun before the first request."""
+"""A connection that is opened before the first request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serverless_flags._transport.preconnect import Preconnect
 
 @pytest.fixture(name="dialled")
 def _dialled(peer):
-    """Return a peer and an `HttpClient` whose first connection to it has been begun."""
+    """Return a peer, and an `HttpClient` and its `Preconnect` to that peer."""
     server = peer()
     preconnect = Preconnect(Connector(server.url, {}), 20)
     http = HttpClient(preconnect.connector, preconnect)
@@ -27,8 +27,8 @@ def ask(http, timeout=20):
     return http.request("GET", "/x", {}, timeout=timeout)
 
 
-def test_the_first_request_takes_it(dialled) -> None:
-    """And the next ones keep it: one connection serves all."""
+def test_the_first_request_uses_it(dialled) -> None:
+    """Later requests keep it, so one connection serves all."""
     server, http, _ = dialled
     replies = [ask(http), ask(http)]
 
@@ -36,8 +36,8 @@ def test_the_first_request_takes_it(dialled) -> None:
     assert [0, 0] == [request.connection for request in server.requests]
 
 
-def test_it_is_taken_once(dialled) -> None:
-    """Whoever finds it gone opens a connection of its own."""
+def test_it_is_used_once(dialled) -> None:
+    """A request that finds it taken opens its own connection."""
     server, http, preconnect = dialled
     preconnect.take(time.monotonic() + 20).close()
 
@@ -45,16 +45,16 @@ def test_it_is_taken_once(dialled) -> None:
     assert 1 == len(server.requests)
 
 
-def test_what_nobody_took_is_closed(dialled) -> None:
-    """The server sees its end, so no descriptor is left behind."""
+def test_an_unused_connection_is_closed(dialled) -> None:
+    """The server sees its end, so no file descriptor is leaked."""
     server, http, _ = dialled
     http.close()
 
     assert server.left.wait(20)
 
 
-def test_what_came_too_late_is_closed(peer) -> None:
-    """Who no longer waits gets nothing; what comes then is let go."""
+def test_a_late_connection_is_closed(peer) -> None:
+    """A request that no longer waits gets None, and the connection is closed."""
     server = peer()
     route, goes_on = Connector(server.url, {}), threading.Event()
     connect = route.connect
@@ -67,8 +67,8 @@ def test_what_came_too_late_is_closed(peer) -> None:
     assert server.left.wait(20)
 
 
-def test_nobody_listens(closed_port) -> None:
-    """The request connects again, and is told why it cannot."""
+def test_no_server_listens(closed_port) -> None:
+    """The request connects again, and its reply has the error."""
     preconnect = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
     reply = ask(HttpClient(preconnect.connector, preconnect))
 
@@ -77,7 +77,7 @@ def test_nobody_listens(closed_port) -> None:
 
 
 def test_certificates_that_cannot_be_read(peer, tmp_path) -> None:
-    """The request is told, and what was begun is let go."""
+    """The request's reply has the error, and the connection is closed."""
     server = peer()
     environ = {"REQUESTS_CA_BUNDLE": str(tmp_path / "none.pem")}
     preconnect = Preconnect(

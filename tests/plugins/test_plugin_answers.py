@@ -203,7 +203,7 @@ class TestConnectInstance:
 
     @pytest.mark.parametrize("answer", [False, "too late", RuntimeError("boom")])
     def test_one_result_is_enough(self, calls, answer) -> None:
-        """A plugin that returned a result at one moment may return None at the other."""
+        """A plugin that returned a result at one moment may return None later."""
         answers = {"connect_instance": answer}
         plugins, *_ = calls(answers)
         plugins.connect_instance("wrap")
