@@ -1,4 +1,4 @@
-"""A flag client without a session around it, and a state of every kind of flag."""
+"""A flag client without a session, and a state with every kind of flag."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _state_of() -> Callable[..., str]:
 
 
 class StartsWith:
-    """A custom strategy: does the user's name start with a letter?"""
+    """A custom strategy: whether the user's name starts with a letter."""
 
     def apply(self, parameters: dict[str, Any], context: dict[str, Any]) -> bool:
         return str(context.get("userId", "")).startswith(parameters["letter"])
@@ -126,7 +126,7 @@ def _strategies() -> dict[str, Any]:
 
 @pytest.fixture(name="new_client", scope="session")
 def _new_client() -> Callable[..., UnleashFlagClient]:
-    """Return what makes a client from settings."""
+    """Return a function that makes a client from settings."""
 
     def make(**given: Any) -> UnleashFlagClient:
         settings = load_settings(given, {})
@@ -137,7 +137,7 @@ def _new_client() -> Callable[..., UnleashFlagClient]:
 
 @pytest.fixture(name="new_lean")
 def _new_lean(state: str) -> Callable[..., LeanClient]:
-    """Return what makes a lean client with the state of every kind of flag."""
+    """Return a function that makes a lean client with every kind of flag."""
 
     def make(**options: Any) -> LeanClient:
         client = LeanClient(app_name=APP_NAME, **options)
@@ -153,7 +153,7 @@ def _lean(new_lean: Callable[..., LeanClient]) -> LeanClient:
 
 
 class Asked(NamedTuple):
-    """A request to a `Server`."""
+    """A request that a `Server` received."""
 
     method: str
     path: str
@@ -162,7 +162,7 @@ class Asked(NamedTuple):
 
 
 class Server:
-    """An HTTP server that gives the answers it was told to, in order."""
+    """An HTTP server that returns given answers, in order."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -175,7 +175,7 @@ class Server:
             wbufsize = -1
 
             def log_message(self, *_args: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
@@ -221,7 +221,7 @@ def _server() -> Iterator[Server]:
 
 @pytest.fixture(name="api_of")
 def _api_of(server: Server) -> Iterator[Callable[..., UnleashApi]]:
-    """Return what makes the API of a server, of ours if none is named."""
+    """Return a function that makes the API of a server, by default the fixture."""
     made = []
 
     def make(**given):

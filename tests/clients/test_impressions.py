@@ -1,4 +1,4 @@
-"""A listener is told of evaluations, by both clients alike."""
+"""A listener gets impressions of evaluations, from both clients alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USER = {"userId": "7"}
 
 @pytest.fixture(name="new", params=["unleash", "lean"])
 def _new(request, features):
-    """Return what makes a client with a listener and all flags."""
+    """Return a function that makes a client with a listener and all flags."""
 
     def new(listener):
         chosen = {"client": request.param, "on_impression": listener}
@@ -31,8 +31,8 @@ def _told():
     return []
 
 
-def test_they_are_told_of_flags_that_ask_for_it(new, told) -> None:
-    """With the context, the answer and an id of their own."""
+def test_flags_with_impression_data_are_reported(new, told) -> None:
+    """With the context, the result and a unique id."""
     client = new(told.append)
     answers = [client.is_enabled(name, USER) for name in ("on", "impressions")]
     variant = client.get_variant("impressions", USER)
@@ -59,7 +59,7 @@ def test_they_are_told_of_flags_that_ask_for_it(new, told) -> None:
     assert first.event_id != second.event_id
 
 
-def test_they_are_told_after_a_new_state_too(new, told, features) -> None:
+def test_impressions_continue_after_a_new_state(new, told, features) -> None:
     """Whichever engine evaluates."""
     client = new(told.append)
     client.load_state(json.dumps({"version": 2, "features": features}))
@@ -68,8 +68,8 @@ def test_they_are_told_after_a_new_state_too(new, told, features) -> None:
     assert ["impressions"] == [impression.feature_name for impression in told]
 
 
-def test_a_fallback_is_asked_as_ever(new, told) -> None:
-    """An unknown flag asks for no impression."""
+def test_an_unknown_flag_has_no_impression(new, told) -> None:
+    """Its fallback is called as usual."""
     client = new(told.append)
 
     assert client.is_enabled("no such flag", USER, lambda *_: True)
@@ -77,7 +77,7 @@ def test_a_fallback_is_asked_as_ever(new, told) -> None:
 
 
 def test_a_listener_that_fails_changes_nothing(new, caplog) -> None:
-    """The answer and the counts stay; the log says it once."""
+    """The result and the counts stay; the failure is logged once."""
     client = new(lambda _: 1 / 0)
 
     assert client.is_enabled("impressions")
@@ -88,7 +88,7 @@ def test_a_listener_that_fails_changes_nothing(new, caplog) -> None:
 
 
 class Counted:
-    """A value that counts how often its text is made, and may do something then."""
+    """A value that counts its conversions to a string, and may then run code."""
 
     def __init__(self, act=lambda: None) -> None:
         self.made, self._act = 0, act
@@ -100,8 +100,8 @@ class Counted:
 
 
 @pytest.mark.parametrize("ask", ["is_enabled", "get_variant"])
-def test_the_text_of_a_value_is_not_made_again_for_the_listener(new, told, ask) -> None:
-    """It is told what the engine was told."""
+def test_a_value_is_converted_once(new, told, ask) -> None:
+    """The listener gets the same string as the engine."""
     client, quiet, loud = new(told.append), Counted(), Counted()
     getattr(client, ask)("on", {"plan": quiet, "properties": {"size": 3}})
     getattr(client, ask)("impressions", {"plan": loud, "properties": {"size": 3}})
@@ -112,8 +112,10 @@ def test_the_text_of_a_value_is_not_made_again_for_the_listener(new, told, ask) 
 
 @pytest.mark.parametrize("ask", ["is_enabled", "get_variant"])
 @pytest.mark.parametrize("first", [True, False])
-def test_the_state_that_answers_says_whether_it_is_told(new, told, ask, first) -> None:
-    """Though a new state takes its place while the flag is evaluated."""
+def test_the_evaluated_state_decides_about_the_impression(
+    new, told, ask, first
+) -> None:
+    """Even if a new state replaces it during the evaluation."""
     states = [
         json.dumps(
             {
@@ -132,8 +134,8 @@ def test_the_state_that_answers_says_whether_it_is_told(new, told, ask, first) -
     assert on is (len(told) == 1)
 
 
-def test_a_listener_may_ask_and_refresh(new, state_of) -> None:
-    """It runs on the thread that evaluates, with the state held."""
+def test_a_listener_may_evaluate_and_refresh(new, state_of) -> None:
+    """It runs on the evaluating thread, while the state is referenced."""
     heard = []
 
     def listen(impression):
@@ -148,16 +150,16 @@ def test_a_listener_may_ask_and_refresh(new, state_of) -> None:
     assert 1 == client.drain_counts()["toggles"]["impressions"]["yes"]
 
 
-def test_an_evaluation_that_failed_is_not_told(new, told) -> None:
-    """As with UnleashClient: there is no answer to tell of."""
+def test_a_failed_evaluation_has_no_impression(new, told) -> None:
+    """As with UnleashClient, because there is no result."""
     client = new(told.append)
     client.is_enabled("impressions", {"userId": "\ud800"})
 
     assert [] == told
 
 
-def test_an_engine_that_fails_costs_the_impression(new, told, caplog) -> None:
-    """The answer stands, and the log says it once."""
+def test_an_engine_error_drops_the_impression(new, told, caplog) -> None:
+    """The result stays, and the error is logged once."""
     client = new(told.append)
     library = client._library
     library.should_emit = lambda state, name: library.check_enabled(

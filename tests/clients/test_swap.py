@@ -1,4 +1,4 @@
-"""A new state in other threads' time: nothing waits for a parse, no count is lost."""
+"""New states in other threads: no evaluation waits for a parse, no count is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 30.0
 
 
 class Gate:
-    """A custom strategy that stands in an evaluation until it is opened."""
+    """A custom strategy that waits inside an evaluation until the test opens it."""
 
     def __init__(self) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -33,7 +33,7 @@ class Gate:
 
 @pytest.fixture(name="new", params=["unleash", "lean"], scope="module")
 def _new(request):
-    """Return what makes a client that asks Unleash's engine."""
+    """Return a function that makes a client of Unleash."""
 
     def new(**given):
         chosen = load_settings({"client": request.param, **given}, {})
@@ -44,7 +44,7 @@ def _new(request):
 
 @pytest.fixture(name="engines")
 def _engines(request):
-    """Return the class that the client's engines are of."""
+    """Return the class of the client's engines."""
     client = request.node.callspec.params["new"]
     return yggdrasil.UnleashEngine if client == "unleash" else engine_module.Engine
 
@@ -65,7 +65,7 @@ class TestParse:
     def test_evaluations_go_on_while_a_state_is_parsed(
         self, new, state_of, monkeypatch
     ) -> None:
-        """With the flags before; the new ones are served once they are complete."""
+        """With the previous flags; the new ones are served once they are loaded."""
         client = new()
         client.load_state(state_of("old"))
         begun, finish = threading.Event(), threading.Event()
@@ -88,10 +88,10 @@ class TestParse:
         counted = {"yes": 1, "no": 1, "variants": {}}
         assert counted == client.drain_counts()["toggles"]["old"]
 
-    def test_an_evaluation_under_way_ends_with_the_flags_it_began_with(
+    def test_an_evaluation_ends_with_the_flags_it_began_with(
         self, new, engines, state_of, monkeypatch
     ) -> None:
-        """It is counted, and does not pay for freeing them: the next state does."""
+        """It is counted, and the old engine is freed by the next state, not by it."""
         freed = []
 
         class Engine(engines):
@@ -121,7 +121,7 @@ class TestParse:
     def test_old_flags_leave_no_garbage(
         self, new, engines, state_of, monkeypatch
     ) -> None:
-        """Their memory is free at once: no collection has to find it."""
+        """Their memory is freed at once, without a garbage collection."""
         living = []
 
         class Engine(engines):
@@ -163,7 +163,7 @@ class TestConservation:
     def test_every_evaluation_is_counted_once(
         self, new, state_of, plan, states, drains
     ) -> None:
-        """However states and flushes fall between them, in whichever threads."""
+        """Whatever states and flushes come between them, and in whichever threads."""
         client = new()
         client.load_state(state_of("on"))
         start = threading.Barrier(len(plan) + 2)

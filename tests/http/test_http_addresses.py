@@ -19,7 +19,7 @@ class TestAddresses:
 
     @pytest.fixture(name="resolve")
     def _resolve(self, monkeypatch):
-        """Return the list of addresses that the resolver returns, for the test to fill."""
+        """Return the list of the resolver's addresses, which the test fills."""
         ports: list[int] = []
         asked: list[str] = []
         real = socket.getaddrinfo

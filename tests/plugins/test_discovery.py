@@ -14,7 +14,7 @@ CLOUD = {"CLOUD": "1"}
 
 class TestSeveral:
     def test_the_most_specific_platform_wins(self, find, adapter, caplog) -> None:
-        """Knative runs on Kubernetes, so two adapters detect it; one is more specific."""
+        """Knative runs on Kubernetes: two adapters detect it, and one is more specific."""
         base, special = (
             adapter("base", specificity=1),
             adapter("special", specificity=2),
