@@ -76,8 +76,15 @@ def discover(
     observers += _observers(found)
     if platform is None and wanted is not None:
         _warn_unrecognised(wanted, [candidate.name for candidate in given + found])
+    return _plugins_or_local(platform or Local(), observers, session)
+
+
+def _plugins_or_local(
+    platform: Platform, observers: list[tuple[str, Any]], session: Callable[[], Any]
+) -> Plugins:
+    """Return the session's hooks; without the platform if that is invalid."""
     try:
-        return _plugins_of(platform or Local(), observers, session)
+        return _plugins_of(platform, observers, session)
     except PluginError as error:
         logger.warning("%s; going on without it", error)
         return _plugins_of(Local(), observers, session)

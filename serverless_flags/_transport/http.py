@@ -118,15 +118,9 @@ class HttpClient:
         target, headers = self._addressed(path, headers)
         request = method, target, body, headers
         reply = self._exchange_on_idle(request, deadline)
-        if reply is not None:
-            return reply
-        try:
-            connection, stream = self._connect(deadline, exiting=exiting)
-        except Exception as error:
-            if passes(error):
-                raise
-            return self._failed(error, "while connecting", Outcome.NOT_DELIVERED)
-        return self._exchange(connection, stream, request)
+        if reply is None:
+            reply = self._exchange_on_new(request, deadline, exiting=exiting)
+        return reply
 
     def _exchange_on_idle(self, request: _Request, deadline: float) -> Reply | None:
         """Use the idle connection; return None if a new one has to be opened."""
@@ -138,6 +132,17 @@ class HttpClient:
         reply = self._exchange(idle.connection, idle.stream, request)
         late = time.monotonic() >= deadline
         return reply if idle.stream.answered or method != "GET" or late else None
+
+    def _exchange_on_new(
+        self, request: _Request, deadline: float, *, exiting: bool
+    ) -> Reply:
+        try:
+            connection, stream = self._connect(deadline, exiting=exiting)
+        except Exception as error:
+            if passes(error):
+                raise
+            return self._failed(error, "while connecting", Outcome.NOT_DELIVERED)
+        return self._exchange(connection, stream, request)
 
     def close(self) -> None:
         """Keep no idle connection from now on; requests in flight continue."""

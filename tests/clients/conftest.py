@@ -167,35 +167,7 @@ class Server:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self._answers: queue.Queue[tuple[int, bytes, dict[str, str]]] = queue.Queue()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def log_message(self, *_args: object) -> None:
-                """Log nothing."""
-
-            def do_GET(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                server.asked.append(
-                    Asked(self.command, self.path, headers, self.rfile.read(length))
-                )
-                status, body, more = server._answers.get(timeout=20)
-                self.send_response(status)
-                for name, value in more.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                self.wfile.flush()
-
-            def do_POST(self) -> None:
-                self.do_GET()
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
@@ -210,6 +182,36 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join(20)
+
+
+def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def log_message(self, *_args: object) -> None:
+            """Log nothing."""
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            server.asked.append(
+                Asked(self.command, self.path, headers, self.rfile.read(length))
+            )
+            status, body, more = server._answers.get(timeout=20)
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+    return Handler
 
 
 @pytest.fixture(name="server")

@@ -131,7 +131,7 @@ class TestFlags:
     def test_an_operator_that_edge_does_not_know_is_read(
         self, new, operator, caplog
     ) -> None:
-        """Unleash Edge wraps it in an object; the engine evaluates it if it knows it."""
+        """Unleash Edge wraps it in an object; the engine may know the operator."""
         written = constraint(
             {"UNKNOWN": operator}, values=["ada"], value="^ada$", caseInsensitive=False
         )

@@ -26,17 +26,17 @@ def _new(request, features):
     return new
 
 
-@pytest.fixture(name="told")
+@pytest.fixture(name="received")
 def _told():
     return []
 
 
-def test_flags_with_impression_data_are_reported(new, told) -> None:
+def test_flags_with_impression_data_are_reported(new, received) -> None:
     """With the context, the result and a unique id."""
-    client = new(told.append)
+    client = new(received.append)
     answers = [client.is_enabled(name, USER) for name in ("on", "impressions")]
     variant = client.get_variant("impressions", USER)
-    first, second = told
+    first, second = received
 
     assert ([True, True], "disabled") == (answers, variant["name"])
     assert isinstance(first, Impression)
@@ -59,21 +59,21 @@ def test_flags_with_impression_data_are_reported(new, told) -> None:
     assert first.event_id != second.event_id
 
 
-def test_impressions_continue_after_a_new_state(new, told, features) -> None:
+def test_impressions_continue_after_a_new_state(new, received, features) -> None:
     """Whichever engine evaluates."""
-    client = new(told.append)
+    client = new(received.append)
     client.load_state(json.dumps({"version": 2, "features": features}))
     client.is_enabled("impressions")
 
-    assert ["impressions"] == [impression.feature_name for impression in told]
+    assert ["impressions"] == [impression.feature_name for impression in received]
 
 
-def test_an_unknown_flag_has_no_impression(new, told) -> None:
+def test_an_unknown_flag_has_no_impression(new, received) -> None:
     """Its fallback is called as usual."""
-    client = new(told.append)
+    client = new(received.append)
 
     assert client.is_enabled("no such flag", USER, lambda *_: True)
-    assert [] == told
+    assert [] == received
 
 
 def test_a_listener_that_fails_changes_nothing(new, caplog) -> None:
@@ -100,20 +100,20 @@ class Counted:
 
 
 @pytest.mark.parametrize("ask", ["is_enabled", "get_variant"])
-def test_a_value_is_converted_once(new, told, ask) -> None:
+def test_a_value_is_converted_once(new, received, ask) -> None:
     """The listener gets the same string as the engine."""
-    client, quiet, loud = new(told.append), Counted(), Counted()
+    client, quiet, loud = new(received.append), Counted(), Counted()
     getattr(client, ask)("on", {"plan": quiet, "properties": {"size": 3}})
     getattr(client, ask)("impressions", {"plan": loud, "properties": {"size": 3}})
 
     assert quiet.made == loud.made
-    assert {"plan": "pro", "size": "3"} == told[0].context["properties"]
+    assert {"plan": "pro", "size": "3"} == received[0].context["properties"]
 
 
 @pytest.mark.parametrize("ask", ["is_enabled", "get_variant"])
 @pytest.mark.parametrize("first", [True, False])
 def test_the_evaluated_state_decides_about_the_impression(
-    new, told, ask, first
+    new, received, ask, first
 ) -> None:
     """Even if a new state replaces it during the evaluation."""
     states = [
@@ -125,47 +125,47 @@ def test_the_evaluated_state_decides_about_the_impression(
         )
         for asks in (first, not first)
     ]
-    client = new(told.append)
+    client = new(received.append)
     client.load_state(states[0])
     swap = Counted(lambda: [client.load_state(states[1]) for _ in range(2)])
     answer = getattr(client, ask)("flag", {"plan": swap})
 
     on = answer if ask == "is_enabled" else answer["feature_enabled"]
-    assert on is (len(told) == 1)
+    assert on is (len(received) == 1)
 
 
 def test_a_listener_may_evaluate_and_refresh(new, state_of) -> None:
     """It runs on the evaluating thread, while the state is referenced."""
-    heard = []
+    results = []
 
     def listen(impression):
         client.load_state(state_of("on"))
         client.load_state(state_of("on"))
-        heard.append((impression.feature_name, client.is_enabled("on")))
+        results.append((impression.feature_name, client.is_enabled("on")))
 
     client = new(listen)
 
     assert client.is_enabled("impressions")
-    assert [("impressions", True)] == heard
+    assert [("impressions", True)] == results
     assert 1 == client.drain_counts()["toggles"]["impressions"]["yes"]
 
 
-def test_a_failed_evaluation_has_no_impression(new, told) -> None:
+def test_a_failed_evaluation_has_no_impression(new, received) -> None:
     """As with UnleashClient, because there is no result."""
-    client = new(told.append)
+    client = new(received.append)
     client.is_enabled("impressions", {"userId": "\ud800"})
 
-    assert [] == told
+    assert [] == received
 
 
-def test_an_engine_error_drops_the_impression(new, told, caplog) -> None:
+def test_an_engine_error_drops_the_impression(new, received, caplog) -> None:
     """The result stays, and the error is logged once."""
-    client = new(told.append)
+    client = new(received.append)
     library = client._library
     library.should_emit = lambda state, name: library.check_enabled(
         state, name, b"{", b"{}"
     )
 
     assert client.is_enabled("impressions")
-    assert [] == told
+    assert [] == received
     assert "an impression could not be delivered" == caplog.messages[-1]

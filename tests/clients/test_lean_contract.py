@@ -1,5 +1,4 @@
-"""
-Undocumented parts of yggdrasil-engine that the lean client uses.
+"""Undocumented parts of yggdrasil-engine that the lean client uses.
 
 If a new version breaks one of these tests, `clients/_library.py` has to be adapted.
 """
@@ -15,7 +14,7 @@ from UnleashClient import _context
 from yggdrasil_engine import custom_strategy
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags.clients import _context as ours
+from serverless_flags.clients import _context as context_module
 from serverless_flags.clients import _engine as engine_module
 from serverless_flags.clients import _library as library_module
 from serverless_flags.clients import _strategies
@@ -119,14 +118,14 @@ class TestLibrary:
 
 class TestEngine:
     def test_this_version_is_known(self) -> None:
-        """With an unknown version the client is slower: check its arguments, then add it."""
+        """An unknown version makes the client slower: check it, then add it."""
         assert yggdrasil_engine.__yggdrasil_core_version__ in engine_module.KNOWN
         assert engine_module.Engine is engine_module.engine_class()
 
     @pytest.mark.parametrize("name", engine_module.ARGUMENTS)
     def test_the_arguments_are_those_of_unleashengine(self, engine, name) -> None:
         """One by one, because a wrong one would crash the process."""
-        declared = [getattr(ctypes, word) for word in engine_module.ARGUMENTS[name]]
+        declared = [getattr(ctypes, kind) for kind in engine_module.ARGUMENTS[name]]
 
         assert declared == list(getattr(engine.lib, name).argtypes or ())
 
@@ -202,14 +201,14 @@ class TestAnswers:
 class TestCounts:
     def test_an_engine_without_flags_counts(self) -> None:
         """Counting needs no state, and loading a state does not change the counts."""
-        counter = UnleashEngine()
-        library = EngineLibrary(counter)
-        library.free(library.count_toggle(counter.state, b"a", True))
-        library.free(library.count_variant(counter.state, b"a", b"red"))
-        counted = counter.get_metrics()["toggles"]
+        counting_engine = UnleashEngine()
+        library = EngineLibrary(counting_engine)
+        library.free(library.count_toggle(counting_engine.state, b"a", True))
+        library.free(library.count_variant(counting_engine.state, b"a", b"red"))
+        counted = counting_engine.get_metrics()["toggles"]
 
         assert {"a": {"yes": 1, "no": 0, "variants": {"red": 1}}} == counted
-        assert counter.get_metrics() is None
+        assert counting_engine.get_metrics() is None
 
 
 class TestStrategies:
@@ -288,4 +287,4 @@ class TestStrategies:
 class TestContext:
     def test_the_fields_are_those_of_unleashclient(self) -> None:
         """All other fields become properties."""
-        assert ours.FIELDS == set(_context.BASE_CONTEXT_FIELDS)
+        assert context_module.FIELDS == set(_context.BASE_CONTEXT_FIELDS)

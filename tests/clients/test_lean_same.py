@@ -1,5 +1,4 @@
-"""
-`unleash`, `lean` and UnleashClient itself agree on every state and context.
+"""`unleash`, `lean` and UnleashClient itself agree on every state and context.
 
 The contexts exclude chance: the engine decides at random where a flag is rolled out
 by random, or where the field it sticks to is missing, so that field is always set.
@@ -290,9 +289,7 @@ class TestSame:
         states=st.lists(states, min_size=2, max_size=3),
         contexts=st.lists(contexts, min_size=1, max_size=2),
     )
-    def test_they_are_the_same_after_several_states(
-        self, clients, states, contexts
-    ) -> None:
+    def test_after_several_states_too(self, clients, states, contexts) -> None:
         """In the same engine or a new one, a state replaces all of the previous one."""
         _, unleash, lean = clients(json.dumps(states[0]))
         for state in states[1:]:

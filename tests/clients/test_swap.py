@@ -49,10 +49,19 @@ def _engines(request):
     return yggdrasil.UnleashEngine if client == "unleash" else engine_module.Engine
 
 
-def _beside(function, *arguments):
+def _start_thread(function, *arguments):
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     return thread
+
+
+def _totals(buckets):
+    """Return how often the flag "on" was on, and the flag "off" off."""
+    toggles = [bucket["toggles"] for bucket in buckets if bucket is not None]
+    return {
+        name: sum(toggle[name][answer] for toggle in toggles if name in toggle)
+        for name, answer in (("on", "yes"), ("off", "no"))
+    }
 
 
 def _gated(name):
@@ -77,7 +86,7 @@ class TestParse:
             return parse(pointer, body)
 
         monkeypatch.setattr(client._library, "load_state", slow)
-        taking = _beside(client.load_state, state_of("new"))
+        taking = _start_thread(client.load_state, state_of("new"))
         assert begun.wait(PATIENCE)
         before = [client.is_enabled(name) for name in ("old", "new")]
         finish.set()
@@ -106,7 +115,7 @@ class TestParse:
         client = new(strategies={"gate": gate})
         client.load_state(_gated("old"))
         freed.clear()  # the engine from before the first state
-        asking = _beside(lambda: answers.append(client.is_enabled("old")))
+        asking = _start_thread(lambda: answers.append(client.is_enabled("old")))
         assert gate.reached.wait(PATIENCE)
         client.load_state(state_of("new"))
         gate.opened.set()
@@ -184,19 +193,12 @@ class TestConservation:
             start.wait(PATIENCE)
             buckets.extend(client.drain_counts() for _ in range(drains))
 
-        work = [_beside(evaluate, names) for names in plan]
-        for thread in (*work, _beside(refresh), _beside(flush)):
+        work = [_start_thread(evaluate, names) for names in plan]
+        for thread in (*work, _start_thread(refresh), _start_thread(flush)):
             thread.join(PATIENCE)
         buckets.append(client.drain_counts())
-        toggles = [bucket["toggles"] for bucket in buckets if bucket is not None]
-        counted = {
-            name: sum(
-                toggle[name]["yes" if name == "on" else "no"]
-                for toggle in toggles
-                if name in toggle
-            )
-            for name in ("on", "off")
-        }
-        asked = [name for names in plan for name in names]
+        names = [name for part in plan for name in part]
 
-        assert {name: 2 * asked.count(name) for name in counted} == counted
+        assert {"on": 2 * names.count("on"), "off": 2 * names.count("off")} == (
+            _totals(buckets)
+        )

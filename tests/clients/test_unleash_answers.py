@@ -36,10 +36,10 @@ def raw_client(state, strategies, directory) -> UnleashClient:
 @pytest.fixture(name="pair", scope="module")
 def _pair(new_client, state, strategies, tmp_path_factory):
     """Return the client of this package and UnleashClient, with the same flags."""
-    ours = new_client(strategies=strategies)
-    ours.load_state(state)
+    client = new_client(strategies=strategies)
+    client.load_state(state)
     directory = str(tmp_path_factory.mktemp("cache"))
-    return ours, raw_client(state, strategies, directory)
+    return client, raw_client(state, strategies, directory)
 
 
 class TestAnswers:
@@ -70,14 +70,16 @@ class TestAnswers:
         self, pair, features, context
     ) -> None:
         """In any context, for every kind of flag; and so are the counts."""
-        ours, raw = pair
+        client, raw = pair
         names = [feature["name"] for feature in features] + ["no such flag"]
         for name in names:
-            assert raw.is_enabled(name, context) is ours.is_enabled(name, context), name
-            assert raw.get_variant(name, context) == ours.get_variant(name, context)
+            assert raw.is_enabled(name, context) is client.is_enabled(name, context), (
+                name
+            )
+            assert raw.get_variant(name, context) == client.get_variant(name, context)
         theirs = raw._engine.get_metrics()["toggles"]
 
-        assert theirs == ours.drain_counts()["toggles"]
+        assert theirs == client.drain_counts()["toggles"]
 
     def test_without_a_context(self, pair) -> None:
         """The context and the fallback are optional, as with UnleashClient."""

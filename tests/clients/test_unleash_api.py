@@ -227,13 +227,13 @@ class TestRegister:
         api.engine_version = "1.2"
         sent = api.register(["mine"], timeout=20)
         asked = server.asked[0]
-        told = json.loads(asked.body)
+        body = json.loads(asked.body)
 
         assert ("POST", "/api/client/register") == asked[:2]
         assert (["mine"], 30, "1.2") == (
-            told["strategies"],
-            told["interval"],
-            told["yggdrasilVersion"],
+            body["strategies"],
+            body["interval"],
+            body["yggdrasilVersion"],
         )
         assert (status, error) == (sent.status, sent.error)
 

@@ -1,5 +1,4 @@
-"""
-Undocumented parts of UnleashClient and its engine that this package uses.
+"""Undocumented parts of UnleashClient and its engine that this package uses.
 
 If a new version breaks one of these tests, only the flag client has to be adapted.
 """
@@ -173,9 +172,9 @@ class TestWire:
         """Key by key and value by value, except for the random connection id."""
         bucket = {"start": "1", "stop": "2", "toggles": {}}
         theirs = _payloads._build_metrics_payload(config, bucket)
-        ours = load_settings({"instance_id": "i"}, {})
+        settings = load_settings({"instance_id": "i"}, {})
         engine = yggdrasil_engine.__yggdrasil_core_version__
-        body = Identity(ours, "checkout").metrics_payload(bucket, engine)
+        body = Identity(settings, "checkout").metrics_payload(bucket, engine)
         sent = json.loads(body)
 
         assert theirs.keys() == sent.keys()
@@ -185,10 +184,10 @@ class TestWire:
     def test_the_registration(self, config) -> None:
         """Key by key; values differ where they name the SDK or a time."""
         theirs = _payloads._build_register_payload(config, {"mine": object()})
-        ours = load_settings({"instance_id": "i"}, {})
+        settings = load_settings({"instance_id": "i"}, {})
         engine = yggdrasil_engine.__yggdrasil_core_version__
         sent = json.loads(
-            Identity(ours, "checkout").register_payload(["mine"], engine, 60)
+            Identity(settings, "checkout").register_payload(["mine"], engine, 60)
         )
 
         assert theirs.keys() == sent.keys()
@@ -201,8 +200,8 @@ class TestWire:
     def test_the_headers(self, config, kind, server) -> None:
         """Name by name; values differ where they name the SDK."""
         theirs = getattr(_headers._HeaderFactory(config), kind)()
-        ours = load_settings({"instance_id": "i", "url": server.url}, {})
-        api = UnleashApi(ours, server.url, Identity(ours, "checkout"))
+        settings = load_settings({"instance_id": "i", "url": server.url}, {})
+        api = UnleashApi(settings, server.url, Identity(settings, "checkout"))
         server.answer(202)
         if kind == "polling":
             api.fetch(None, timeout=20)

@@ -52,8 +52,8 @@ class TestState:
         """From the 304 of the embedded flag server to the engine."""
         client, parsed = handed_over
         with FlagServer({"simpleFlag": True}) as server:
-            ours = load_settings({"url": server.url, "api_token": server.token}, {})
-            api = UnleashApi(ours, server.url, Identity(ours, "checkout"))
+            settings = load_settings({"url": server.url, "api_token": server.token}, {})
+            api = UnleashApi(settings, server.url, Identity(settings, "checkout"))
             refresher = Refresher(
                 api,
                 Freshness(max_age=1, stale_while_revalidate=1, stale_if_error=math.inf),

@@ -63,11 +63,11 @@ class TestWhereTheyComeFrom:
     @pytest.mark.parametrize("name", ENVIRONMENT)
     def test_a_keyword_overrides_the_environment(self, name) -> None:
         """The order is: keyword, environment variable, default."""
-        values = {"url": "http://{}/api", "client": "{}"}
-        words = {"client": ("unleash", "memory"), "register": ("yes", "no")}
-        first, second = words.get(name, ("1", "2"))
-        given = values.get(name, "{}").format(first)
-        found = values.get(name, "{}").format(second)
+        forms = {"url": "http://{}/api", "client": "{}"}
+        values = {"client": ("unleash", "memory"), "register": ("yes", "no")}
+        first, second = values.get(name, ("1", "2"))
+        given = forms.get(name, "{}").format(first)
+        found = forms.get(name, "{}").format(second)
         environ = {ENVIRONMENT[name]: found}
         both = getattr(load_settings({name: given}, environ), name)
         alone = getattr(load_settings({name: None}, environ), name)

@@ -124,7 +124,7 @@ def test_variables_of_plugins_give_no_warning(said, monkeypatch, tmp_path):
     metadata.mkdir()
     (metadata / "METADATA").write_text("Name: a-cloud\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[serverless_flags]\na-cloud = cloud\n")
-    variables = [f"SERVERLESS_FLAGS_{word}_MAX_AGE" for word in ("A_CLOUD", "B", "C")]
+    variables = [f"SERVERLESS_FLAGS_{name}_MAX_AGE" for name in ("A_CLOUD", "B", "C")]
 
     class Plugin:
         name = "c"

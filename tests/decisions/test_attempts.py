@@ -244,7 +244,7 @@ class TestBounded:
             slow()
             done.set()
 
-        def wait(_errand: BackgroundTask, _timeout: float) -> bool:
+        def wait(_task: BackgroundTask, _timeout: float) -> bool:
             slow.began.wait(WAIT)
             raise KeyboardInterrupt
 
@@ -264,7 +264,7 @@ class TestBounded:
         assert "ZeroDivisionError" in caplog.text
 
     def test_without_threads_it_runs_on_the_caller(self, monkeypatch) -> None:
-        """At interpreter exit the work runs on the caller, and is told not to block."""
+        """At interpreter exit the work runs on the caller, with the argument True."""
 
         def refuse(*_args: object) -> None:
             raise RuntimeError("can't create new thread at interpreter shutdown")

@@ -22,22 +22,22 @@ PATIENCE = 20
 def test_waiting_ends_with_the_task() -> None:
     """Waiting returns when the task ends, and at once after it has ended."""
     free = threading.Event()
-    errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
-    assert not errand.ended
-    assert not errand.wait(0)
-    assert not errand.wait(-5)
+    task = BackgroundTask(lambda: free.wait(PATIENCE)).start()
+    assert not task.ended
+    assert not task.wait(0)
+    assert not task.wait(-5)
     free.set()
 
-    assert errand.wait(PATIENCE)
-    assert errand.ended
-    assert errand.wait(0)
+    assert task.wait(PATIENCE)
+    assert task.ended
+    assert task.wait(0)
 
 
 def test_a_task_runs_on_another_thread() -> None:
     """It is a daemon thread, which does not delay the exit."""
     threads = []
-    errand = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
-    assert errand.wait(PATIENCE)
+    task = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
+    assert task.wait(PATIENCE)
 
     assert threads[0] is not threading.current_thread()
     assert threads[0].daemon
@@ -52,10 +52,10 @@ def _no_threads(monkeypatch):
 def test_without_threads_a_task_runs_on_the_caller(no_threads) -> None:
     """The caller does the work itself."""
     threads = []
-    errand = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
+    task = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
 
     assert [threading.current_thread()] == threads
-    assert errand.ended
+    assert task.ended
 
 
 def test_a_lost_thread_counts_as_ended(
@@ -64,10 +64,10 @@ def test_a_lost_thread_counts_as_ended(
     """A runtime's exception may end a thread before its first line."""
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
     monkeypatch.setattr("serverless_flags._background.THREAD_LOST_AFTER", 0.01)
-    errand = BackgroundTask(lambda: None).start()
-    assert not Completion.wait(errand, 0.05)  # which does not start another one
+    task = BackgroundTask(lambda: None).start()
+    assert not Completion.wait(task, 0.05)  # which does not start another one
 
-    assert errand.ended
+    assert task.ended
 
 
 class TestLostThreads:
@@ -88,9 +88,9 @@ class TestLostThreads:
     def test_waiting_starts_another_thread(self, lost) -> None:
         """The work is done once, even if the first thread was only late."""
         done = []
-        errand = BackgroundTask(lambda: done.append(1)).start()
+        task = BackgroundTask(lambda: done.append(1)).start()
 
-        assert errand.wait(PATIENCE)
+        assert task.wait(PATIENCE)
         lost[0]()
         assert [1] == done
         assert 2 == len(lost)
@@ -98,9 +98,9 @@ class TestLostThreads:
     def test_waiting_on_an_event_loop_does_too(self, lost) -> None:
         """It does not block the loop."""
         done = []
-        errand = BackgroundTask(lambda: done.append(1)).start()
+        task = BackgroundTask(lambda: done.append(1)).start()
 
-        assert asyncio.run(errand.wait_async(PATIENCE))
+        assert asyncio.run(task.wait_async(PATIENCE))
         assert [1] == done
 
     def test_the_last_work_is_done(self, lost) -> None:
@@ -113,11 +113,11 @@ class TestLostThreads:
     def test_no_second_thread_where_none_can_start(self, monkeypatch) -> None:
         """The wait ends at its timeout."""
         monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
-        errand = BackgroundTask(lambda: None).start()
+        task = BackgroundTask(lambda: None).start()
         monkeypatch.undo()
         monkeypatch.setattr("_thread.start_new_thread", _no_thread)
 
-        assert not errand.wait(0.01)
+        assert not task.wait(0.01)
 
     def test_a_task_that_has_begun_is_not_started_again(self, monkeypatch) -> None:
         """A thread that begins late does the work."""
@@ -130,12 +130,10 @@ class TestLostThreads:
 
         monkeypatch.setattr("_thread.start_new_thread", begin_late)
         monkeypatch.setattr("serverless_flags._background.NEXT_THREAD_AFTER", PATIENCE)
-        errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
-        monkeypatch.setattr(
-            Completion, "wait", lambda *_: begins.set() or _begun(errand)
-        )
+        task = BackgroundTask(lambda: free.wait(PATIENCE)).start()
+        monkeypatch.setattr(Completion, "wait", lambda *_: begins.set() or _begun(task))
 
-        assert not errand.wait(PATIENCE)
+        assert not task.wait(PATIENCE)
         assert 1 == len(started)
         free.set()
 
@@ -145,18 +143,18 @@ def _no_thread(*_args) -> None:
     raise RuntimeError(message)
 
 
-def _begun(errand) -> bool:
+def _begun(task) -> bool:
     """Wait until the work has begun; it has not ended."""
-    while not errand._began:
+    while not task._began:
         time.sleep(0.001)
     return False
 
 
 def test_failed_work_ends_the_wait(caplog) -> None:
     """Waiting returns, and the failure is logged."""
-    errand = BackgroundTask(lambda: 1 / 0).start()
+    task = BackgroundTask(lambda: 1 / 0).start()
 
-    assert errand.wait(PATIENCE)
+    assert task.wait(PATIENCE)
     assert "a background task failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
@@ -272,9 +270,9 @@ class TestOnALoop:
 
 def test_a_failure_on_the_caller_is_logged(no_threads, caplog) -> None:
     """It does not propagate to the caller."""
-    errand = BackgroundTask(lambda: 1 / 0).start()
+    task = BackgroundTask(lambda: 1 / 0).start()
 
-    assert errand.ended
+    assert task.ended
     assert "ZeroDivisionError" in caplog.text
 
 

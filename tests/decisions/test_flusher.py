@@ -114,7 +114,7 @@ class TestWhat:
 
         assert [False, False, True] == [it.flusher.flush(1.0) for _ in range(3)]
         assert [{"a": 1}, {"a": 3, "b": 3}, {"a": 3, "b": 3}] == it.sent()
-        assert ["kept", "kept", "taken"] == [word for word, _ in it.observed]
+        assert ["kept", "kept", "taken"] == [outcome for outcome, _ in it.observed]
         assert [
             "counts were not accepted (kept): the server answered 503",
             "counts are accepted again",
@@ -122,10 +122,10 @@ class TestWhat:
         assert it.flusher.last_error is None
 
     @pytest.mark.parametrize(
-        ("answer", "word"), [(NEVER, "refused"), (LOST, "unknown")]
+        ("answer", "outcome"), [(NEVER, "refused"), (LOST, "unknown")]
     )
     def test_unknown_counts_are_never_sent_again(
-        self, flushing, bucket, answer, word
+        self, flushing, bucket, answer, outcome
     ) -> None:
         """They are recorded as unknown; the next flush starts with new counts."""
         it = flushing(answer, TAKEN, counts=[bucket(a=2), bucket(a=1)])
@@ -134,7 +134,7 @@ class TestWhat:
         assert it.flusher.flush(1.0)
 
         assert [{"a": 2}, {"a": 1}] == it.sent()
-        assert word == it.observed[0][0]
+        assert outcome == it.observed[0][0]
         counts = it.flusher.counts
         assert 2 == counts.unknown + counts.uncounted
 

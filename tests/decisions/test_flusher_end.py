@@ -71,10 +71,10 @@ class TestTheEnd:
         self, under_way, bucket
     ) -> None:
         """If another request fails during the wait, its counts are sent once more."""
-        ours = threading.Event()
+        own = threading.Event()
 
         def second():
-            ours.set()
+            own.set()
             return TAKEN
 
         it, free = under_way(DOWN, second, TAKEN, counts=[bucket(b=2)])
@@ -83,7 +83,7 @@ class TestTheEnd:
             target=lambda: finished.append(it.flusher.finish(20.0))
         )
         thread.start()
-        assert ours.wait(20)
+        assert own.wait(20)
         free.set()
         thread.join(20)
 
@@ -101,7 +101,7 @@ class TestTheEnd:
     def test_a_flush_that_starts_meanwhile_is_waited_for(
         self, flushing, bucket, grace, flushed
     ) -> None:
-        """A background flush may be in flight when the own request has ended."""
+        """A background flush may be in flight when the first request has ended."""
         arrived, free = threading.Event(), threading.Event()
 
         def other():
@@ -109,14 +109,14 @@ class TestTheEnd:
             assert free.wait(20)
             return TAKEN
 
-        def ours():
+        def own():
             thread.start()
             assert arrived.wait(20)
             if flushed:
                 threading.Timer(0.05, free.set).start()
             return TAKEN
 
-        it = flushing(ours, other, counts=[bucket(a=1), bucket(b=2)])
+        it = flushing(own, other, counts=[bucket(a=1), bucket(b=2)])
         thread = threading.Thread(target=it.flusher.flush, args=(20.0,))
         finished = it.flusher.finish(grace)
         free.set()

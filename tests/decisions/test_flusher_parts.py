@@ -156,6 +156,20 @@ class Client:
         return {"start": "1", "stop": "2", "toggles": toggles} if names else None
 
 
+def _flusher_of(server, client) -> Flusher:
+    flusher = Flusher(
+        server,
+        flush_timeout=1.0,
+        request_timeout=1.0,
+        clock=lambda: Instant(1000.0, 1000.0),
+        problem_log=ProblemLog(),
+        observe=lambda *_: None,
+        backoff=Backoff(lambda: 1.0),
+    )
+    flusher.adopt(client)
+    return flusher
+
+
 answers = st.lists(
     st.tuples(st.sampled_from([TAKEN, DOWN, NEVER, LOST, OSError()]), st.booleans()),
     max_size=8,
@@ -176,18 +190,7 @@ def test_each_evaluation_is_in_one_place(answers, found, flushes) -> None:
     ended: list[int] = []
     flusher: list[Flusher] = []
     server, client = Server(answers, end), Client(found, end)
-    flusher.append(
-        Flusher(
-            server,
-            flush_timeout=1.0,
-            request_timeout=1.0,
-            clock=lambda: Instant(1000.0, 1000.0),
-            problem_log=ProblemLog(),
-            observe=lambda *_: None,
-            backoff=Backoff(lambda: 1.0),
-        )
-    )
-    flusher[0].adopt(client)
+    flusher.append(_flusher_of(server, client))
     cut, flush_module.parts_of = (
         flush_module.parts_of,
         lambda bucket: parts_of(bucket, SMALL),

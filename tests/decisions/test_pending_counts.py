@@ -161,7 +161,7 @@ def test_a_bucket_in_flight_is_not_changed(bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status", "word", "unknown", "uncounted", "waiting"),
+    ("outcome", "status", "recorded", "unknown", "uncounted", "waiting"),
     [
         (Outcome.TAKEN, 202, "taken", 0, 0, False),
         (Outcome.UNKNOWN, 504, "unknown", 3, 0, False),
@@ -178,12 +178,12 @@ def test_a_bucket_in_flight_is_not_changed(bucket) -> None:
     ],
 )
 def test_the_outcome_of_a_bucket(
-    bucket, outcome, status, word, unknown, uncounted, waiting
+    bucket, outcome, status, recorded, unknown, uncounted, waiting
 ) -> None:
     """Kept if surely not accepted; recorded as unknown if it may have been."""
     counts = PendingCounts()
 
-    assert word == counts.settle(bucket(a=1, b=2), outcome, status)
+    assert recorded == counts.settle(bucket(a=1, b=2), outcome, status)
     assert (unknown, uncounted, waiting) == (
         counts.unknown,
         counts.uncounted,

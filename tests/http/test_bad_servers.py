@@ -157,12 +157,12 @@ def test_the_last_good_flags_are_served(peer, make, clock, caplog, script):
     first = handler()
     clock.seconds += 61
     during = handler(), handler()
-    trouble = flags.status.last_error
+    error = flags.status.last_error
     clock.seconds += 400
     after = handler()
 
     assert (True, (True, True), True) == (first, during, after)
-    assert trouble is not None
+    assert error is not None
     assert flags.status.last_error is None
     assert "flags are refreshed again" in caplog.text
 

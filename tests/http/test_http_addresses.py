@@ -137,8 +137,8 @@ class TestAddresses:
 
         interrupted = SimpleNamespace(**{**vars(socket), "socket": Interrupted})
         monkeypatch.setattr(connector_module, "socket", interrupted)
-        route = connector_module.Connector("http://127.0.0.1:9", {})
+        connector = connector_module.Connector("http://127.0.0.1:9", {})
         with pytest.raises(KeyboardInterrupt):
-            route.connect(time.monotonic() + 20)
+            connector.connect(time.monotonic() + 20)
 
         assert -1 == made[0].fileno()

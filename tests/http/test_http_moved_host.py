@@ -168,18 +168,18 @@ def test_a_resolver_that_hangs_is_not_waited_for(
     ports.append(peer(closing(503), closing()).port)
     session = http(URL)
     ask(session)
-    goes_on, asked = threading.Event(), []
+    proceed, asked = threading.Event(), []
 
     def hanging(*_args, **_options):
         asked.append(True)
-        goes_on.wait(20)
+        proceed.wait(20)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     try:
         reply = ask(session, timeout=20 if exiting else 3, exiting=exiting)
     finally:
-        goes_on.set()
+        proceed.set()
 
     assert 200 == reply.status
     assert ([] if exiting else [True]) == asked
@@ -187,11 +187,11 @@ def test_a_resolver_that_hangs_is_not_waited_for(
 
 def test_resolving_for_the_first_time_ends_at_the_deadline(http, monkeypatch):
     """However long the resolver hangs; it is called once for all requests."""
-    goes_on, asked = threading.Event(), []
+    proceed, asked = threading.Event(), []
 
     def hanging(*_args, **_options):
         asked.append(True)
-        goes_on.wait(20)
+        proceed.wait(20)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
@@ -199,7 +199,7 @@ def test_resolving_for_the_first_time_ends_at_the_deadline(http, monkeypatch):
     try:
         replies = [ask(session, timeout=0.05) for _ in range(3)]
     finally:
-        goes_on.set()
+        proceed.set()
 
     assert [Outcome.NOT_DELIVERED] * 3 == [reply.outcome for reply in replies]
     assert "the name was not resolved in time" in replies[0].error

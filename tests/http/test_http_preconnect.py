@@ -13,8 +13,8 @@ from serverless_flags._transport.http import HttpClient
 from serverless_flags._transport.preconnect import Preconnect
 
 
-@pytest.fixture(name="dialled")
-def _dialled(peer):
+@pytest.fixture(name="preconnected")
+def _preconnected(peer):
     """Return a peer, and an `HttpClient` and its `Preconnect` to that peer."""
     server = peer()
     preconnect = Preconnect(Connector(server.url, {}), 20)
@@ -27,27 +27,27 @@ def ask(http, timeout=20):
     return http.request("GET", "/x", {}, timeout=timeout)
 
 
-def test_the_first_request_uses_it(dialled) -> None:
+def test_the_first_request_uses_it(preconnected) -> None:
     """Later requests keep it, so one connection serves all."""
-    server, http, _ = dialled
+    server, http, _ = preconnected
     replies = [ask(http), ask(http)]
 
     assert [Outcome.TAKEN] * 2 == [reply.outcome for reply in replies]
     assert [0, 0] == [request.connection for request in server.requests]
 
 
-def test_it_is_used_once(dialled) -> None:
+def test_it_is_used_once(preconnected) -> None:
     """A request that finds it taken opens its own connection."""
-    server, http, preconnect = dialled
+    server, http, preconnect = preconnected
     preconnect.take(time.monotonic() + 20).close()
 
     assert Outcome.TAKEN is ask(http).outcome
     assert 1 == len(server.requests)
 
 
-def test_an_unused_connection_is_closed(dialled) -> None:
+def test_an_unused_connection_is_closed(preconnected) -> None:
     """The server sees its end, so no file descriptor is leaked."""
-    server, http, _ = dialled
+    server, http, _ = preconnected
     http.close()
 
     assert server.left.wait(20)
@@ -56,12 +56,12 @@ def test_an_unused_connection_is_closed(dialled) -> None:
 def test_a_late_connection_is_closed(peer) -> None:
     """A request that no longer waits gets None, and the connection is closed."""
     server = peer()
-    route, goes_on = Connector(server.url, {}), threading.Event()
-    connect = route.connect
-    route.connect = lambda deadline: goes_on.wait(20) and connect(deadline)
-    preconnect = Preconnect(route, 20)
+    connector, proceed = Connector(server.url, {}), threading.Event()
+    connect = connector.connect
+    connector.connect = lambda deadline: proceed.wait(20) and connect(deadline)
+    preconnect = Preconnect(connector, 20)
     nothing = preconnect.take(0)
-    goes_on.set()
+    proceed.set()
 
     assert nothing is None
     assert server.left.wait(20)

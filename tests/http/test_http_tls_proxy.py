@@ -73,8 +73,8 @@ def test_the_first_connection_may_be_opened_in_advance(peer, tls, environ) -> No
     """Its certificates are read meanwhile."""
     server = peer(tls=tls)
     proxy = peer(connects_to(server.port), tls=tls)
-    route = Connector(f"https://localhost:{server.port}", environ(proxy))
-    session = HttpClient(route, Preconnect(route, 20))
+    connector = Connector(f"https://localhost:{server.port}", environ(proxy))
+    session = HttpClient(connector, Preconnect(connector, 20))
     reply = session.request("GET", "/x", {}, timeout=20)
     session.close()
 
@@ -187,8 +187,8 @@ def test_another_kind_of_proxy_is_rejected(peer, http, variable, scheme, named) 
 def test_a_malformed_proxy_is_never_quoted(http, caplog, address, scheme) -> None:
     """In a malformed url any part may belong to the password."""
     caplog.set_level(logging.DEBUG)
-    route = Connector(f"{scheme}://flags.example", {f"{scheme}_proxy": address})
-    session = HttpClient(route, Preconnect(route, 20))
+    connector = Connector(f"{scheme}://flags.example", {f"{scheme}_proxy": address})
+    session = HttpClient(connector, Preconnect(connector, 20))
     reply = session.request("GET", "/x", TOKEN, timeout=20)
 
     assert Outcome.NOT_DELIVERED is reply.outcome

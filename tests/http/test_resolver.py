@@ -24,18 +24,18 @@ def test_an_ip_address_is_not_resolved(monkeypatch, host) -> None:
 
 def test_a_late_look_up_serves_the_next_request(monkeypatch) -> None:
     """No request waits for it, but its result is kept."""
-    goes_on = threading.Event()
+    proceed = threading.Event()
     found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 9))]
 
     def late(*_args, **_options):
-        assert goes_on.wait(20)
+        assert proceed.wait(20)
         return found
 
     monkeypatch.setattr(socket, "getaddrinfo", late)
     resolver = Resolver(Endpoint("flags.example", 9))
     with pytest.raises(TransportError, match="not resolved in time"):
         resolver.addresses(time.monotonic())
-    goes_on.set()
+    proceed.set()
 
     addresses = resolver.addresses(time.monotonic() + 20)
     assert [(socket.AF_INET, ("127.0.0.1", 9))] == addresses

@@ -31,16 +31,16 @@ def _no_thread(monkeypatch):
 
 def test_concurrent_callers_share_one_call() -> None:
     """A caller that comes during a call waits for the same call."""
-    calls, goes_on = [], threading.Event()
+    calls, proceed = [], threading.Event()
 
     def function():
         calls.append(True)
-        goes_on.wait(20)
+        proceed.wait(20)
 
     shared = SharedCall(function)
     assert shared.wait(time.monotonic()) is None
     assert shared.wait(time.monotonic()) is None
-    goes_on.set()
+    proceed.set()
     call = shared.wait(soon())
 
     assert call is not None
@@ -73,16 +73,16 @@ def test_an_exception_is_in_the_result(error) -> None:
 
 def test_no_call_is_started_where_none_may() -> None:
     """A call in progress is still waited for."""
-    calls, goes_on = [], threading.Event()
+    calls, proceed = [], threading.Event()
 
     def function():
-        goes_on.wait(20)
+        proceed.wait(20)
         calls.append(True)
 
     shared = SharedCall(function)
     assert shared.wait(soon(), may_start=False) is None
     assert shared.wait(time.monotonic()) is None
-    goes_on.set()
+    proceed.set()
 
     assert shared.wait(soon(), may_start=False) is not None
     assert 1 == len(calls)

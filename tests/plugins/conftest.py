@@ -86,8 +86,8 @@ def _install(
 @pytest.fixture(autouse=True)
 def _no_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the real adapters, wherever they are installed."""
-    for _, word in MARKERS:
-        monkeypatch.setitem(sys.modules, f"serverless_flags_{word}", None)
+    for _, name in MARKERS:
+        monkeypatch.setitem(sys.modules, f"serverless_flags_{name}", None)
     scan = importlib.metadata.entry_points
 
     def others(*, group: str) -> list[importlib.metadata.EntryPoint]:
@@ -112,20 +112,20 @@ def _hooks() -> dict[str, list[str]]:
 
 def listening(base=object, answers=None, **facts):
     """Return an object that implements every hook and records every call."""
-    heard: list[tuple[str, tuple]] = []
+    received: list[tuple[str, tuple]] = []
 
     def hook(name, arguments):
         namespace: dict = {}
         listed = ", ".join(arguments)
         exec(
-            f"def {name}(self, {listed}): return told({name!r}, ({listed},))",
-            {"told": told},
+            f"def {name}(self, {listed}): return record({name!r}, ({listed},))",
+            {"record": record},
             namespace,
         )
         return hookimpl(namespace[name])
 
-    def told(name, values):
-        heard.append((name, values))
+    def record(name, values):
+        received.append((name, values))
         answer = (answers or {}).get(name)
         if isinstance(answer, Exception):
             raise answer
@@ -137,7 +137,7 @@ def listening(base=object, answers=None, **facts):
         if name != "detect_platform"
     }
     plugin = type("Listener", (base,), {**hooks, **facts})()
-    plugin.heard = heard
+    plugin.received = received
     return plugin
 
 
@@ -173,8 +173,8 @@ DOORBELL = """
 """
 
 
-@pytest.fixture(name="doorbell")
-def _doorbell() -> Callable[..., str]:
+@pytest.fixture(name="adapter_source")
+def _adapter_source() -> Callable[..., str]:
     """Return a function that writes the module of an adapter."""
 
     def write(

@@ -14,7 +14,7 @@ CLOUD = {"CLOUD": "1"}
 
 class TestSeveral:
     def test_the_most_specific_platform_wins(self, find, adapter, caplog) -> None:
-        """Knative runs on Kubernetes: two adapters detect it, and one is more specific."""
+        """Knative runs on Kubernetes: both are detected, and one is more specific."""
         base, special = (
             adapter("base", specificity=1),
             adapter("special", specificity=2),
@@ -28,7 +28,7 @@ class TestSeveral:
 
     def test_other_adapters_are_not_called(self, find, caplog) -> None:
         """Neither another platform nor its adapter is called again."""
-        heard = []
+        received = []
 
         class Cloud(Platform):
             def __init__(self, name, specificity) -> None:
@@ -40,12 +40,12 @@ class TestSeveral:
 
             @hookimpl
             def begin_invocation(self):
-                heard.append(self.name)
+                received.append(self.name)
 
         plugins = find(plugins=[Cloud("winner", 2), Cloud("loser", 1)])
         plugins.begin_invocation(object())
 
-        assert ["winner"] == heard
+        assert ["winner"] == received
 
     def test_observers_are_called_with_the_platform(
         self, new_observer, find, adapter
@@ -83,21 +83,23 @@ class TestPlatformSetting:
         assert "" == caplog.text
 
     def test_the_setting_overrides_a_marker(
-        self, doorbell, find, install, caplog
+        self, adapter_source, find, install, caplog
     ) -> None:
         """If a known platform's marker is set, another adapter can be named."""
-        install("serverless_flags_gcp_cloud_functions", doorbell("gcp", "CLOUD"))
-        install("knative", doorbell("knative", "FUNCTION_TARGET"), entry_point="kn")
+        install("serverless_flags_gcp_cloud_functions", adapter_source("gcp", "CLOUD"))
+        install(
+            "knative", adapter_source("knative", "FUNCTION_TARGET"), entry_point="kn"
+        )
         plugins = find({**CLOUD, "FUNCTION_TARGET": "x"}, platform="knative")
 
         assert "knative" == plugins.platform.name
         assert "" == caplog.text
 
     def test_the_setting_may_name_a_known_platform(
-        self, doorbell, find, install, no_scan
+        self, adapter_source, find, install, no_scan
     ) -> None:
         """The adapter for the marker is imported by name as usual."""
-        install("serverless_flags_aws_lambda", doorbell("aws_lambda"))
+        install("serverless_flags_aws_lambda", adapter_source("aws_lambda"))
         environ = {**CLOUD, "AWS_LAMBDA_FUNCTION_NAME": "x"}
 
         assert "aws_lambda" == find(environ, platform="aws_lambda").platform.name

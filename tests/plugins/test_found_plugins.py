@@ -13,15 +13,15 @@ CLOUD = {"CLOUD": "1"}
 
 
 class TestKnownPlatforms:
-    @pytest.mark.parametrize(("variables", "word"), MARKERS)
+    @pytest.mark.parametrize(("variables", "name"), MARKERS)
     def test_the_adapter_is_imported_by_name(
-        self, doorbell, find, install, no_scan, caplog, variables, word
+        self, adapter_source, find, install, no_scan, caplog, variables, name
     ) -> None:
         """A marker in the environment is enough; no entry points are scanned."""
-        install(f"serverless_flags_{word}", doorbell(word, variables[0]))
+        install(f"serverless_flags_{name}", adapter_source(name, variables[0]))
         plugins = find(dict.fromkeys(variables, "x"))
 
-        assert word == plugins.platform.name
+        assert name == plugins.platform.name
         assert "" == caplog.text
 
     @pytest.mark.parametrize("variable", ["FUNCTION_NAME", "GCP_PROJECT"])
@@ -34,21 +34,25 @@ class TestKnownPlatforms:
         assert isinstance(find({"FUNCTION_TARGET": ""}).platform, Local)
         assert "" == caplog.text
 
-    @pytest.mark.parametrize(("variables", "word"), MARKERS)
-    def test_a_missing_adapter_is_named(self, find, caplog, variables, word) -> None:
+    @pytest.mark.parametrize(("variables", "name"), MARKERS)
+    def test_a_missing_adapter_is_named(self, find, caplog, variables, name) -> None:
         """The warning has the command to type, because counts may be lost."""
         plugins = find(dict.fromkeys(variables, "x"))
 
         assert isinstance(plugins.platform, Local)
         assert 1 == len(caplog.records)
-        assert f"this is {word} and its adapter is not installed" in caplog.text
-        assert f"pip install serverless-flags-{word.replace('_', '-')}" in caplog.text
+        assert f"this is {name} and its adapter is not installed" in caplog.text
+        assert f"pip install serverless-flags-{name.replace('_', '-')}" in caplog.text
 
     def test_a_third_partys_adapter_is_used_instead(
-        self, doorbell, find, install
+        self, adapter_source, find, install
     ) -> None:
         """Without the known adapter the entry points are scanned."""
-        install("other_lambda", doorbell("mine", "FUNCTION_TARGET"), entry_point="mine")
+        install(
+            "other_lambda",
+            adapter_source("mine", "FUNCTION_TARGET"),
+            entry_point="mine",
+        )
 
         assert "mine" == find({"FUNCTION_TARGET": "x"}).platform.name
 
@@ -69,9 +73,9 @@ class TestKnownPlatforms:
 
 
 class TestEntryPoints:
-    def test_an_installed_adapter_is_found(self, doorbell, find, install) -> None:
+    def test_an_installed_adapter_is_found(self, adapter_source, find, install) -> None:
         """A package announces its adapter by an entry point."""
-        install("a_cloud", doorbell(), entry_point="cloud")
+        install("a_cloud", adapter_source(), entry_point="cloud")
 
         assert "cloud" == find(CLOUD).platform.name
         assert isinstance(find({}).platform, Local)
@@ -81,45 +85,45 @@ class TestEntryPoints:
         source = """
         from serverless_flags import hookimpl
 
-        heard = []
+        received = []
 
         @hookimpl
         def after_refresh(outcome):
-            heard.append(outcome)
+            received.append(outcome)
         """
         install("an_observer", source, entry_point="observer")
         find({}).after_refresh("changed", 0.0)
 
-        assert ["changed"] == sys.modules["an_observer"].heard
+        assert ["changed"] == sys.modules["an_observer"].received
 
     def test_a_plugin_given_and_found_is_called_once(self, find, install) -> None:
         """Giving a plugin that is installed anyway changes nothing."""
         source = """
         from serverless_flags import hookimpl
 
-        heard = []
+        received = []
 
         @hookimpl
         def after_refresh(outcome):
-            heard.append(outcome)
+            received.append(outcome)
         """
         install("an_observer", source, entry_point="observer")
         find({}, plugins=["an_observer"]).after_refresh("changed", 0.0)
 
-        assert ["changed"] == sys.modules["an_observer"].heard
+        assert ["changed"] == sys.modules["an_observer"].received
 
     def test_a_plugin_that_cannot_be_loaded_is_left_out(
-        self, doorbell, find, install, caplog
+        self, adapter_source, find, install, caplog
     ) -> None:
         """A warning names it, and the other plugins are used."""
         install("broken", "import no_such_module_anywhere", entry_point="broken")
-        install("a_cloud", doorbell(), entry_point="cloud")
+        install("a_cloud", adapter_source(), entry_point="cloud")
 
         assert "cloud" == find(CLOUD).platform.name
         assert "plugin 'broken' cannot be loaded" in caplog.text
 
     def test_a_plugin_that_fails_to_detect_is_left_out(
-        self, doorbell, find, install, caplog
+        self, adapter_source, find, install, caplog
     ) -> None:
         """Its failure is logged with its name, and the other plugins are asked."""
         source = """
@@ -130,7 +134,7 @@ class TestEntryPoints:
             raise OSError("no")
         """
         install("failing", source, entry_point="failing")
-        install("a_cloud", doorbell(), entry_point="cloud")
+        install("a_cloud", adapter_source(), entry_point="cloud")
 
         assert "cloud" == find(CLOUD).platform.name
         assert "plugin 'failing' failed in detect_platform" in caplog.text
@@ -146,22 +150,22 @@ class TestEntryPoints:
         ids=["misspelt-hook", "misspelt-argument", "wrapper", "hookwrapper"],
     )
     def test_a_plugin_that_does_not_match_is_left_out(
-        self, doorbell, find, install, caplog, hook
+        self, adapter_source, find, install, caplog, hook
     ) -> None:
         """A warning names it, and the other plugins are used."""
         text = f"from serverless_flags import hookimpl\n{hook}\n"
         install("unfit", text, entry_point="unfit")
-        install("a_cloud", doorbell(), entry_point="cloud")
+        install("a_cloud", adapter_source(), entry_point="cloud")
 
         assert "cloud" == find(CLOUD).platform.name
         assert "plugin 'unfit' does not fit the hook specification" in caplog.text
         assert "going on without it" in caplog.text
 
     def test_a_platform_that_does_not_match_is_left_out(
-        self, new_observer, doorbell, find, install, caplog
+        self, new_observer, adapter_source, find, install, caplog
     ) -> None:
         """The process has no platform then; the observers are still called."""
-        source = doorbell() + (
+        source = adapter_source() + (
             "\n    Cloud.begin_invokation = hookimpl(lambda self: None)\n"
         )
         install("a_cloud", source, entry_point="cloud")

@@ -14,10 +14,10 @@ CLOUD = {"CLOUD": "1"}
 
 class TestGiven:
     def test_a_given_plugin_comes_first(
-        self, new_observer, doorbell, find, adapter, install, no_scan
+        self, new_observer, adapter_source, find, adapter, install, no_scan
     ) -> None:
         """If it detects the process, no other plugin is asked."""
-        install("serverless_flags_aws_lambda", doorbell("aws_lambda"))
+        install("serverless_flags_aws_lambda", adapter_source("aws_lambda"))
         mine = adapter("mine")
         plugins = find(
             {**CLOUD, "AWS_LAMBDA_FUNCTION_NAME": "x"}, plugins=[mine, new_observer()]
@@ -27,19 +27,19 @@ class TestGiven:
         assert "serverless_flags_aws_lambda" not in sys.modules
 
     def test_a_given_adapter_of_another_platform_is_ignored(
-        self, doorbell, find, adapter, install
+        self, adapter_source, find, adapter, install
     ) -> None:
         """The discovery continues, and its hooks are not called."""
-        install("a_cloud", doorbell(), entry_point="cloud")
+        install("a_cloud", adapter_source(), entry_point="cloud")
         plugins = find(CLOUD, plugins=[adapter("other", variable="OTHER")])
 
         assert "cloud" == plugins.platform.name
 
     def test_a_module_is_given_by_its_dotted_name(
-        self, doorbell, find, install
+        self, adapter_source, find, install
     ) -> None:
         """So a plugin can be given in the environment."""
-        install("a_cloud", doorbell())
+        install("a_cloud", adapter_source())
 
         assert "cloud" == find(CLOUD, plugins="a_cloud").platform.name
 

@@ -16,12 +16,12 @@ SESSION = "the session"
 
 def test_an_implementation_may_take_fewer_arguments() -> None:
     """So arguments can be added later; arguments with defaults are not passed."""
-    heard = []
+    received = []
 
     class Cloud(Platform):
         @hookimpl
         def after_flush(self, seconds, mine="default"):
-            heard.append((seconds, mine))
+            received.append((seconds, mine))
 
         @hookimpl
         def connect_instance(self):
@@ -31,37 +31,37 @@ def test_an_implementation_may_take_fewer_arguments() -> None:
     plugins.after_flush("taken", 0.5)
 
     assert plugins.connect_instance("wrap")
-    assert [(0.5, "default")] == heard
+    assert [(0.5, "default")] == received
 
 
 def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
     """All, some in any order, or none: each gets the arguments it names."""
-    heard = []
+    received = []
 
     class Cloud(Platform):
         @hookimpl
         def read_invocation(self, kwargs, args):
-            heard.append((args, kwargs))
+            received.append((args, kwargs))
 
         @hookimpl
         def begin_invocation(self):
-            heard.append("begin")
+            received.append("begin")
 
         @hookimpl
         def end_invocation(self, invocation):
-            heard.append(invocation.id)
+            received.append(invocation.id)
 
     class Observer:
         @hookimpl
         def read_invocation(self, args):
-            heard.append(args)
+            received.append(args)
 
     plugins = Plugins(Cloud(), [("observer", Observer())], lambda: SESSION)
     plugins.read_invocation((1,), {"a": 2})
     plugins.begin_invocation(Invocation(id="7"))
     plugins.end_invocation(Invocation(id="7"))
 
-    assert [((1,), {"a": 2}), (1,), "begin", "7"] == heard
+    assert [((1,), {"a": 2}), (1,), "begin", "7"] == received
 
 
 def test_a_platform_without_hooks_costs_nothing() -> None:
@@ -105,13 +105,13 @@ def test_a_base_exception_propagates(calls) -> None:
 
 def test_an_observer_may_be_any_object() -> None:
     """An object, a class or a module: whatever has marked functions."""
-    heard = []
+    received = []
 
     def after_refresh(outcome: str) -> None:
-        heard.append(outcome)
+        received.append(outcome)
 
     namespace = SimpleNamespace(after_refresh=hookimpl(after_refresh))
     plugins = Plugins(Local(), [("log", namespace)], lambda: SESSION)
     plugins.after_refresh("changed", 0.0)
 
-    assert ["changed"] == heard
+    assert ["changed"] == received

@@ -50,7 +50,9 @@ def test_hook_prepare_function(calls, caplog) -> None:
     plugins, platform, observer = calls({"prepare_function": OSError("no")})
     plugins.prepare_function(len, print)
 
-    assert [("prepare_function", (len, print))] == platform.heard == observer.heard
+    assert (
+        [("prepare_function", (len, print))] == platform.received == observer.received
+    )
     assert "plugin 'cloud' failed in prepare_function" in caplog.text
 
     plugins, *_ = calls({"prepare_function": TypeError("turn it round")})
@@ -75,8 +77,8 @@ def test_hook_connect_instance(calls, answers, connected) -> None:
     )
 
     assert connected == plugins.connect_instance("wrap")
-    assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.received
+    assert observer.received == platform.received
 
 
 def test_hook_read_invocation(calls) -> None:
@@ -87,8 +89,8 @@ def test_hook_read_invocation(calls) -> None:
     )
 
     assert mine is plugins.read_invocation((1,), {"a": 2})
-    assert [("read_invocation", ((1,), {"a": 2}))] == platform.heard
-    assert [] == observer.heard
+    assert [("read_invocation", ((1,), {"a": 2}))] == platform.received
+    assert [] == observer.received
 
 
 @pytest.mark.parametrize("answer", [None, {"id": "no Invocation"}, OSError("no")])
@@ -110,7 +112,7 @@ def test_hooks_around_an_invocation(calls, hook) -> None:
     plugins, platform, observer = calls()
     getattr(plugins, hook)(invocation)
 
-    assert [(hook, (invocation,))] == platform.heard == observer.heard
+    assert [(hook, (invocation,))] == platform.received == observer.received
 
 
 def test_hook_begin_invocation(calls, caplog) -> None:
@@ -118,7 +120,7 @@ def test_hook_begin_invocation(calls, caplog) -> None:
     plugins, _, observer = calls({"begin_invocation": OSError("no")})
     plugins.begin_invocation(Invocation())
 
-    assert 1 == len(observer.heard)
+    assert 1 == len(observer.received)
     assert "plugin 'cloud' failed in begin_invocation" in caplog.text
 
 
@@ -141,8 +143,8 @@ def test_hook_wait_after_response(calls, mine, theirs, taken) -> None:
     plugins, platform, observer = calls(*answers)
 
     assert taken is plugins.wait_after_response(Invocation(), wait)
-    assert [("wait_after_response", (Invocation(), wait))] == platform.heard
-    assert platform.heard == observer.heard
+    assert [("wait_after_response", (Invocation(), wait))] == platform.received
+    assert platform.received == observer.received
 
 
 def test_hook_end_invocation(calls, caplog) -> None:
@@ -150,7 +152,7 @@ def test_hook_end_invocation(calls, caplog) -> None:
     plugins, platform, _ = calls(None, {"end_invocation": OSError("no")})
     plugins.end_invocation(Invocation())
 
-    assert 1 == len(platform.heard)
+    assert 1 == len(platform.received)
     assert "plugin 'observer' failed in end_invocation" in caplog.text
 
 
@@ -159,8 +161,8 @@ def test_hook_after_refresh(calls) -> None:
     plugins, platform, observer = calls()
     plugins.after_refresh("changed", 0.25)
 
-    assert [("after_refresh", (SESSION, "changed", 0.25))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("after_refresh", (SESSION, "changed", 0.25))] == observer.received
+    assert observer.received == platform.received
 
 
 def test_hook_after_flush(calls, caplog) -> None:
@@ -168,8 +170,8 @@ def test_hook_after_flush(calls, caplog) -> None:
     plugins, platform, observer = calls({"after_flush": OSError("no")})
     plugins.after_flush("taken", 0.25)
 
-    assert [("after_flush", (SESSION, "taken", 0.25))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("after_flush", (SESSION, "taken", 0.25))] == observer.received
+    assert observer.received == platform.received
     assert "plugin 'cloud' failed in after_flush" in caplog.text
 
 
@@ -178,8 +180,8 @@ def test_hook_disconnect_instance(calls) -> None:
     plugins, platform, observer = calls()
     plugins.disconnect_instance("signal")
 
-    assert [("disconnect_instance", (SESSION, "signal"))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("disconnect_instance", (SESSION, "signal"))] == observer.received
+    assert observer.received == platform.received
 
 
 def test_hook_emulate(install, tmp_path) -> None:

@@ -100,17 +100,17 @@ class TestWhatIsGiven:
 
     def test_a_class_with_static_methods(self, find) -> None:
         """Such a class is a namespace, like a module."""
-        heard = []
+        received = []
 
         class Observer:
             @staticmethod
             @hookimpl
             def after_flush(outcome) -> None:
-                heard.append(outcome)
+                received.append(outcome)
 
         find(plugins=[Observer]).after_flush("taken", 0.0)
 
-        assert ["taken"] == heard
+        assert ["taken"] == received
 
     def test_a_name_that_is_not_a_string(self, find, new_observer) -> None:
         """The name of the class is used instead."""
@@ -228,10 +228,12 @@ class TestMisspelt:
 
 
 class TestTwoOfOneName:
-    def test_the_distributions_are_named(self, doorbell, find, install, caplog) -> None:
+    def test_the_distributions_are_named(
+        self, adapter_source, find, install, caplog
+    ) -> None:
         """The setting cannot decide between them, so one has to be uninstalled."""
-        install("one", doorbell(), entry_point="one")
-        install("two", doorbell(), entry_point="two")
+        install("one", adapter_source(), entry_point="one")
+        install("two", adapter_source(), entry_point="two")
         find(CLOUD)
 
         (record,) = caplog.records
