@@ -35,13 +35,13 @@ USER_AGENT = f"serverless-flags/{__version__}"
 MOST_BYTES = 32 * 1024 * 1024
 """The largest body read, before and after decompression."""
 
-IDLE_FOR_GET = 60.0
-IDLE_FOR_POST = 4.0
+MAX_IDLE_GET = 60.0
+MAX_IDLE_POST = 4.0
 """Seconds after which an idle connection is not reused, because the server may have
 closed it. A failed GET is sent again on a new connection; a POST never is, and Node's
 servers close idle connections after 5 s."""
 
-MAX_AGE = 300.0
+MAX_CONNECTION_AGE = 300.0
 """Seconds after which a connection is not reused, because the host may have moved."""
 
 _NOT_MODIFIED = 304
@@ -65,9 +65,9 @@ class _IdleConnection(NamedTuple):
     since: tuple[float, float]
 
     def usable_for(self, method: str) -> bool:
-        if _age(self.since) > (IDLE_FOR_GET if method == "GET" else IDLE_FOR_POST):
+        if _age(self.since) > (MAX_IDLE_GET if method == "GET" else MAX_IDLE_POST):
             return False
-        return _age(self.stream.opened) <= MAX_AGE and self.stream.is_quiet()
+        return _age(self.stream.opened) <= MAX_CONNECTION_AGE and self.stream.is_quiet()
 
 
 class HttpClient:

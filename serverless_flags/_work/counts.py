@@ -1,4 +1,4 @@
-"""Which counts are pending, in flight or lost; no count is sent twice."""
+"""Which counts are pending, in flight or lost, so that none is counted twice."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PendingCounts:
 
     A bucket has one owner at a time: this object while the bucket is pending, or the
     `Delivery` that sends it. So a request that hangs never blocks another, and no
-    bucket is ever sent twice.
+    bucket that may have been accepted is sent again.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class PendingCounts:
         return "kept"
 
     def lose(self, bucket: Bucket) -> None:
-        """Record the evaluations of a bucket that will never be sent."""
+        """Record the evaluations of a bucket that the server will never count."""
         self._uncounted.add(evaluations(bucket))
 
     def add_unknown(self, evaluations: int) -> None:

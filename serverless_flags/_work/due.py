@@ -119,7 +119,7 @@ class DueWork:
         return Plan(wait, background)
 
     def note_outside(self) -> bool:
-        """Note an evaluation outside invocations; return whether to `begin_outside`."""
+        """Record an evaluation outside invocations; return whether work may be due."""
         self._evaluated_outside = True
         tick = self._tick()
         if tick < self._next_check:

@@ -78,7 +78,7 @@ class Flusher:
         self._client: StateClient | None = None
         self._last = clock()
         self._in_flight: set[Delivery] = set()
-        self._gate = threading.RLock()
+        self._lock = threading.RLock()
         self._turn = threading.Lock()
         self._next: Flush | None = None
 
@@ -86,7 +86,6 @@ class Flusher:
         """Send the counts of ``client`` from now on."""
         self._client = client
 
-    # -- when ----------------------------------------------------------------------
     def due(self, moment: Instant) -> bool:
         """Whether an invocation that starts now should start a background flush."""
         interval, last = self.interval, self._last
@@ -117,11 +116,10 @@ class Flusher:
         return not self.backoff.holds(moment) and not self._stuck(moment)
 
     def _stuck(self, moment: Instant) -> bool:
-        """Whether a flush in flight has lasted longer than an invocation waits."""
+        """Whether a flush in flight has outlasted the wait of an invocation."""
         ages = [moment.since(delivery.began) for delivery in list(self._in_flight)]
         return any(self._flush_timeout < age <= self._request_timeout for age in ages)
 
-    # -- in the background ---------------------------------------------------------
     def begin(self) -> Flush | None:
         """
         Flush in the background. At most one flush runs, and one more is queued.
@@ -132,7 +130,7 @@ class Flusher:
         """
         if not self._can_send:
             return None
-        with self._gate:
+        with self._lock:
             queued = self._next
             if queued is not None and not (queued.drained or queued.ended):
                 return queued
@@ -154,7 +152,6 @@ class Flusher:
             if acquired:
                 self._turn.release()
 
-    # -- on the calling thread -----------------------------------------------------
     def flush(self, timeout: float, *, exiting: bool = False) -> bool:
         """Send all counts on this thread; return False if any was not accepted."""
         deadline = time.monotonic() + timeout

@@ -77,7 +77,7 @@ class Refresher:
         self._count = count
         self.under_way: dict[Refresh, BackgroundTask] = {}
         """Requests in flight, with the background tasks that send them."""
-        self._gate = threading.RLock()
+        self._lock = threading.RLock()
         self._applying = threading.Lock()
 
     @property
@@ -104,7 +104,7 @@ class Refresher:
             run: starts a background task that calls `run`. If an exception interrupts
                 this thread, the task goes on and no other state is left behind.
         """
-        with self._gate:
+        with self._lock:
             current = self._current
             if current is not None and not current.ended:
                 self.note_awake(moment)

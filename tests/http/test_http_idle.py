@@ -119,10 +119,10 @@ def test_a_get_after_its_deadline_is_not_sent_again(peer, http) -> None:
 @pytest.mark.parametrize(
     ("method", "idle_for", "connections"),
     [
-        ("GET", http_module.IDLE_FOR_GET - 1, 1),
-        ("GET", http_module.IDLE_FOR_GET + 1, 2),
-        ("POST", http_module.IDLE_FOR_POST - 1, 1),
-        ("POST", http_module.IDLE_FOR_POST + 1, 2),
+        ("GET", http_module.MAX_IDLE_GET - 1, 1),
+        ("GET", http_module.MAX_IDLE_GET + 1, 2),
+        ("POST", http_module.MAX_IDLE_POST - 1, 1),
+        ("POST", http_module.MAX_IDLE_POST + 1, 2),
     ],
 )
 def test_an_old_idle_connection_is_not_used(
