@@ -22,20 +22,20 @@ def constrained(*constraints):
 
 
 BROKEN = {
-    "an operator that is no text": {"strategies": constrained(constraint({"A": "B"}))},
+    "an operator: not a string": {"strategies": constrained(constraint({"A": "B"}))},
     "a constraint without an operator": {"strategies": constrained({"values": []})},
-    "variants that are none": {"variants": 3},
-    "a payload that is no text": {
+    "variants: not a list": {"variants": 3},
+    "a payload: not a string": {
         "variants": [{"name": "a", "weight": 1, "payload": {"value": {}}}]
     },
-    "no state": {"enabled": "yes"},
-    "a parent that is none": {"dependencies": 3},
-    "a number that JSON has not": {"strategies": float("nan")},
-    "a strategy that is none": {"strategies": [3]},
-    "a rollout that is no text": {
+    "an invalid state": {"enabled": "yes"},
+    "an invalid parent": {"dependencies": 3},
+    "NaN": {"strategies": float("nan")},
+    "an invalid strategy": {"strategies": [3]},
+    "a rollout: not a string": {
         "strategies": [{**DEFAULT, "parameters": {"rollout": 5}}]
     },
-    "half a character": {"description": "\ud800"},
+    "a lone surrogate": {"description": "\ud800"},
 }
 NAMELESS = [3, None, "text", [], {}, {"enabled": True}, {**FLAG, "name": 7}]
 

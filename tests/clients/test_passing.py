@@ -86,7 +86,7 @@ ASKED = {
     "is_enabled": lambda client: client.is_enabled("on", CONTEXT),
     "get_variant": lambda client: client.get_variant("on", CONTEXT),
     "a custom strategy": lambda client: client.is_enabled("custom", CONTEXT),
-    "a variant by one": lambda client: client.get_variant("custom", CONTEXT),
+    "a variant": lambda client: client.get_variant("custom", CONTEXT),
     "a fallback": lambda client: client.is_enabled("none", CONTEXT, lambda *_: True),
     "an unknown flag": lambda client: client.get_variant("none", CONTEXT),
     "pairs": lambda client: client.is_enabled("on", [("userId", 7)]),

@@ -157,12 +157,12 @@ class TestTaken:
 
 ODD = {
     "None": None,
-    "a text": "7",
+    "a string": "7",
     "empty text": "",
     "bytes": b"userId",
     "a number": 7,
     "a bool": True,
-    "a list of texts": ["userId"],
+    "a list of strings": ["userId"],
     "a list of triples": [(1, 2, 3)],
     "an object": object(),
     "a class": dict,
