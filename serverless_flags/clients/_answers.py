@@ -25,7 +25,7 @@ _MUST_END = (
 )
 """Endings of urls that were copied with too much of the path."""
 
-_NO_TOKEN = "no api_token was given: set UNLEASH_API_TOKEN to a backend token"  # noqa: S105  reason: a name of a variable
+_NO_TOKEN = "no api_token was given: set UNLEASH_API_TOKEN to a backend token"  # noqa: S105  reason: a message, not a token
 
 
 def complaint(

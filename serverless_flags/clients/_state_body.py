@@ -61,7 +61,9 @@ def _snapshot(path: str) -> str:
     if content.startswith(_GZIP):
         content = _decompressed(content)
     utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    content = content.removeprefix(_BYTE_ORDER_MARK)  # utf-8-sig is a module to import
+    content = content.removeprefix(
+        _BYTE_ORDER_MARK
+    )  # utf-8-sig would be another import
     try:
         text = content.decode("utf-16" if utf_16 else "utf-8")
     except UnicodeError:
