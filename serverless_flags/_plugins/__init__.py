@@ -1,1 +1,1 @@
-"""The plugins of one session: found, checked, called."""
+"""The plugins of one session: discovery, checks and hook calls."""

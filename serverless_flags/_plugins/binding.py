@@ -1,4 +1,4 @@
-"""Hook implementations, found through pluggy, called without its loop."""
+"""Hook implementations: registered with pluggy, called without its loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Bound:
 
 
 def new_manager() -> pluggy.PluginManager:
-    """Return a manager that knows the hooks and no plugin."""
+    """Return a plugin manager with the hook specifications and no plugins."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(HookSpecs)
     return manager
@@ -38,10 +38,11 @@ def new_manager() -> pluggy.PluginManager:
 
 def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> str:
     """
-    Register a plugin and return the name it has got.
+    Register a plugin and return the name under which it is registered.
 
     Raises:
-        PluginError: when it does not fit the specification; the message names the cure.
+        PluginError: when it does not match the specification; the message says what to
+            change.
     """
     while manager.has_plugin(name):
         name += "+"  # two observers of one class
@@ -55,8 +56,8 @@ def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> str:
     except Exception as error:
         if passes(error):
             raise
-        why = _explain(plugin, error)
-        message = f"plugin {name!r} does not fit the hook specification: {why}"
+        reason = _explain(plugin, error)
+        message = f"plugin {name!r} does not fit the hook specification: {reason}"
         raise PluginError(message) from error
     return name
 
@@ -64,7 +65,7 @@ def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> str:
 def _explain(plugin: object, error: Exception) -> str:
     if not isinstance(error, pluggy.PluginValidationError):
         return str(error)
-    from serverless_flags._plugins.mistakes import explain  # for a mistake only
+    from serverless_flags._plugins.mistakes import explain  # only after a mistake
 
     return explain(plugin) or str(error)
 
@@ -81,7 +82,7 @@ def implementations(manager: pluggy.PluginManager, hook: str) -> list[Bound]:
 def by_position(
     hooks: Sequence[Bound], *arguments: str
 ) -> list[tuple[Callable[..., Any], Bound]]:
-    """Bind hooks of the hot path so that they can be called by position."""
+    """Return hooks of the hot path with a function to call each by position."""
     return [
         (
             hook.call

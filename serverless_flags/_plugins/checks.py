@@ -1,4 +1,4 @@
-"""What plugins are and give, checked where it comes in; what is expected is named."""
+"""Checks of plugins and of the values they return; messages name what is expected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 from serverless_flags._log import logger
-from serverless_flags._settings.checks import LONGEST_TIMEOUT
+from serverless_flags._settings.checks import MAX_TIMEOUT
 from serverless_flags.exceptions import PluginError
 from serverless_flags.hookspecs import PROJECT
 from serverless_flags.platform import Invocation, Platform
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import pluggy
 
 _MARK = f"{PROJECT}_impl"
-"""The attribute by which pluggy finds what ``hookimpl`` has marked."""
+"""The attribute by which pluggy finds functions marked with ``hookimpl``."""
 
 
 def kind(value: object) -> str:
-    """Name the type of a value; the value itself may be the user's data."""
+    """Describe a value by its type, because its content may be the user's data."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"a value of type {type(value).__name__}"
 
 
 def check_implementation(plugin: object, impl: pluggy.HookImpl) -> None:
-    """Raise PluginError when a call would not run a hook's implementation."""
+    """Raise PluginError when calling an implementation would not run its code."""
     hook, func = impl.function.__name__, impl.function
     if impl.hookwrapper or impl.wrapper:
         message = f"{hook} cannot be a hook wrapper"
@@ -50,7 +50,7 @@ def check_implementation(plugin: object, impl: pluggy.HookImpl) -> None:
 
 
 def warn_about_unmarked(name: str, plugin: object, hooks: Iterable[str]) -> bool:
-    """Warn of what is named like a hook and not marked; return whether any is."""
+    """Warn about unmarked methods with the name of a hook; return whether any exist."""
     unmarked = [hook for hook in hooks if _is_unmarked(getattr(plugin, hook, None))]
     if unmarked:
         logger.warning(
@@ -62,12 +62,12 @@ def warn_about_unmarked(name: str, plugin: object, hooks: Iterable[str]) -> bool
     return bool(unmarked)
 
 
-def _is_unmarked(found: object) -> bool:
-    return callable(found) and getattr(found, _MARK, None) is None
+def _is_unmarked(attribute: object) -> bool:
+    return callable(attribute) and getattr(attribute, _MARK, None) is None
 
 
 def correct_facts(platform: Platform, plugin: str) -> None:
-    """Replace each fact of a wrong type by its default, and warn of it."""
+    """Replace each fact of a wrong type by its default, with a warning."""
     for fact, (fits, expected) in _FACTS.items():
         value = getattr(platform, fact)
         if fits(value):
@@ -85,12 +85,14 @@ def correct_facts(platform: Platform, plugin: str) -> None:
 
 
 def mismatch(invocation: Invocation) -> str | None:
-    """Return which field of an invocation has a wrong type, and what is expected."""
+    """Return which field of an invocation has a wrong type; None: no field."""
     remaining, context = invocation.remaining_time, invocation.context
     if not (remaining is None or callable(remaining)):
-        return f"an Invocation whose remaining_time is {kind(remaining)}, no callable"
+        return f"an Invocation whose remaining_time is {kind(remaining)}, not callable"
     if not (callable(context) or isinstance(context, Mapping)):
-        return f"an Invocation whose context is {kind(context)}, no mapping or callable"
+        return (
+            f"an Invocation whose context is {kind(context)}, not a mapping or callable"
+        )
     return None
 
 
@@ -107,11 +109,11 @@ def _is_optional_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and value == value  # noqa: PLR0124  reason: nan alone differs from itself
+    return isinstance(value, (int, float)) and value == value  # noqa: PLR0124  reason: only NaN differs from itself
 
 
 def _is_grace(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= LONGEST_TIMEOUT
+    return isinstance(value, (int, float)) and 0 <= value <= MAX_TIMEOUT
 
 
 def _are_names(value: object) -> bool:
@@ -120,9 +122,9 @@ def _are_names(value: object) -> bool:
 
 _A_BOOL = (_is_bool, "a bool")
 _FACTS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "name": (_is_name, "a text"),
+    "name": (_is_name, "a non-empty string"),
     "specificity": (_is_number, "a number"),
-    "function_name": (_is_optional_text, "a text or None"),
+    "function_name": (_is_optional_text, "a string or None"),
     "runs_between_invocations": _A_BOOL,
     "starts_client_at_wrap": _A_BOOL,
     "will_fork": _A_BOOL,

@@ -1,4 +1,4 @@
-"""Find the plugins and select the platform of this process."""
+"""Discover the plugins, and select the platform of this process."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MARKERS = (
     (("FUNCTION_NAME", "GCP_PROJECT"), "gcp_cloud_functions"),
     (("FUNCTIONS_WORKER_RUNTIME",), "azure_functions"),
 )
-"""Environment variables that name a known platform. Its adapter is imported by name:
-a scan of entry points costs a cold start 40 ms and 4 MB."""
+"""Environment variables that identify a known platform. Its adapter is imported by
+name, because a scan of entry points costs a cold start 40 ms and 4 MB."""
 
 
 class _Candidate:
-    """A plugin, and how it detects its platform, if it does."""
+    """A plugin, with its implementations of ``detect_platform``."""
 
     __slots__ = ("detectors", "name", "plugin")
 
@@ -51,15 +51,15 @@ def discover(
     environ: Mapping[str, str] | None = None,
 ) -> Plugins:
     """
-    Find the plugins and select the platform of this process.
+    Discover the plugins, and select the platform of this process.
 
-    Plugins given in the settings are asked first, then the adapter of a known platform
-    by name, then every entry point of the group ``serverless_flags``.
+    Asks the plugins of the settings first, then the adapter of a known platform, then
+    every entry point of the group ``serverless_flags``.
 
     Args:
         settings: of the session.
-        session: returns the session as long as there is one; hooks get it.
-        environ: default: that of the process.
+        session: returns the session for hooks; None once it is garbage-collected.
+        environ: environment variables; default: those of the process.
 
     Raises:
         PluginError: when a plugin given in the settings cannot be used.
@@ -76,8 +76,15 @@ def discover(
     observers += _observers(found)
     if platform is None and wanted is not None:
         _warn_unrecognised(wanted, [candidate.name for candidate in given + found])
+    return _plugins_or_local(platform or Local(), observers, session)
+
+
+def _plugins_or_local(
+    platform: Platform, observers: list[tuple[str, Any]], session: Callable[[], Any]
+) -> Plugins:
+    """Return the session's hooks; without the platform if that is invalid."""
     try:
-        return _plugins_of(platform or Local(), observers, session)
+        return _plugins_of(platform, observers, session)
     except PluginError as error:
         logger.warning("%s; going on without it", error)
         return _plugins_of(Local(), observers, session)
@@ -88,13 +95,13 @@ def _plugins_of(
     observers: Iterable[tuple[str, Any]],
     session: Callable[[], Any],
 ) -> Plugins:
-    """Return the hooks of a session; the platform's own exceptions pass from now on."""
+    """Return the session's hooks; let the platform's own exceptions propagate."""
     let_pass(platform.passing_exceptions)
     return Plugins(platform, observers, session)
 
 
 def _given(plugin: Any) -> tuple[str, Any]:
-    """Return a given plugin with its name; import it where it is named."""
+    """Return the name and the object of a plugin; import it if it is a dotted name."""
     if not isinstance(plugin, str):
         name = getattr(plugin, "__name__" if isinstance(plugin, type) else "name", None)
         return name if isinstance(name, str) else type(plugin).__name__, plugin
@@ -108,29 +115,29 @@ def _given(plugin: Any) -> tuple[str, Any]:
 
 
 def _marked(environ: Mapping[str, str], wanted: str | None) -> list[tuple[str, Any]]:
-    """Return the adapter that the environment's markers name, if it is installed."""
-    for variables, word in MARKERS:
-        if wanted in {None, word} and all(map(environ.get, variables)):
-            package = f"serverless_flags_{word}"
+    """Return the adapter for the markers in the environment, if it is installed."""
+    for variables, name in MARKERS:
+        if wanted in {None, name} and all(map(environ.get, variables)):
+            package = f"serverless_flags_{name}"
             try:
-                return [(word, importlib.import_module(package))]
+                return [(name, importlib.import_module(package))]
             except Exception as error:
                 if passes(error):
                     raise
                 if isinstance(error, ModuleNotFoundError) and error.name == package:
-                    _warn_missing(word)
+                    _warn_missing(name)
                 else:
-                    _warn_broken(word)
+                    _warn_broken(name)
     return []
 
 
-def _warn_missing(word: str) -> None:
+def _warn_missing(name: str) -> None:
     logger.warning(
-        "this is %s and its adapter is not installed: flags will be read, but the end"
-        " of the instance will not be heard and counts may be lost;"
+        "this is %s and its adapter is not installed: flags are served, but shutdown"
+        " notices are not received and counts may be lost;"
         " pip install serverless-flags-%s",
-        word,
-        word.replace("_", "-"),
+        name,
+        name.replace("_", "-"),
     )
 
 
@@ -153,7 +160,7 @@ def _warn_broken(name: str) -> None:
 def _select_platform(
     plugins: Sequence[_Candidate], environ: Mapping[str, str], wanted: str | None
 ) -> Platform | None:
-    """Ask each plugin whether this process is its own; the most specific one wins."""
+    """Ask each plugin for its platform; return the most specific one."""
     answers = [
         (platform, candidate.plugin)
         for candidate in plugins
@@ -167,11 +174,11 @@ def _select_platform(
 
 
 def _ask(candidate: _Candidate, environ: Mapping[str, str]) -> Iterator[Platform]:
-    """Yield the platforms that a plugin recognises: one, if it is an adapter."""
+    """Yield the platforms that a plugin detects."""
     for hook in candidate.detectors:
         answer = _detect(hook, environ, candidate.name)
         if isinstance(answer, Platform):
-            if answer is not candidate.plugin:  # it has been looked at
+            if answer is not candidate.plugin:  # else it has been checked
                 warn_about_unmarked(answer.name, answer, hook_names())
             yield answer
         elif answer is not None and answer is not False:
@@ -185,10 +192,10 @@ def _ask(candidate: _Candidate, environ: Mapping[str, str]) -> Iterator[Platform
 
 def _detect(hook: Bound, environ: Mapping[str, str], plugin: str) -> Any:
     """
-    Ask a plugin for its platform, and once more when it fails.
+    Ask a plugin for its platform, and once more if it fails.
 
-    An exception of others may have arrived meanwhile, which the platform names only
-    once it is known; without its adapter the session would go on for good.
+    The exception may be one that the runtime raised into this thread, not the plugin's
+    fault; giving up would leave the session without its adapter for good.
     """
     for last in (False, True):
         try:
@@ -216,7 +223,7 @@ def _warn_of_several(answers: Sequence[tuple[Platform, Any]]) -> None:
         " SERVERLESS_FLAGS_PLATFORM decides otherwise"
     )
     if len(set(names)) < len(names):
-        from serverless_flags._plugins.mistakes import source  # for a mistake only
+        from serverless_flags._plugins.mistakes import source  # only after a mistake
 
         names = sorted(f"{each.name} ({source(plugin)})" for each, plugin in answers)
         message = (
@@ -227,7 +234,7 @@ def _warn_of_several(answers: Sequence[tuple[Platform, Any]]) -> None:
 
 
 def _candidate(name: str, plugin: Any) -> _Candidate:
-    """Look at a plugin. Raises PluginError when it does not fit the specification."""
+    """Check a plugin. Raises PluginError when it does not match the specification."""
     manager = new_manager()
     register(manager, plugin, name)
     detectors = implementations(manager, "detect_platform")
@@ -248,12 +255,12 @@ def _candidate(name: str, plugin: Any) -> _Candidate:
 
 
 def _observers(plugins: Iterable[_Candidate]) -> list[tuple[str, Any]]:
-    """Return the plugins that detect no platform."""
-    return [(found.name, found.plugin) for found in plugins if not found.detectors]
+    """Return the plugins without ``detect_platform``."""
+    return [(each.name, each.plugin) for each in plugins if not each.detectors]
 
 
 def _usable(found: Iterable[tuple[str, Any]]) -> list[_Candidate]:
-    """Leave out what was found and does not fit; only what was given may raise."""
+    """Check discovered plugins; leave out each misfit with a warning."""
     usable = []
     for name, plugin in found:
         try:
@@ -264,9 +271,9 @@ def _usable(found: Iterable[tuple[str, Any]]) -> list[_Candidate]:
 
 
 def _warn_unrecognised(wanted: str, asked: Iterable[str]) -> None:
-    from serverless_flags._plugins.mistakes import suggestion  # for a mistake only
+    from serverless_flags._plugins.mistakes import suggestion  # only after a mistake
 
-    known = [Local.name, *(word for _, word in MARKERS), *asked]
+    known = [Local.name, *(name for _, name in MARKERS), *asked]
     logger.warning(
         "platform=%r: no installed adapter recognises this process as that;"
         " going on without one%s",

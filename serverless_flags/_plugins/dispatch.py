@@ -1,6 +1,6 @@
-"""The hooks of one session, called so that no plugin's fault gets out.
+"""Call the hooks of one session, so that no failure of a plugin reaches the caller.
 
-What a hook answers is checked here; an answer of a wrong type counts as none.
+Return values are checked here; a value of a wrong type counts as None.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Plugins:
     The hooks of one session: those of the platform and of its observers.
 
     Args:
-        platform: the one that was selected.
-        observers: names and plugins that detect no platform.
-        session: returns the session as long as there is one; hooks get it.
+        platform: the selected platform.
+        observers: names and objects of the plugins that detect no platform.
+        session: returns the session for hooks; None once it is garbage-collected.
     """
 
     def __init__(
@@ -47,21 +47,23 @@ class Plugins:
         self._problem_log = ProblemLog()
         manager = new_manager()
         for name, plugin in observers:
-            if not manager.is_registered(plugin):  # given, and found again
+            if not manager.is_registered(
+                plugin
+            ):  # from the settings and discovered too
                 register(manager, plugin, name)
         self._platforms_name = register(manager, platform, platform.name)
         self._hooks = {name: implementations(manager, name) for name in hook_names()}
         self._is_silent = True
-        """Whether the platform has never said if its signals are connected."""
-        self._read_well: Bound | None = None
-        """The hook whose answer was the last one to be checked and found right."""
+        """Whether the platform has always returned None from ``connect_instance``."""
+        self._last_valid: Bound | None = None
+        """The hook whose invocation was the last to pass all checks."""
         self._read = by_position(self._hooks["read_invocation"], "args", "kwargs")
         self._begin = by_position(self._hooks["begin_invocation"], "invocation")
         self._end = by_position(self._hooks["end_invocation"], "invocation")
         self.reads, self.begins = bool(self._read), bool(self._begin)
-        """Whether anybody describes an invocation, and is told that one begins."""
+        """Whether ``read_invocation``, and ``begin_invocation``, are implemented."""
         self.ends = bool(self._end)
-        """Whether anybody is told that an invocation ends."""
+        """Whether any plugin implements ``end_invocation``."""
 
     @property
     def session(self) -> Any:
@@ -69,7 +71,7 @@ class Plugins:
         return self._session()
 
     def prepare_function(self, func: object, wrapper: Callable[..., Any]) -> None:
-        """Let the platform see what is wrapped; its TypeError is for the user."""
+        """Pass the wrapped function to the platform, whose TypeError propagates."""
         for hook in self._hooks["prepare_function"]:
             try:
                 hook(func=func, wrapper=wrapper)
@@ -85,8 +87,8 @@ class Plugins:
         Connect the platform's signals.
 
         Returns:
-            Whether the session will be told of the instance's end, and why not: in the
-            platform's words, or which plugin failed.
+            Whether the session will get a shutdown notice; if not, the reason from the
+            platform, or which plugin failed.
         """
         given = {"session": self.session, "platform": self.platform, "at": at}
         answers = self._call_all("connect_instance", **given)
@@ -94,11 +96,11 @@ class Plugins:
             self._is_silent = False
         if any(answer is True for _, answer in answers):
             return True, ""
-        whys = [self._why_not(hook, answer, at) for hook, answer in answers]
-        return False, "; ".join(filter(None, whys))
+        reasons = [self._why_not(hook, answer, at) for hook, answer in answers]
+        return False, "; ".join(filter(None, reasons))
 
     def _why_not(self, hook: Bound, answer: object, at: str) -> str:
-        """Return why a hook has not connected, nothing where it need not say so."""
+        """Return why a hook has not connected; empty when no reason is expected."""
         if isinstance(answer, str):
             return answer
         if isinstance(answer, Exception):
@@ -119,7 +121,7 @@ class Plugins:
     def read_invocation(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Invocation:
-        """Return what the platform knows of an invocation, or an empty one."""
+        """Return the platform's description of an invocation, or an empty one."""
         for read, hook in self._read:
             try:
                 invocation: object = read(args, kwargs)
@@ -128,25 +130,25 @@ class Plugins:
                     raise
                 self._log_failure(hook, "read_invocation")
                 continue
-            if type(invocation) is Invocation and hook is self._read_well:
+            if type(invocation) is Invocation and hook is self._last_valid:
                 return invocation
-            if invocation is not None and self._reads_well(invocation, hook):
+            if invocation is not None and self._is_valid(invocation, hook):
                 return invocation
         return NOTHING_KNOWN
 
-    def _reads_well(self, invocation: object, hook: Bound) -> TypeGuard[Invocation]:
-        """Check a hook's first answer with its fields, which cost every call time."""
+    def _is_valid(self, invocation: object, hook: Bound) -> TypeGuard[Invocation]:
+        """Check a hook's first result and its fields; later calls skip the cost."""
         what: str | None = kind(invocation)
         if isinstance(invocation, Invocation):
             what = mismatch(invocation)
         if what is None:
-            self._read_well = hook
+            self._last_valid = hook
             return True
         self._log_wrong_answer(hook, "read_invocation", what, "an Invocation or None")
         return False
 
     def begin_invocation(self, invocation: Invocation) -> None:
-        """Tell all that an invocation begins."""
+        """Call the hook ``begin_invocation``."""
         for begin, hook in self._begin:
             try:
                 begin(invocation)
@@ -158,21 +160,21 @@ class Plugins:
     def wait_after_response(
         self, invocation: Invocation, wait: Callable[[float], bool]
     ) -> bool:
-        """Whether the platform takes over the waiting."""
-        taken = False
+        """Return whether the platform does the waiting after the response."""
+        accepted = False
         for hook, answer in self._call_all(
             "wait_after_response", invocation=invocation, wait=wait
         ):
             if isinstance(answer, bool):
-                taken = taken or answer
+                accepted = accepted or answer
             elif answer is not None and not isinstance(answer, Exception):
                 self._log_wrong_answer(
                     hook, "wait_after_response", kind(answer), "a bool or None"
                 )
-        return taken
+        return accepted
 
     def end_invocation(self, invocation: Invocation) -> None:
-        """Tell all that an invocation ends."""
+        """Call the hook ``end_invocation``."""
         for end, hook in self._end:
             try:
                 end(invocation)
@@ -182,24 +184,24 @@ class Plugins:
                 self._log_failure(hook, "end_invocation")
 
     def after_refresh(self, outcome: str, seconds: float) -> None:
-        """Tell the observers what a refresh came to."""
+        """Call the hook ``after_refresh`` with the outcome of a refresh."""
         self._call_with_session("after_refresh", outcome=outcome, seconds=seconds)
 
     def after_flush(self, outcome: str, seconds: float) -> None:
-        """Tell the observers what a flush came to."""
+        """Call the hook ``after_flush`` with the outcome of a flush."""
         self._call_with_session("after_flush", outcome=outcome, seconds=seconds)
 
     def disconnect_instance(self, reason: str) -> None:
-        """Tell all that the session has sent its last."""
+        """Call the hook ``disconnect_instance``, after the session's last flush."""
         self._call_with_session("disconnect_instance", reason=reason)
 
     def _call_with_session(self, name: str, **given: Any) -> None:
         session = self._session()
-        if session is not None:  # else it was dropped, and its counts are sent now
+        if session is not None:  # else it is garbage: this is its last flush
             self._call_all(name, session=session, **given)
 
     def _call_all(self, name: str, **given: Any) -> list[tuple[Bound, Any]]:
-        """Call each implementation; an exception stands for the answer it took away."""
+        """Call each implementation; an exception it raises stands for its result."""
         answers: list[tuple[Bound, Any]] = []
         for hook in self._hooks[name]:
             try:
@@ -214,17 +216,17 @@ class Plugins:
     def _log_wrong_answer(
         self, hook: Bound, name: str, what: str, expected: str
     ) -> str:
-        """Log an answer of a wrong type, the first time as a warning; return it."""
+        """Log a value of a wrong type, the first time as a warning; return the text."""
         message = "plugin %r returned %s from %s, expected %s"
-        words = (hook.plugin, what, name, expected)
-        self._problem_log.warn(f"{hook.plugin}.{name} answers", message, *words)
-        return message % words
+        args = (hook.plugin, what, name, expected)
+        self._problem_log.warn(f"{hook.plugin}.{name} answers", message, *args)
+        return message % args
 
     def _log_failure(self, hook: Bound, name: str) -> None:
-        """Log a plugin's fault, the first time with its traceback."""
-        trouble = f"{hook.plugin}.{name}"
+        """Log a plugin's failure, the first time as a warning, with its traceback."""
+        problem = f"{hook.plugin}.{name}"
         message = "plugin %r failed in %s; going on without it"
-        self._problem_log.warn(trouble, message, hook.plugin, name, exc_info=True)
+        self._problem_log.warn(problem, message, hook.plugin, name, exc_info=True)
 
 
-_CONNECTED = "True once its signals are connected, or a text that says why not"
+_CONNECTED = "True once its signals are connected, or a string that says why not"

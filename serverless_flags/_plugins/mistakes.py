@@ -1,4 +1,4 @@
-"""What is wrong with a plugin, in words; imported only where something is."""
+"""Explain a mistake in a plugin; imported only after one was found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def explain(plugin: object) -> str | None:
-    """Return which hook or argument of a plugin there is not, and which there are."""
+    """Name a plugin's unknown hook or argument, and list the known ones."""
     for name, func in _marked(plugin):
         specified = getattr(HookSpecs, name, None)
         if specified is None:
@@ -28,7 +28,7 @@ def explain(plugin: object) -> str | None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a question for the nearest name, and all that there are."""
+    """Return "did you mean" with the nearest name, and the list of known names."""
     known = sorted(set(known))
     near = get_close_matches(name.replace("-", "_"), known, 1)
     question = f"; did you mean {near[0]}?" if near else ";"
@@ -36,7 +36,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def _marked(plugin: object) -> Iterator[tuple[str, Any]]:
-    """Yield what ``hookimpl`` has marked, by the name of its hook."""
+    """Yield the functions marked with ``hookimpl``, with the names of their hooks."""
     for attribute in dir(plugin):
         func = inspect.getattr_static(plugin, attribute, None)
         func = getattr(func, "__func__", func)
@@ -46,7 +46,7 @@ def _marked(plugin: object) -> Iterator[tuple[str, Any]]:
 
 
 def _required(func: Any) -> list[str]:
-    """Return the names of arguments without a default; they are filled by name."""
+    """Return the names of arguments without a default; hooks are called by name."""
     return [
         parameter.name
         for parameter in inspect.signature(func).parameters.values()

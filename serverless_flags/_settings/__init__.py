@@ -55,7 +55,7 @@ ENVIRONMENT = {
     "platform": "SERVERLESS_FLAGS_PLATFORM",
     "plugins": "SERVERLESS_FLAGS_PLUGINS",
 }
-"""The environment variable of each setting that can stand in the environment."""
+"""The environment variable of each setting that has one."""
 
 ADAPTERS = ("SERVERLESS_FLAGS_AWS_LAMBDA_AFTER_RESPONSE",)
 """Variables that the adapters of this project read themselves."""
@@ -65,7 +65,7 @@ class Settings:
     """
     Validated settings of one session; every duration in seconds.
 
-    A plain class: to define a named tuple of so many fields takes 0.5 ms.
+    A plain class, because defining a named tuple of so many fields takes 0.5 ms.
     """
 
     url: str | None = None
@@ -80,7 +80,7 @@ class Settings:
     stale_while_revalidate: float = 45.0
     stale_if_error: float = float("inf")
     flush_interval: float | None = None
-    """None: 60, or 0 where no termination signal can be connected."""
+    """None: 60, or 0 where the platform sends no shutdown signal."""
     start_timeout: float = 1.0
     refresh_timeout: float = 0.3
     flush_timeout: float = 0.3
@@ -98,11 +98,11 @@ class Settings:
         vars(self).update(given)
 
     def values(self) -> dict[str, Any]:
-        """Return all of them by name."""
+        """Return all settings by name."""
         return {name: getattr(self, name) for name in type(self).__annotations__}
 
     def replace(self, **given: Any) -> Settings:
-        """Return a copy with some of them changed."""
+        """Return a copy with some settings changed."""
         return Settings(**{**vars(self), **given})
 
     def __repr__(self) -> str:
@@ -118,12 +118,12 @@ def load_settings(
 
     Args:
         given: keyword arguments; None means not given.
-        environ: the environment; an empty variable means not set. A variable that looks
-            like a setting and is none gives a warning.
+        environ: the environment; an empty variable counts as not set. A variable that
+            looks like a setting but is not one is logged as a warning.
 
     Raises:
-        ConfigurationError: when a value is malformed; it names the setting, where
-            the value came from and the cure. It never quotes the token.
+        ConfigurationError: when a value is malformed; the message names the setting,
+            the source of the value and what to change, and never quotes the token.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
@@ -138,25 +138,26 @@ def load_settings(
 
 
 def _warn_about_unknown(environ: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Warn of variables that begin like those of settings and are none."""
+    """Warn about variables that look like settings but are not."""
     unknown = [
         variable
         for variable in environ
-        if variable.upper().startswith(_BEGINNINGS)
+        if variable.upper().startswith(_PREFIXES)
         and variable not in _VARIABLES
         and environ.get(variable)
     ]
     if unknown:
-        from serverless_flags._settings.variables import warn_about  # for mistakes only
+        from serverless_flags._settings.variables import (
+            warn_about,
+        )  # only after a mistake
 
         read = [ENVIRONMENT[name] for name in values if name in ENVIRONMENT]
         warn_about(unknown, _VARIABLES, read, values.get("plugins", ()))
 
 
 def _strategies(name: str, value: Any) -> Mapping[str, Any]:
-    from serverless_flags._settings.strategies import (
-        check_strategies,  # with them alone
-    )
+    # late: only with custom strategies
+    from serverless_flags._settings.strategies import check_strategies
 
     return check_strategies(name, value)
 
@@ -188,4 +189,4 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "clock": check_plain_callable,
 }
 _VARIABLES = frozenset([*ENVIRONMENT.values(), *ADAPTERS])
-_BEGINNINGS = ("SERVERLESS_FLAG", "SERVERLESSFLAG", "UNLEASH")
+_PREFIXES = ("SERVERLESS_FLAG", "SERVERLESSFLAG", "UNLEASH")

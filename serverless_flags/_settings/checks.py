@@ -1,4 +1,4 @@
-"""Checks of settings: each returns the value as sessions use it, or names the cure."""
+"""Checks of settings: each returns a usable value or says what to change."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ from typing import Any
 from serverless_flags.exceptions import ConfigurationError
 
 UNLEASH = ("unleash", "lean")
-"""Names of flag clients that ask an Unleash server."""
+"""Names of flag clients that use an Unleash server."""
 
 CLIENTS = (*UNLEASH, "memory")
-"""Names of flag clients; an object with ``is_enabled`` and ``get_variant`` does too."""
+"""Names of flag clients; an object with a client's methods is valid too."""
 
-LONGEST_TIMEOUT = 604_800.0
-"""Seconds that anything may be waited for: a week. Beyond limits of their own, of which
-the lowest is 2**31 milliseconds, locks and sockets raise in the middle of a request."""
+MAX_TIMEOUT = 604_800.0
+"""The longest timeout in seconds: a week. Locks and sockets raise an error beyond their
+own limits, the lowest of which is 2**31 milliseconds."""
 
-LONGEST = 1e9
-"""Seconds that any other duration may have: thirty years, which is no limit."""
+MAX_DURATION = 1e9
+"""The longest other duration in seconds: thirty years, in effect no limit."""
 
 
 def check_name(name: str, value: Any) -> str:
-    """Return a text of one line that a header can carry."""
+    """Return a string that can be sent as a header."""
     if not isinstance(value, str) or has_control(value) or not value.strip():
-        raise _wrong(name, "must be a non-empty text of one line", value, "checkout")
+        raise _wrong(name, "must be a non-empty string on one line", value, "checkout")
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
-        what = "must be written in Latin-1, for it is sent as a header"
+        what = "must be Latin-1, because it is sent as a header"
         raise _wrong(name, what, value, "checkout") from None
     return value.strip()
 
 
 def check_seconds(name: str, value: Any) -> float:
     """Return a duration; it may be 0."""
-    return _seconds(name, value, LONGEST)
+    return _seconds(name, value, MAX_DURATION)
 
 
 def check_limit(name: str, value: Any) -> float:
     """Return a duration, or ``inf`` for no limit."""
     if isinstance(value, (str, float)) and str(value).strip().lower() == "inf":
         return float("inf")
-    return _seconds(name, value, LONGEST)
+    return _seconds(name, value, MAX_DURATION)
 
 
 def check_timeout(name: str, value: Any) -> float:
-    """Return a duration that something waits for: more than 0, at most a week."""
-    seconds = _seconds(name, value, LONGEST_TIMEOUT)
+    """Return a timeout: more than 0 and at most a week."""
+    seconds = _seconds(name, value, MAX_TIMEOUT)
     if seconds == 0:
         raise _wrong(name, "must be more than 0 seconds", value, "0.5")
     return seconds
 
 
 def capped(timeout: float | None) -> float | None:
-    """Return a timeout that a caller gives, as short as threads can wait for."""
-    return None if timeout is None else min(timeout, LONGEST_TIMEOUT)
+    """Return a caller's timeout, limited to what locks and sockets accept."""
+    return None if timeout is None else min(timeout, MAX_TIMEOUT)
 
 
 def _seconds(name: str, value: Any, longest: float) -> float:
@@ -72,7 +72,7 @@ def _seconds(name: str, value: Any, longest: float) -> float:
 
 
 def check_client(name: str, value: Any) -> Any:
-    """Return a client's name, or an object that answers as a client does."""
+    """Return a client's name, or an object with the methods of a flag client."""
     if isinstance(value, str):
         if value not in CLIENTS:
             cure = " or ".join(repr(client) for client in CLIENTS)
@@ -81,10 +81,10 @@ def check_client(name: str, value: Any) -> Any:
         return value
     if isinstance(value, type):
         made = value.__name__
-        message = f"{name} is the class {made}; give an instance of it: {made}(...)"
+        message = f"{name} is the class {made}; pass an instance: {made}(...)"
         raise ConfigurationError(message)
-    questions = (getattr(value, which, None) for which in ("is_enabled", "get_variant"))
-    if not all(map(callable, questions)):
+    methods = (getattr(value, which, None) for which in ("is_enabled", "get_variant"))
+    if not all(map(callable, methods)):
         message = f"{name} must be a name or have is_enabled() and get_variant()"
         raise ConfigurationError(message)
     return value
@@ -104,7 +104,7 @@ def check_path(name: str, value: Any) -> str:
 
 
 def check_plugins(name: str, value: Any) -> tuple[Any, ...]:
-    """Return plugin objects and dotted names; a text has commas between them."""
+    """Return plugin objects and dotted names; a string lists names with commas."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     try:
@@ -115,7 +115,7 @@ def check_plugins(name: str, value: Any) -> tuple[Any, ...]:
 
 
 def check_callable(name: str, value: Any) -> Any:
-    """Return what can be called."""
+    """Return a callable."""
     if not callable(value):
         message = f"{name} must be a callable"
         raise ConfigurationError(message)
@@ -123,7 +123,7 @@ def check_callable(name: str, value: Any) -> Any:
 
 
 def check_plain_callable(name: str, value: Any) -> Any:
-    """Return what can be called without being awaited."""
+    """Return a callable that is not async."""
     if is_async(check_callable(name, value)):
         message = f"{name} must be a plain function: it is called and never awaited"
         raise ConfigurationError(message)
@@ -131,21 +131,21 @@ def check_plain_callable(name: str, value: Any) -> Any:
 
 
 def check_switch(name: str, value: Any) -> bool:
-    """Return what a word for true or false means."""
-    word = str(value).strip().lower() if isinstance(value, (str, int)) else ""
-    if word in _ON or word in _OFF:
-        return word in _ON
+    """Return the bool that a value such as ``"true"`` or ``"off"`` stands for."""
+    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
+    if text in _ON or text in _OFF:
+        return text in _ON
     raise _wrong(name, "must be true or false", value, "true")
 
 
 def has_control(value: str) -> bool:
-    """Return whether a text has a line break or another control character."""
+    """Return whether a string has a line break or another control character."""
     return any(character < " " or character == "\x7f" for character in value)
 
 
 def is_async(func: Any) -> bool:
-    """Return whether calling ``func`` gives a coroutine, as far as can be seen."""
-    called = getattr(func, "__call__", None)  # noqa: B004  reason: not whether, but what kind
+    """Return whether calling ``func`` returns a coroutine, as far as is visible."""
+    called = getattr(func, "__call__", None)  # noqa: B004  reason: the question is not whether it is callable
     return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(called)
 
 
@@ -156,10 +156,10 @@ def _wrong(name: str, what: str, value: Any, example: str) -> ConfigurationError
 
 
 def _shown(value: Any) -> str:
-    """Show a value of any kind in at most a line: its repr may be long, or raise."""
+    """Return a short repr of any value, whose own repr may be long or raise."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  reason: a repr may raise anything, an int's ValueError
+    except Exception:  # noqa: BLE001  reason: a repr may raise anything
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 

@@ -1,6 +1,6 @@
-"""Checks of the server's url, token and headers, none of which is ever quoted.
+"""Checks of the server's url, token and headers; messages never quote their values.
 
-Where variables are mixed up, each of them may be the secret.
+If environment variables are mixed up, any of them may hold the token.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from serverless_flags.exceptions import ConfigurationError
 
 
 def check_url(name: str, value: Any) -> str:
-    """Return the url of an API without a slash at its end."""
+    """Return the url of an API without a trailing slash."""
     text = value.strip(" ") if isinstance(value, str) else ""
     if _is_plain_url(text):
         return text.rstrip("/")
-    from urllib.parse import urlsplit  # 1.5 to 7 ms, where a plain look is not enough
+    from urllib.parse import urlsplit  # 1.5 to 7 ms, for unusual urls only
 
     try:
         parts = urlsplit(text)
@@ -35,7 +35,7 @@ def check_url(name: str, value: Any) -> str:
 
 
 def _is_plain_url(text: str) -> bool:
-    """Whether ``text`` is a URL as most are: nothing in it has to be parsed."""
+    """Whether ``text`` is a common kind of URL that needs no further parsing."""
     scheme, _, rest = text.partition("://")
     authority, _, path = rest.partition("/")
     host, colon, port = authority.partition(":")
@@ -54,11 +54,10 @@ def _is_port(text: str) -> bool:
 
 def is_plain_http(url: str) -> bool:
     """
-    Return whether others can read a token on its way to a checked ``url``.
+    Return whether a token can be read in transit to a checked ``url``.
 
-    Scheme and host decide, without regard to case. Nobody listens between this machine
-    and itself: ``localhost`` and loopback addresses need no TLS. A name is no address,
-    whatever it begins with.
+    True for the scheme ``http``, unless the host is ``localhost`` or a loopback
+    address, which need no TLS. A host name such as ``127.example`` is not an address.
     """
     scheme, _, rest = url.partition("://")
     if scheme.lower() != "http":
@@ -85,7 +84,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def check_token_setting(name: str, value: Any) -> str | Callable[[], str]:
-    """Return a token, or a function whose result is checked each time."""
+    """Return a token, or a function that checks its result at each call."""
     if not callable(value):
         return check_token(name, value)
     provide = check_plain_callable(name, value)
@@ -98,36 +97,36 @@ def check_token(name: str, value: Any) -> str:
         message = f"{name} must be a str or a callable that returns one"
         raise ConfigurationError(message)
     if not value.strip():
-        message = f"{name} is empty: give a backend token, or leave it out"
+        message = f"{name} is empty: pass a backend token, or omit it"
         raise ConfigurationError(message)
     if has_control(value) or not value.isascii():
         message = (
-            f"{name} holds a line break, a control character or a character outside"
-            " ASCII and cannot be sent; often a newline at the end of a secret's file:"
-            " strip it"
+            f"{name} contains a line break, a control character or a character outside"
+            " ASCII and cannot be sent; often it is the newline at the end of a"
+            " secret's file: strip it"
         )
         raise ConfigurationError(message)
     return value.strip()
 
 
 def check_headers(name: str, value: Any) -> Mapping[str, str]:
-    """Return a copy of headers that can be sent as they are."""
+    """Return a copy of headers after checking that they can be sent."""
     if not isinstance(value, Mapping):
-        message = f"{name} must map header names to texts: {{'X-Name': 'text'}}"
+        message = f"{name} must map header names to strings: {{'X-Name': 'value'}}"
         raise ConfigurationError(message)
     headers: dict[str, str] = {}
     for header, text in value.items():
         if not isinstance(header, str) or not header or not _TOKEN.issuperset(header):
-            message = f"{name} has a key that is no header name: write 'X-Name'"
+            message = f"{name} has a key that is not a header name: write 'X-Name'"
             raise ConfigurationError(message)
         if header.lower() in _FRAMING:
-            message = f"{name}[{header!r}] belongs to the connection: leave it out"
+            message = f"{name}[{header!r}] is set automatically: omit it"
             raise ConfigurationError(message)
         if header.lower() in map(str.lower, headers):
-            message = f"{name} has {header!r} twice: case makes no difference"
+            message = f"{name} has {header!r} twice: names are not case-sensitive"
             raise ConfigurationError(message)
         if not isinstance(text, str) or has_control(text) or not text.isascii():
-            message = f"{name}[{header!r}] must be an ASCII text of one line"
+            message = f"{name}[{header!r}] must be an ASCII string on one line"
             raise ConfigurationError(message)
         headers[header] = text.strip(" ")
     return headers
@@ -138,11 +137,11 @@ _LAST_PORT = 65535
 _DIGITS = frozenset("0123456789")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _PLAIN = _LETTERS | _DIGITS | frozenset(".-_~")
-"""What stands in most hosts and paths, and needs no care."""
+"""Characters of common hosts and paths, which need no further checks."""
 _VISIBLE = frozenset(map(chr, range(33, 127)))
-"""What a URL may be written with; all else is to be percent-encoded."""
+"""Characters allowed in a URL; all others must be percent-encoded."""
 _TOKEN = _LETTERS | _DIGITS | frozenset("!#$%&'*+-.^_`|~")
-"""What the name of a header is made of: RFC 9110, 5.6.2."""
+"""Characters of a header name: RFC 9110, 5.6.2."""
 _FRAMING = frozenset(
     {
         "accept-encoding",
@@ -158,4 +157,4 @@ _FRAMING = frozenset(
         "upgrade",
     }
 )
-"""Headers by which a message is read, and those that the session sets by its state."""
+"""Headers that frame a message, and those that the session sets itself."""

@@ -1,6 +1,6 @@
-"""Custom strategies, checked as the engine checks them, and before there is one.
+"""Checks of custom strategies, made before the engine is loaded.
 
-The engine refuses every flag because of one strategy that does not fit.
+The engine rejects all flags if one strategy has the wrong form.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FORM = "apply(parameters, context)"
 
 
 def check_strategies(setting: str, value: Any) -> Mapping[str, Any]:
-    """Return custom strategies by name if the engine can call each of them."""
+    """Return custom strategies by name after checking each of them."""
     if not isinstance(value, Mapping):
         message = f"{setting} must map strategy names to strategies"
         raise ConfigurationError(message)
@@ -26,14 +26,14 @@ def check_strategies(setting: str, value: Any) -> Mapping[str, Any]:
 
 
 def _check(setting: str, name: Any, strategy: Any) -> None:
-    """Raise ConfigurationError, with the cure, unless ``strategy`` can be called."""
+    """Raise ConfigurationError unless the engine can call ``strategy``."""
     if not isinstance(name, str):
-        message = f"{setting} has the key {name!r}: name strategies as Unleash does"
+        message = f"{setting} has the key {name!r}: use the strategy's name in Unleash"
         raise ConfigurationError(message)
     what = f"{setting}[{name!r}]"
     if isinstance(strategy, type):
         made = strategy.__name__
-        message = f"{what} is the class {made}; give an instance of it: {made}()"
+        message = f"{what} is the class {made}; pass an instance: {made}()"
         raise ConfigurationError(message)
     apply = getattr(strategy, "apply", None)
     if not callable(apply):
@@ -51,10 +51,10 @@ def _check(setting: str, name: Any, strategy: Any) -> None:
 
 
 def _takes_both(apply: Any) -> bool:
-    """Return whether the engine takes ``apply``, and a call with both succeeds."""
+    """Return whether ``apply`` has two parameters and can be called with both."""
     try:
         signature = inspect.signature(apply)
         signature.bind({}, {})
-    except (TypeError, ValueError):  # it does not fit, or cannot be looked at
+    except (TypeError, ValueError):  # wrong parameters, or no readable signature
         return False
     return len(signature.parameters) == len(("parameters", "context"))

@@ -1,4 +1,4 @@
-"""Environment variables that look like settings and are none: each is warned of once.
+"""Warn once about each environment variable that looks like a setting but is not.
 
 Imported only in a process that has such a variable.
 """
@@ -13,15 +13,15 @@ from serverless_flags._log import logger
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-OURS = "SERVERLESS_FLAGS_"
+PREFIX = "SERVERLESS_FLAGS_"
 
 ADAPTERS = (
     "SERVERLESS_FLAGS_AWS_LAMBDA_",
     "SERVERLESS_FLAGS_AZURE_FUNCTIONS_",
     "SERVERLESS_FLAGS_GCP_CLOUD_FUNCTIONS_",
 )
-"""How the variables of this project's adapters begin. A newer adapter may read more
-than this core knows: here only what resembles a known name is a mistake."""
+"""Prefixes of the variables of this project's adapters. A newer adapter may read
+variables that this core does not know, so only names like a known one are mistakes."""
 
 SYNONYMS = {
     "API_KEY": "API_TOKEN",
@@ -46,7 +46,7 @@ SYNONYMS = {
     "SERVER_URL": "URL",
     "URI": "URL",
 }
-"""What other SDKs and their users call the settings of the server."""
+"""Names that other SDKs and their users have for the server's settings."""
 
 _warned: set[str] = set()
 
@@ -55,28 +55,28 @@ def warn_about(
     names: Iterable[str], known: Iterable[str], read: Container[str], plugins: Any
 ) -> None:
     """
-    Warn of variables that no part of the session reads, once in each process.
+    Warn about variables that no part of the session reads, once per process.
 
-    What a variable holds is never quoted: it may be the token.
+    The value of a variable is never quoted, because it may be the token.
 
     Args:
-        names: variables that begin like those of settings and are none.
-        known: the variables that there are.
-        read: those of settings that have a value.
+        names: variables that look like settings but are not.
+        known: all variables of settings.
+        read: the variables from which a setting was read.
         plugins: the setting; a plugin may have variables with its own name.
     """
     for name in sorted(set(names) - _warned):
-        if name.startswith(OURS) and not name.startswith(ADAPTERS):
+        if name.startswith(PREFIX) and not name.startswith(ADAPTERS):
             if name.startswith(_prefixes_of(plugins)):
                 continue
             meant = _meant(name, known, cutoff=0.6)
-        else:  # it may be somebody else's, or read by the user's own code
+        else:  # another program or the user's own code may read it
             meant = _meant(name, known, cutoff=0.85)
             if meant is None or meant in read:
                 continue
         _warned.add(name)
         logger.warning(
-            "the environment variable %s has no effect: it is no setting; %s",
+            "the environment variable %s has no effect: it is not a setting; %s",
             name,
             f"did you mean {meant}?"
             if meant
@@ -85,8 +85,8 @@ def warn_about(
 
 
 def _meant(name: str, known: Iterable[str], cutoff: float) -> str | None:
-    """Return the variable that is probably meant: the one with the nearest tail."""
-    from difflib import get_close_matches  # for a mistake only
+    """Return the known variable with the most similar name, if one is similar."""
+    from difflib import get_close_matches  # only after a mistake
 
     tails = {_tail(each): each for each in known}
     tail = _tail(name.upper())
@@ -95,17 +95,17 @@ def _meant(name: str, known: Iterable[str], cutoff: float) -> str | None:
 
 
 def _tail(name: str) -> str:
-    """Return a variable's name without the prefix, in whichever form it has it."""
+    """Return a variable's name without its prefix, in any spelling of the prefix."""
     return re.sub("^(SERVERLESS_?FLAGS?|UNLEASH)_?", "", name)
 
 
 def _prefixes_of(plugins: Iterable[object]) -> tuple[str, ...]:
-    """Return how the variables of plugins begin: each may have its own."""
+    """Return the prefixes of the variables that plugins may read."""
     from importlib.metadata import entry_points  # 23 ms, in such a process only
 
-    words = [point.name for point in entry_points(group="serverless_flags")]
+    names = [point.name for point in entry_points(group="serverless_flags")]
     for plugin in plugins:
-        word = plugin if isinstance(plugin, str) else getattr(plugin, "name", None)
-        if isinstance(word, str):
-            words.append(word.rpartition(".")[2].removeprefix("serverless_flags_"))
-    return tuple(f"{OURS}{word.upper().replace('-', '_')}_" for word in words)
+        name = plugin if isinstance(plugin, str) else getattr(plugin, "name", None)
+        if isinstance(name, str):
+            names.append(name.rpartition(".")[2].removeprefix("serverless_flags_"))
+    return tuple(f"{PREFIX}{name.upper().replace('-', '_')}_" for name in names)

@@ -1,4 +1,4 @@
-"""The way to a server: its addresses or its proxy's, and what is trusted there."""
+"""Open connections to a server or its proxy, and provide the TLS context."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Connector:
-    """The way to one URL's server: directly, or through a proxy of the environment."""
+    """Connects to one URL's server, directly or through a proxy of the environment."""
 
     def __init__(self, url: str, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
@@ -37,18 +37,18 @@ class Connector:
         except TransportError as error:
             self._fault = str(error)
         self.uses_tls = self.tls or (self.proxy is not None and self.proxy.tls)
-        """Whether certificates are needed, the server's or the proxy's."""
+        """Whether the connection to the server or the proxy uses TLS."""
         peer = self.target if self.proxy is None else self.proxy.endpoint
         self._resolver = Resolver(peer)
         self._ca = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
         self._context: ssl.SSLContext | None = None
 
     def resolve_here(self) -> bool:
-        """Resolve the name on this thread, without a deadline; whether it could be."""
+        """Resolve the host on this thread, without a deadline; return success."""
         return self._fault is None and self._resolver.resolve_here()
 
     def forget(self) -> None:
-        """Resolve the name again before the next connection: a request has failed."""
+        """Resolve the host again before the next connection, after a failed request."""
         self._resolver.forget()
 
     def connect(self, deadline: float, *, exiting: bool = False) -> socket.socket:
@@ -57,10 +57,11 @@ class Connector:
 
         Args:
             deadline: on the monotonic clock.
-            exiting: the interpreter exits: no name is resolved that was never resolved.
+            exiting: whether the interpreter exits; then only addresses that are already
+                known are used.
 
         Raises:
-            OSError: when there is no connection before the deadline.
+            OSError: when no connection succeeds before the deadline.
         """
         if self._fault is not None:
             raise TransportError(self._fault)
@@ -82,7 +83,7 @@ class Connector:
         return self._connect_to(moved, deadline)
 
     def _connect_to(self, addresses: list[Address], deadline: float) -> socket.socket:
-        """Connect to the first address that answers, and begin there next time."""
+        """Connect to the first address that answers, and prefer it from now on."""
         failure: OSError | None = None
         for position, (family, address) in enumerate(addresses):
             left = max(deadline - time.monotonic(), 0.001)
@@ -94,15 +95,14 @@ class Connector:
             else:
                 self._resolver.prefer((family, address))
                 return sock
-        assert failure is not None  # noqa: S101  reason: there is one address at least
+        assert failure is not None  # noqa: S101  reason: there is at least one address
         raise failure
 
     def tls_context(self) -> ssl.SSLContext:
-        """Read the certificates, once. Raises OSError."""
+        """Return the TLS context; reads certificates once. Raises OSError."""
         if self._context is None:
-            from serverless_flags._transport.tls import (
-                new_context,  # 22 ms, not at import
-            )
+            # late: 22 ms
+            from serverless_flags._transport.tls import new_context
 
             self._context = new_context(self._ca)
         return self._context
@@ -125,6 +125,6 @@ def _proxy(scheme: str, target: Endpoint, environ: Mapping[str, str]) -> Proxy |
     variable = next((name for name in names if environ.get(name)), None)
     if variable is None:
         return None
-    from serverless_flags._transport.proxy import read_proxy  # only where there is one
+    from serverless_flags._transport.proxy import read_proxy  # only with a proxy
 
     return read_proxy(variable, target, environ)

@@ -1,4 +1,4 @@
-"""What failed, in words of our own: nothing that a peer sent is repeated as it came."""
+"""Describe errors for the log; text that a peer sent is never quoted unescaped."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import zlib
 from serverless_flags._transport.resolver import TransportError
 
 MOST = 200
-"""Characters of a text of others that are shown."""
+"""Characters of untrusted text that are shown."""
 
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+_MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (http.client.RemoteDisconnected, "the connection was closed without an answer"),
     (http.client.BadStatusLine, "the answer is not HTTP"),
     (http.client.UnknownProtocol, "the answer is in an unknown version of HTTP"),
     (http.client.LineTooLong, "a line of the answer's head is too long"),
     (http.client.IncompleteRead, "the answer was cut short"),
-    (http.client.InvalidURL, "the path holds what no request can carry"),
-    (http.client.HTTPException, "the answer breaks the rules of HTTP"),
+    (http.client.InvalidURL, "the path has characters that cannot be sent"),
+    (http.client.HTTPException, "the answer violates HTTP"),
     (zlib.error, "the compressed body is damaged"),
-    (UnicodeError, "a text holds what it cannot be sent with"),
+    (UnicodeError, "a string has characters that cannot be sent"),
     (TimeoutError, "the deadline passed"),
 )
-"""What a type of exception means here: texts of exceptions quote what was received."""
+"""What a type of exception means here; its own text may quote received bytes."""
 
 
 def explain(error: BaseException) -> str:
     """
     Return the type of an exception and what it means, in one printable line.
 
-    The text of an exception is shown only where the operating system or OpenSSL wrote
-    it: http.client's, for example, quote a status line, a header that holds the token,
-    or a part of a proxy's password.
+    The text of an exception is shown only if the operating system or OpenSSL wrote it.
+    Those of http.client, for example, may quote a status line, a header with the token,
+    or part of a proxy's password.
     """
     if isinstance(error, TransportError):
         cause = error.__cause__
@@ -39,19 +39,19 @@ def explain(error: BaseException) -> str:
     name = name_of(error)
     if isinstance(error, OSError) and error.errno is not None:
         return f"{name}: {shown(str(error))}"
-    for kind, words in _WORDS:
+    for kind, meaning in _MEANINGS:
         if isinstance(error, kind):
-            return f"{name}: {words}"
+            return f"{name}: {meaning}"
     return name
 
 
 def name_of(error: BaseException) -> str:
-    """Return the name of an exception's type; with its module where that says more."""
+    """Return the name of an exception's type, with its module if it is just "error"."""
     kind = type(error)
     return kind.__name__ if kind.__name__ != "error" else f"{kind.__module__}.error"
 
 
 def shown(text: str, most: int = MOST) -> str:
-    """Return a text of others so that it can be logged: escaped, in one line, cut."""
+    """Return untrusted text in a form that is safe to log: escaped and shortened."""
     cut = text if len(text) <= most else f"{text[:most]}..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)

@@ -1,4 +1,4 @@
-"""A gzip file that is decompressed as it comes, bounded."""
+"""Streaming gzip decompression with a size limit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import zlib
 from serverless_flags._transport.resolver import TransportError
 
 _MAGIC = b"\x1f\x8b"
-"""What each member of a gzip file begins with."""
+"""The first bytes of each member of a gzip file."""
 
 
 class Gunzip:
     """
-    A gzip file as it comes, of one member or several (RFC 1952, 2.2).
+    Decompresses a gzip file of one or more members as it arrives (RFC 1952, 2.2).
 
-    What follows a member and is none, such as zeros, is passed over.
+    Data after a member that is not another member, such as zeros, is ignored.
     """
 
     def __init__(self, most: int) -> None:
@@ -25,7 +25,7 @@ class Gunzip:
         self._any = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return what ``data`` adds. Raises zlib.error, and OSError when too large."""
+        """Decompress ``data``. Raises zlib.error, and OSError when too large."""
         content = bytearray()
         while data:
             if self._member is None:
@@ -43,7 +43,7 @@ class Gunzip:
         return bytes(content)
 
     def _begin(self, data: bytes) -> bytes:
-        """Begin a member where one begins; return what it is to be fed."""
+        """Start the next member, if one follows; return the data to feed to it."""
         if self._any:
             data = (self._between + data).lstrip(b"\0")
             self._between = data if len(data) < len(_MAGIC) else b""
@@ -54,7 +54,7 @@ class Gunzip:
         return data
 
     def end(self) -> None:
-        """Raise TransportError when the last member is not whole."""
+        """Raise TransportError when the last member is incomplete."""
         if self._member is not None or self._between:
             message = "the compressed body is cut short"
             raise TransportError(message)

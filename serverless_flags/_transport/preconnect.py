@@ -1,4 +1,4 @@
-"""A connection that is begun before the modules which use it are imported."""
+"""Open a connection while the modules that will use it are being imported."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ if TYPE_CHECKING:
 
 class Preconnect:
     """
-    One TCP connection on its way: a round trip that imports need not wait for.
+    Opens one TCP connection in the background, in parallel with imports.
 
     Args:
-        route: the way to the server.
+        connector: opens the connection.
         timeout: seconds that connecting may take.
     """
 
-    def __init__(self, route: Connector, timeout: float) -> None:
-        self.route = route
+    def __init__(self, connector: Connector, timeout: float) -> None:
+        self.connector = connector
         self._timeout = timeout
         self._sockets: deque[socket.socket] = deque()
         self._unwanted = False
-        self._errand = BackgroundTask(self._connect).start()
+        self._task = BackgroundTask(self._connect).start()
 
     def _connect(self) -> None:
-        if self.route.resolve_here():
+        if self.connector.resolve_here():
             self._open()
         if self._unwanted:
             self.close()
 
     def _open(self) -> None:
-        with contextlib.suppress(Exception):  # the request connects again and says why
-            self._sockets.append(self.route.connect(time.monotonic() + self._timeout))
+        deadline = time.monotonic() + self._timeout
+        with contextlib.suppress(Exception):  # the request connects again and reports
+            self._sockets.append(self.connector.connect(deadline))
 
     def take(self, deadline: float) -> socket.socket | None:
-        """Return the connection, once; None when there is none before ``deadline``."""
-        self._errand.wait(deadline - time.monotonic())
+        """Return the connection, once; None if it is not open before ``deadline``."""
+        self._task.wait(deadline - time.monotonic())
         try:
             return self._sockets.pop()
         except IndexError:
@@ -51,7 +52,7 @@ class Preconnect:
             return None
 
     def close(self) -> None:
-        """Let go of the connection, now or when it comes."""
+        """Close the connection, now or as soon as it is open."""
         self._unwanted = True
         with contextlib.suppress(IndexError):
             self._sockets.pop().close()

@@ -1,4 +1,4 @@
-"""The proxy that the environment names for a URL, as ``requests`` finds it."""
+"""Find the proxy for a URL in the environment variables that ``requests`` reads."""
 
 from __future__ import annotations
 
@@ -10,37 +10,41 @@ from serverless_flags._transport.resolver import Endpoint, TransportError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from serverless_flags._transport.stream import Stream
+
+_SUCCESS = range(200, 300)
+_PROXY_AUTHENTICATION_REQUIRED = 407
 _PORTS = {"http": 80, "https": 443}
-_OTHERS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h", "ftp"})
-"""Schemes that a message may quote: nobody's password is one of them."""
+_UNSUPPORTED = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h", "ftp"})
+"""Schemes that a message may quote; any other text may be part of a password."""
 
 
 class Proxy(NamedTuple):
-    """A proxy, and what it is sent."""
+    """A proxy and how to use it."""
 
     variable: str
     """The environment variable that names it."""
     endpoint: Endpoint
     tls: bool
-    """Whether the proxy itself is spoken to over TLS."""
+    """Whether the connection to the proxy itself uses TLS."""
     headers: Mapping[str, str]
-    """Its credentials, which are never logged."""
+    """Headers with its credentials, which are never logged."""
 
 
 def read_proxy(
     variable: str, target: Endpoint, environ: Mapping[str, str]
 ) -> Proxy | None:
     """
-    Return the proxy for a server, None when it is asked directly.
+    Return the proxy for a server; None: connect directly.
 
     Args:
         variable: the environment variable that names the proxy.
         target: the server.
-        environ: the environment, which may except the server by ``no_proxy``.
+        environ: the environment; its ``no_proxy`` may exclude the server.
 
     Raises:
-        TransportError: when the proxy cannot be used. A proxy's URL may hold a password
-            wherever it is malformed, so no part of it is quoted.
+        TransportError: when the proxy cannot be used. No part of its URL is quoted,
+            because any part of a malformed URL may be the password.
     """
     if _bypassed(target, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
         return None
@@ -51,10 +55,10 @@ def read_proxy(
 def _read(variable: str, url: str) -> Proxy:
     scheme = url.partition("://")[0].lower()
     if scheme not in _PORTS:
-        what = f"a {scheme}://" if scheme in _OTHERS else "another kind of"
+        what = f"a {scheme}://" if scheme in _UNSUPPORTED else "another kind of"
         message = (
             f"{variable} names {what} proxy, and only http:// and https:// ones are"
-            f" supported; name one of these, or name the server in no_proxy"
+            f" supported; use one of these, or list the server in no_proxy"
         )
         raise TransportError(message)
     try:
@@ -65,7 +69,7 @@ def _read(variable: str, url: str) -> Proxy:
     if not parts.hostname or parts.path not in {"", "/"} or parts.port == 0:
         message = (
             f"{variable} is not the url of a proxy; write for example"
-            " http://proxy.example:3128, special characters of a password"
+            " http://proxy.example:3128, with special characters of a password"
             " percent-encoded"
         )
         raise TransportError(message)
@@ -84,6 +88,40 @@ def _credentials(parts: SplitResult) -> dict[str, str]:
     except UnicodeEncodeError:
         encoded = pair.encode("utf-8", "surrogatepass")
     return {"Proxy-Authorization": f"Basic {base64.b64encode(encoded).decode()}"}
+
+
+def open_tunnel(
+    stream: Stream, proxy: Proxy, target: Endpoint, user_agent: str
+) -> None:
+    """
+    Ask the proxy for a tunnel to the server.
+
+    Args:
+        stream: the connection to the proxy.
+        proxy: the proxy.
+        target: the server.
+        user_agent: the value of the header ``User-Agent``.
+
+    Raises:
+        OSError, http.client.HTTPException: when the proxy does not open one.
+    """
+    from serverless_flags._transport.response import Response  # with http.client
+
+    peer = target.authority
+    headers = {"Host": peer, "User-Agent": user_agent, **proxy.headers}
+    lines = [f"CONNECT {peer} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    stream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    response = Response(stream, method="CONNECT")  # type: ignore[arg-type]  # reason: it only calls makefile()
+    response.begin()
+    if response.status not in _SUCCESS:
+        message = f"the proxy answered {response.status}"
+        if response.status == _PROXY_AUTHENTICATION_REQUIRED:
+            message += f" (add its user and password to {proxy.variable})"
+        raise TransportError(message)
+    if not stream.is_quiet():
+        message = "the proxy sent data after its answer"
+        raise TransportError(message)
 
 
 def _bypassed(target: Endpoint, no_proxy: str) -> bool:

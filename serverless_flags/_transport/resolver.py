@@ -1,4 +1,4 @@
-"""The addresses of one host: at most a minute old, and never waited for too long."""
+"""Resolve one host, with a deadline; addresses are used for at most a minute."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from serverless_flags._transport.shared_call import SharedCall
 from serverless_flags.exceptions import ServerlessFlagsError
 
 FRESH_FOR = 60.0
-"""Seconds for which resolved addresses are used without resolving the name again."""
+"""Seconds for which resolved addresses are used without resolving the host again."""
 
 Address = tuple[int, tuple[object, ...]]
-"""A family and a socket address of it."""
+"""An address family and a socket address."""
 
 
 class TransportError(ServerlessFlagsError, OSError):
     """
-    Raised when a request cannot be made; its text is in words of our own.
+    Raised when a request cannot be made; its message never quotes a peer.
 
-    Its cause, if it has one, says more.
+    Its ``__cause__``, if it has one, gives the details.
     """
 
 
@@ -32,7 +32,7 @@ class Endpoint(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The form of a ``CONNECT`` line."""
+        """Host and port as a ``CONNECT`` request has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -41,10 +41,10 @@ class Resolver:
     """
     The addresses of one endpoint.
 
-    `socket.getaddrinfo` has no deadline: it runs on a thread of its own, and requests
-    wait for it no longer than they may. Addresses are forgotten after `FRESH_FOR`
-    seconds by either clock and after any failure of a request, for the name may have
-    moved. Until the name has been resolved again, the old ones are the last resort.
+    `socket.getaddrinfo` has no deadline, so it runs on a background thread, and each
+    request waits for it only until its own deadline. The host is resolved again after
+    `FRESH_FOR` seconds by either clock, and after any failed request, because it may
+    have moved. If that fails, the old addresses are used as a last resort.
     """
 
     def __init__(self, peer: Endpoint) -> None:
@@ -52,12 +52,12 @@ class Resolver:
         self._addresses = _numeric(peer)
         self._numeric = bool(self._addresses)
         self._resolved: tuple[float, float] | None = None
-        """When the name was resolved, on both clocks; None: resolve it again."""
+        """When the host was resolved, on both clocks; None: resolve it again."""
         self._lookup = SharedCall(self._look_up)
 
     @property
     def fresh(self) -> bool:
-        """Whether the addresses may be used without resolving the name again."""
+        """Whether the addresses may be used without resolving the host again."""
         if self._numeric:
             return True
         resolved = self._resolved
@@ -67,32 +67,32 @@ class Resolver:
         return age <= FRESH_FOR
 
     def forget(self) -> None:
-        """Resolve the name again before the next connection is opened."""
+        """Resolve the host again before the next connection is opened."""
         self._resolved = None
 
     def resolve_here(self) -> bool:
-        """Resolve the name on this thread, without a deadline; whether it could be."""
+        """Resolve the host on this thread, without a deadline; return success."""
         if not self.fresh:
             self._lookup.run_here()
         return self.fresh
 
     def addresses(self, deadline: float, *, exiting: bool = False) -> list[Address]:
         """
-        Return the addresses, the one to try first first.
+        Return the addresses, in the order in which to try them.
 
         Args:
             deadline: on the monotonic clock.
-            exiting: the interpreter exits, so no resolution can be started; a name that
-                was resolved before is not resolved again.
+            exiting: whether the interpreter exits, so that no thread can be started;
+                then addresses that are already known are used.
 
         Raises:
-            TransportError: when there is none before the deadline.
+            TransportError: when no address is known before the deadline.
         """
         known = self._addresses
         if known and (exiting or self.fresh):
             return known
         until = deadline
-        if known:  # leave time to connect to them
+        if known:  # leave time to connect to the old addresses
             until -= max(0.0, deadline - time.monotonic()) / 2
         call = self._lookup.wait(until, may_start=not exiting)
         if call is not None and call.error is None:
@@ -107,7 +107,7 @@ class Resolver:
         raise TransportError(message)
 
     def prefer(self, address: Address) -> None:
-        """Begin with this address next time."""
+        """Try this address first from now on."""
         known = self._addresses
         if address in known[1:]:
             others = [other for other in known if other != address]
@@ -117,14 +117,14 @@ class Resolver:
         peer, began = self._peer, (time.monotonic(), time.time())
         found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
         if not found:
-            message = "it has no address"
+            message = "the host has no address"
             raise TransportError(message)
         self._addresses = [(item[0], item[4]) for item in found]
         self._resolved = began
 
 
 def _numeric(peer: Endpoint) -> list[Address]:
-    """Return the address that a host is already, which needs no resolver."""
+    """Return the address of a host that is an IP address; else an empty list."""
     try:
         if ":" in peer.host:
             socket.inet_pton(socket.AF_INET6, peer.host)

@@ -1,4 +1,4 @@
-"""The answer to a request: behind all interim ones, its body whole and bounded."""
+"""Read a response: skip interim responses, and limit the size of the body."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _SWITCHING_PROTOCOLS = 101
 
 
 class Response(http.client.HTTPResponse):
-    """A response that passes over every interim answer before it (RFC 9110, 15.2)."""
+    """A response that skips the interim responses before it (RFC 9110, 15.2)."""
 
     def begin(self) -> None:
         super().begin()
         for _ in range(_MOST_INTERIM):
             if self.status // 100 != 1 or self.status == _SWITCHING_PROTOCOLS:
                 return
-            self.headers = self.msg = None  # type: ignore[assignment]  # reason: as before the first head
+            self.headers = self.msg = None  # type: ignore[assignment]  # reason: as http.client has them before the first head
             super().begin()
-        message = f"more than {_MOST_INTERIM} interim answers came before the answer"
+        message = f"the server sent more than {_MOST_INTERIM} interim answers"
         raise TransportError(message)
 
 
@@ -30,12 +30,12 @@ def read_body(response: http.client.HTTPResponse, most: int) -> bytes:
     Read the whole body of a response.
 
     Args:
-        response: whose head has been read.
-        most: bytes of the body, before and after decompression.
+        response: a response whose head has been read.
+        most: the largest size in bytes, before and after decompression.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError, zlib.error: when it is not
-            whole, too large, or cannot be decompressed.
+        OSError, http.client.HTTPException, ValueError, zlib.error: when the body is
+            incomplete, too large, or cannot be decompressed.
     """
     encoding = (response.getheader("Content-Encoding") or "identity").strip().lower()
     if encoding not in {"identity", "gzip", "x-gzip"}:

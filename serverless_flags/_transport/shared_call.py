@@ -1,4 +1,4 @@
-"""One call at a time of a function without a deadline; its callers each have one."""
+"""Share one call of a slow function between callers, each with its own deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Call(Completion):
-    """One call of the function, and what it raised."""
+    """One call of the function, and the exception it raised."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,11 +23,11 @@ class Call(Completion):
 
 class SharedCall:
     """
-    A function that nobody can interrupt, such as a name's resolution.
+    A function that cannot be interrupted, such as ``getaddrinfo``.
 
-    It runs on a thread of its own. However many callers need it at once, it is called
-    once, and each of them waits no longer than its own deadline. A call that outlives
-    its callers goes on, and callers that come meanwhile join it.
+    It runs on a background thread, once for all callers that need it at the same time,
+    and each caller waits no longer than its own deadline. A call that outlasts its
+    callers continues, and later callers join it.
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
@@ -37,25 +37,25 @@ class SharedCall:
 
     def wait(self, deadline: float, *, may_start: bool = True) -> Call | None:
         """
-        Return the call that ended, or None when none did before ``deadline``.
+        Return the completed call, or None if it has not ended before ``deadline``.
 
         Args:
             deadline: on the monotonic clock.
             may_start: False where no thread can be started, as when the interpreter
-                exits: then only a call that is under way is waited for.
+                exits; then only a call in progress is waited for.
         """
-        call, mine = self._claim(may_start=may_start)
+        call, owned = self._claim(may_start=may_start)
         if call is None:
             return None
-        if mine:
+        if owned:
             caller = threading.get_ident()
             BackgroundTask(lambda: self._run(call, caller)).start()
         return call if call.wait(deadline - time.monotonic()) else None
 
     def run_here(self) -> None:
-        """Call the function on this thread, unless a call is under way already."""
-        call, mine = self._claim(may_start=True)
-        if mine and call is not None:
+        """Call the function on this thread, unless a call is in progress."""
+        call, owned = self._claim(may_start=True)
+        if owned and call is not None:
             self._run(call)
 
     def _claim(self, *, may_start: bool) -> tuple[Call | None, bool]:
@@ -73,8 +73,8 @@ class SharedCall:
             self._function()
         except BaseException as error:
             call.error = error
-            borrowed = threading.get_ident() == caller  # no thread could be started
-            if borrowed and (not isinstance(error, Exception) or passes(error)):
+            on_caller = threading.get_ident() == caller  # no thread could be started
+            if on_caller and (not isinstance(error, Exception) or passes(error)):
                 raise
         finally:
             call.end()

@@ -1,4 +1,4 @@
-"""A connection that keeps the bounds of an exchange: its deadline and its bytes."""
+"""A connection that enforces the limits of an exchange: deadline and size."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from serverless_flags._transport.tls import Layer
 
 GRACE = 0.1
-"""Seconds past the deadline in which what has arrived already is still read."""
+"""Seconds after the deadline in which bytes that have arrived are still read."""
 
 MOST_HEAD = 256 * 1024
-"""Bytes received before the head of the answer is whole, TLS and all."""
+"""The most bytes received before the head of the answer is complete, with TLS."""
 
 
 class BoundedSocket:
     """
-    A socket whose every operation keeps the bounds of the exchange that it is in.
+    A socket that enforces the limits of the current exchange in each operation.
 
-    Whatever arrives counts against ``most``: a peer that never stops sending ends at
-    the deadline or at that number of bytes, in whatever part of the protocol it is.
+    All received bytes count towards ``limit``, so a peer that never stops sending is
+    cut off there or at the deadline, in any phase of the protocol.
     """
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
@@ -35,17 +35,17 @@ class BoundedSocket:
         self.begin(deadline)
 
     def begin(self, deadline: float) -> None:
-        """Set the bounds of the next exchange, which ends at ``deadline``."""
+        """Set the limits of the next exchange, which ends at ``deadline``."""
         self._deadline = deadline
         self._read_until: float | None = None
         self.received = 0
-        self.most = MOST_HEAD
+        self.limit = MOST_HEAD
         self.waits = True
-        """Whether `receive` waits for bytes that are not there yet."""
+        """Whether `receive` waits for bytes that have not arrived yet."""
 
     def receive(self, buffer: Any) -> int | None:
-        """Fill ``buffer`` with what has arrived, which is waited for; see `Layer`."""
-        if self.received >= self.most:
+        """Fill ``buffer``; wait for bytes until the deadline. See `Layer`."""
+        if self.received >= self.limit:
             message = f"the answer has not ended after {self.received} bytes"
             raise TransportError(message)
         if not self.waits:
@@ -60,7 +60,7 @@ class BoundedSocket:
         return self._count(self._socket.recv_into(buffer))
 
     def _receive_late(self, buffer: Any) -> int:
-        """Take what is there already, which a freeze may have hidden; for a moment."""
+        """Read bytes that arrived before the deadline, perhaps during a freeze."""
         now = time.monotonic()
         if self._read_until is None:
             self._read_until = now + GRACE
@@ -92,13 +92,13 @@ class BoundedSocket:
 
 
 class _Received(io.RawIOBase):
-    """What arrives over the outermost layer of a connection, as it comes."""
+    """The bytes from the outermost layer of a connection."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.layer = layer
         self.any = False
-        """Whether anything has arrived in this exchange."""
+        """Whether any byte has arrived in this exchange."""
         self.ended = False
 
     def readable(self) -> bool:
@@ -112,18 +112,20 @@ class _Received(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """A reader that outlives the answers, each of which closes it."""
+    """A reader for all answers of a connection, although each answer closes it."""
 
     def close(self) -> None:
-        """Do nothing: what was read ahead belongs to the next answer."""
+        """Do nothing: bytes that were read ahead belong to the next answer."""
 
     def flush(self) -> None:
-        """Do nothing: an answer that is collected late calls it."""
+        """Do nothing: a garbage-collected answer calls it."""
 
 
 class Stream:
     """
-    A connection as `http.client` uses a socket, with one reader for all its answers.
+    A connection with the methods of a socket that `http.client` calls.
+
+    One reader serves all of its answers.
 
     Args:
         sock: a connected socket.
@@ -139,46 +141,45 @@ class Stream:
         self._cut = False
 
     def begin(self, deadline: float) -> None:
-        """Begin another exchange, which ends at ``deadline``."""
+        """Begin the next exchange, which ends at ``deadline``."""
         self.socket.begin(deadline)
         self._sent = self._cut = self._received.any = False
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Go on over TLS with ``host``, which has to prove its name. Raises OSError."""
-        from serverless_flags._transport.tls import (
-            TlsLayer,  # its context has been imported
-        )
+        """Start TLS and verify that the peer is ``host``. Raises OSError."""
+        # late, as it imports ssl; the context has imported it already
+        from serverless_flags._transport.tls import TlsLayer
 
         self._received.layer = TlsLayer(self._received.layer, context, host)
 
     @property
     def written(self) -> bool:
         """
-        Whether the server may have the whole request of this exchange.
+        Whether the server may have received the whole request of this exchange.
 
-        It has not when nothing was written or when writing failed: nobody can take what
-        is not whole.
+        False when nothing was written or when writing failed: the request was
+        incomplete then, so the server cannot have processed it.
         """
         return self._sent and not self._cut
 
     @property
     def answered(self) -> bool:
-        """Whether anything of an answer has arrived in this exchange."""
+        """Whether any byte of an answer has arrived in this exchange."""
         return self._received.any
 
     def sendall(self, data: bytes) -> None:
-        """Send all of ``data``; what was sent in part is not `written`."""
+        """Send all of ``data``; after a partial write `written` is False."""
         self._cut = True
         self._received.layer.send(data)
         self._cut = False
         self._sent = True
 
-    def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002  reason: http.client's call
-        """Return the reader, which keeps what it has read ahead for the next answer."""
+    def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002  reason: the signature that http.client calls
+        """Return the reader, which keeps bytes read ahead for the next answer."""
         return self._reader
 
-    def quiet(self) -> bool:
-        """Whether nothing has arrived that was not read: no byte, no end."""
+    def is_quiet(self) -> bool:
+        """Whether nothing unread has arrived: neither a byte nor the end."""
         self.socket.waits = False
         try:
             return self._reader.peek(1) == b"" and not self._received.ended
@@ -188,8 +189,8 @@ class Stream:
             self.socket.waits = True
 
     def close(self) -> None:
-        """Do nothing: `http.client` calls it before the last body has been read."""
+        """Do nothing: `http.client` calls it before it has read the last body."""
 
-    def end(self) -> None:
+    def close_socket(self) -> None:
         """Close the connection."""
         self.socket.close()

@@ -1,4 +1,4 @@
-"""TLS over any layer of a connection, and the certificates that are trusted."""
+"""TLS over any layer of a connection, and the trusted certificates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Layer(Protocol):
-        """What carries the bytes of a connection: a socket, or TLS over another layer."""
+        """One layer of a connection: a socket, or TLS over another layer."""
 
         def receive(self, buffer: Any) -> int | None:
-            """Fill ``buffer``; return how far: 0 at the end, None when nothing is there."""
+            """Fill ``buffer``; return how many bytes: 0 at the end, None: no data."""
 
         def send(self, data: bytes) -> None:
             """Send all of ``data``."""
@@ -27,13 +27,13 @@ class TlsLayer:
     """
     TLS over a socket, or over the TLS of a proxy.
 
-    OpenSSL never reads from the socket itself: it would go on for as long as a peer
-    sends what is no data. Here every byte passes the bounds of the socket.
+    OpenSSL does not read from the socket itself, because it would read as long as a
+    peer sends records without data. Here the socket's limits apply to every byte.
 
     Args:
-        lower: what carries the encrypted bytes.
-        context: what is trusted.
-        host: whose certificate the peer must have.
+        lower: the layer that carries the encrypted bytes.
+        context: the TLS settings and trusted certificates.
+        host: the name that the peer's certificate must have.
     """
 
     def __init__(self, lower: Layer, context: ssl.SSLContext, host: str) -> None:
@@ -41,16 +41,16 @@ class TlsLayer:
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._piece = memoryview(bytearray(_PIECE))
         self._tls = context.wrap_bio(self._arrived, self._leaving, server_hostname=host)
-        self._shake_hands()
+        self._handshake()
 
-    def _shake_hands(self) -> None:
+    def _handshake(self) -> None:
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._fetch()
             except ssl.SSLError:
-                with contextlib.suppress(OSError):  # the peer is told why, if it can be
+                with contextlib.suppress(OSError):  # send the alert, if possible
                     self._flush()
                 raise
             else:
@@ -78,7 +78,7 @@ class TlsLayer:
         self._flush()
 
     def _fetch(self) -> int | None:
-        """Take what the peer sent, after it has what it may be waiting for."""
+        """Send pending records, then receive from the peer, who may wait for them."""
         self._flush()
         received = self._lower.receive(self._piece)
         if received == 0:
@@ -96,11 +96,11 @@ def new_context(ca: str | None) -> ssl.SSLContext:
     """
     Build a context that verifies the peer.
 
-    A hashed directory is searched lazily; reading a whole bundle costs a cold start
-    30 to 40 ms.
+    Prefers a hashed directory, which OpenSSL searches on demand; reading a whole bundle
+    costs a cold start 30 to 40 ms.
 
     Args:
-        ca: the file or the directory of certificates that the environment names.
+        ca: a file or directory of certificates from the environment, if given.
     """
     if ca:
         if os.path.isdir(ca):
@@ -125,9 +125,9 @@ def _is_hashed(directory: str | None) -> bool:
 
 
 def _certifi() -> str | None:
-    """Return UnleashClient's own bundle, for machines that have none."""
+    """Return the bundle that UnleashClient installs, for systems that have none."""
     try:
-        import certifi  # only where the system has no bundle
+        import certifi  # only if the system has no bundle
     except ImportError:
         return None
     return certifi.where()

@@ -1,1 +1,1 @@
-"""What is due: refreshing flags and flushing counts."""
+"""The work of one process: refreshing flags and flushing counts when due."""

@@ -1,4 +1,4 @@
-"""Which counts wait, which are on their way and which are lost: nothing sent twice."""
+"""Which counts are pending, in flight or lost, so that none is counted twice."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ if TYPE_CHECKING:
     from serverless_flags._log import ProblemLog
 
 Bucket = dict[str, Any]
-"""PendingCounts of one period: ``start``, ``stop``, and ``toggles`` (yes, no, variants)."""
+"""Counts of one period: ``start``, ``stop``, and ``toggles`` (yes, no, variants)."""
 
 MOST_TOGGLES = 10_000
-"""Flags in a kept bucket: a program that invents names must not fill the memory."""
+"""Flags in a pending bucket; bounds the memory of a program that makes up names."""
 
 MOST_CHARACTERS = 1_000_000
-"""Characters of flag names in a kept bucket."""
+"""Characters of flag names in a pending bucket."""
 
 MOST_BYTES = 90_000
-"""Bytes of counts in one request: Unleash's servers refuse bodies over 100 kB."""
+"""Bytes of counts in one request; Unleash's servers reject bodies over 100 kB."""
 
-REFUSED_FOR_GOOD = frozenset({400, 413, 422})
-"""Statuses after which the same bucket would never be taken."""
+PERMANENT_REJECTIONS = frozenset({400, 413, 422})
+"""HTTP statuses after which the server would never accept the same bucket."""
 
 
 class AtomicCounter:
-    """A number that threads add to."""
+    """A number that several threads add to."""
 
     def __init__(self) -> None:
         self.value = 0
         self._lock = threading.RLock()  # a signal handler may add too
 
     def add(self, number: int) -> None:
-        """Add to it."""
+        """Add ``number``, which may be negative."""
         with self._lock:
             self.value += number
 
 
 class PendingCounts:
     """
-    The buckets between the flag client and the server.
+    The buckets that wait for the next flush, and the totals of those that were lost.
 
-    A bucket has one owner at a time: it waits here, or it is on its way. So a send
-    that hangs never blocks another, and no bucket is ever sent twice.
+    A bucket has one owner at a time: this object while the bucket is pending, or the
+    `Delivery` that sends it. So a request that hangs never blocks another, and no
+    bucket that may have been accepted is sent again.
     """
 
     def __init__(self) -> None:
@@ -58,11 +59,10 @@ class PendingCounts:
         self._uncounted = AtomicCounter()
         self.given_up = False
         """Whether there will be no further flush."""
-        """Whether there will be no further flush."""
 
     @property
     def unknown(self) -> int:
-        """Evaluations whose counts were sent and never answered."""
+        """Evaluations whose counts were sent and never acknowledged."""
         return self._unknown.value
 
     @property
@@ -71,7 +71,7 @@ class PendingCounts:
         return self._uncounted.value
 
     def take(self, fresh: Bucket | None) -> Bucket | None:
-        """Return what is to be sent now: what waits merged with ``fresh``."""
+        """Remove the pending buckets and return them, merged with ``fresh``."""
         bucket = fresh
         with contextlib.suppress(IndexError):
             while True:
@@ -81,35 +81,35 @@ class PendingCounts:
         return bucket
 
     def keep(self, bucket: Bucket) -> None:
-        """Let a bucket wait for the next flush, if there will be one."""
+        """Keep a bucket for the next flush; if there will be none, it is lost."""
         if self.given_up:
             self.lose(bucket)
         else:
             self._kept.append(bucket)
 
     def settle(self, bucket: Bucket, outcome: str, status: int | None) -> str:
-        """Book what became of a bucket; return the word that ``after_flush`` gets."""
+        """Record what became of a bucket; return the outcome for ``after_flush``."""
         if outcome == Outcome.TAKEN:
             return "taken"
         if outcome == Outcome.UNKNOWN:
             self._unknown.add(evaluations(bucket))
             return "unknown"
-        if status in REFUSED_FOR_GOOD:
+        if status in PERMANENT_REJECTIONS:
             self.lose(bucket)
             return "refused"
         self.keep(bucket)
         return "kept"
 
     def lose(self, bucket: Bucket) -> None:
-        """Book a bucket that will never be taken."""
+        """Record the evaluations of a bucket that the server will never count."""
         self._uncounted.add(evaluations(bucket))
 
-    def doubt(self, evaluations: int) -> None:
-        """Book evaluations whose counts are on their way; negative: answered late."""
+    def add_unknown(self, evaluations: int) -> None:
+        """Record evaluations whose counts are in flight; negative: answered late."""
         self._unknown.add(evaluations)
 
     def give_up(self, fresh: Bucket | None) -> None:
-        """Book what waits and ``fresh``: there is no next flush."""
+        """Record the pending buckets and ``fresh`` as lost: there is no next flush."""
         self.given_up = True
         bucket = self.take(fresh)
         if bucket is not None:
@@ -117,7 +117,7 @@ class PendingCounts:
 
     @property
     def waiting(self) -> bool:
-        """Whether a bucket waits for the next flush."""
+        """Whether a bucket is pending for the next flush."""
         return bool(self._kept)
 
 
@@ -131,40 +131,40 @@ def parts_of(bucket: Bucket, most: int = MOST_BYTES) -> list[Bucket]:
     """
     Cut a bucket into parts whose counts have at most ``most`` bytes as JSON.
 
-    A flag with more variants than fit is cut too; its evaluations stand in the first
-    of its parts. A flag whose name alone is larger is a part of its own.
+    A flag with more variants than fit is cut too; the first of its parts holds its
+    yes and no counts. A flag whose name alone is larger becomes a part of its own.
     """
     if len(json.dumps(bucket["toggles"])) <= most:
         return [bucket]
     parts: list[dict[str, Any]] = [{}]
-    room = most
+    left = most
     for name, toggle in bucket["toggles"].items():
         for piece in _pieces(name, toggle, most):
             size = _size(name, piece)
-            if (size > room and parts[-1]) or name in parts[-1]:
+            if (size > left and parts[-1]) or name in parts[-1]:
                 parts.append({})
-                room = most
+                left = most
             parts[-1][name] = piece
-            room -= size
+            left -= size
     rest = {key: value for key, value in bucket.items() if key != "toggles"}
     return [{**rest, "toggles": part} for part in parts]
 
 
 def _pieces(name: str, toggle: Mapping[str, Any], most: int) -> Iterator[Any]:
-    """Yield one flag's counts in pieces of at most ``most`` bytes, if they can be."""
+    """Yield one flag's counts in pieces of at most ``most`` bytes where possible."""
     if _size(name, toggle) <= most or not toggle.get("variants"):
         yield toggle
         return
     piece: dict[str, Any] = {**toggle, "variants": {}}
-    room = most - _size(name, piece)
+    left = most - _size(name, piece)
     for variant, count in toggle["variants"].items():
         size = len(json.dumps({variant: count}))
-        if size > room and piece["variants"]:
+        if size > left and piece["variants"]:
             yield piece
             piece = {**toggle, "yes": 0, "no": 0, "variants": {}}
-            room = most - _size(name, piece)
+            left = most - _size(name, piece)
         piece["variants"][variant] = count
-        room -= size
+        left -= size
     yield piece
 
 
@@ -195,11 +195,11 @@ def _copy(toggle: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bound(bucket: Bucket) -> int:
-    """Drop what is over the bounds; return how many evaluations that were."""
-    toggles, dropped, room = bucket["toggles"], 0, MOST_CHARACTERS
+    """Drop flags beyond the bounds; return how many evaluations were dropped."""
+    toggles, dropped, left = bucket["toggles"], 0, MOST_CHARACTERS
     for position, name in enumerate(list(toggles)):
-        room -= len(name)
-        if position >= MOST_TOGGLES or room < 0:
+        left -= len(name)
+        if position >= MOST_TOGGLES or left < 0:
             toggle = toggles.pop(name)
             dropped += toggle["yes"] + toggle["no"]
     return dropped
@@ -208,7 +208,7 @@ def _bound(bucket: Bucket) -> int:
 def warn_of_losses(
     problem_log: ProblemLog, uncounted: int, counts: PendingCounts | None
 ) -> None:
-    """Log what the server will never have, or may not: a session's last line."""
+    """Log how many evaluations the server will never, or may never, receive."""
     uncounted += 0 if counts is None else counts.uncounted
     unknown = 0 if counts is None else counts.unknown
     if uncounted or unknown:

@@ -1,4 +1,4 @@
-"""What an invocation begins, and what it waits for before and after the function."""
+"""Start the work that is due, and decide what an invocation waits for."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from serverless_flags._work.refresh import Refresher
 
     Remaining = Callable[[], float | None]
-    """Seconds that are left of an invocation; asked only where something waits."""
+    """Seconds left of an invocation; called only when the session has to wait."""
 
 WAIT_AT_END = 0.25
-"""Seconds an invocation waits at its end for what it began in parallel."""
+"""Seconds that an invocation waits at its end for work it started in parallel."""
 
-OUTSIDE_LOOKS = 0.05
-"""Seconds from one look for what is due to the next, outside invocations: a loop there
-may ask thousands of flags a second."""
+OUTSIDE_CHECK_INTERVAL = 0.05
+"""Seconds between checks for due work outside invocations, where a loop may evaluate
+thousands of flags a second."""
 
 MARGIN = 0.05
-"""Seconds of an invocation's remaining time that are never waited away."""
+"""Seconds of an invocation's remaining time that no wait uses up."""
 
 
 def _nothing() -> None:
@@ -36,12 +36,12 @@ def _nothing() -> None:
 
 class BoundedWait:
     """
-    Something to wait for.
+    Something to wait for, and for how long.
 
     Args:
-        what: it ends once.
-        seconds: how long at most.
-        then: to be called afterwards, however the waiting ended.
+        what: what to wait for.
+        seconds: the longest wait.
+        then: called afterwards, whether or not the wait timed out.
     """
 
     __slots__ = ("seconds", "then", "what")
@@ -54,11 +54,11 @@ class BoundedWait:
 
 class Plan:
     """
-    What one invocation has begun.
+    The work that one invocation has started.
 
     Args:
-        first: what the user's function waits for.
-        background: what runs in parallel with it.
+        first: what to wait for before the user's function runs.
+        background: what runs in parallel with the user's function.
     """
 
     __slots__ = ("background", "first")
@@ -73,7 +73,7 @@ NOTHING_DUE = Plan()
 
 
 class DueWork:
-    """What invocations of one process do for its flags and counts."""
+    """Starts refreshes and flushes of one process when an invocation finds them due."""
 
     def __init__(
         self,
@@ -86,20 +86,20 @@ class DueWork:
     ) -> None:
         self._refresher, self.flusher = refresher, flusher
         self.requests = refresher.under_way
-        """Requests for flags that wait for their answer; empty most of the time."""
+        """Requests for flags in flight; empty most of the time."""
         self._settings = settings
         self._clock = clock
         self._runs_between_invocations = runs_between_invocations
-        """Whether the process runs between invocations too: nothing cuts work off."""
+        """Whether the process also runs between invocations: no work is suspended."""
         self._expires = refresher.freshness.expires
         self._evaluated_outside = False
         """Whether flags were evaluated outside invocations since the last flush."""
         self._tick = ticking(clock)
-        self._look_at = -1.0
-        """When to look again for what is due, outside invocations."""
+        self._next_check = -1.0
+        """When to check again for due work outside invocations."""
 
     def begin(self, remaining: Remaining) -> Plan:
-        """Begin what is due for an invocation that starts now."""
+        """Start the work that is due when an invocation starts."""
         moment = self._clock()
         refresher, flusher = self._refresher, self.flusher
         if self.requests:
@@ -114,22 +114,22 @@ class DueWork:
             return Plan(background=background)
         seconds = self._settings.refresh_timeout - moment.since(refresh.began)
         wait = BoundedWait(
-            refresh, within(seconds, remaining), lambda: self._look_again(refresh)
+            refresh, within(seconds, remaining), lambda: self._after_wait(refresh)
         )
         return Plan(wait, background)
 
     def note_outside(self) -> bool:
-        """Note an evaluation outside invocations; return whether to `begin_outside`."""
+        """Record an evaluation outside invocations; return whether work may be due."""
         self._evaluated_outside = True
         tick = self._tick()
-        if tick < self._look_at:
+        if tick < self._next_check:
             return False
-        self._look_at = tick + OUTSIDE_LOOKS
+        self._next_check = tick + OUTSIDE_CHECK_INTERVAL
         return True
 
     def begin_outside(self) -> bool:
         """
-        Begin what is due though no invocation begins: nothing waits for it.
+        Start the work that is due outside invocations; nothing waits for it.
 
         Returns:
             Whether a flush was due.
@@ -144,15 +144,15 @@ class DueWork:
             self._refresher.forget_expired(moment)
         return flush
 
-    def _look_again(self, refresh: Refresh) -> None:
-        """After waiting in vain the flags may be too old even for an error."""
+    def _after_wait(self, refresh: Refresh) -> None:
+        """Record a wait that timed out; the flags may have expired during it."""
         self._refresher.note_timed_out_wait(refresh)
         self._refresher.forget_expired(self._clock())
 
     def _refresh(
         self, moment: Instant, *, flush: bool
     ) -> tuple[Refresh, Completion | None]:
-        """Refresh and flush one after the other, over one connection."""
+        """Refresh, then flush over the same connection if a flush is due."""
 
         def run(refresh: Refresh) -> BackgroundTask:
             def work() -> None:
@@ -171,13 +171,13 @@ class DueWork:
         self, plan: Plan, remaining: Remaining, *, evaluated: bool, terminating: bool
     ) -> BoundedWait | None:
         """
-        Say what an invocation has to wait for at its end.
+        Return what an invocation has to wait for at its end, if anything.
 
         Args:
             plan: what `begin` returned.
             remaining: the seconds that are left of the invocation.
             evaluated: whether flags were evaluated in it.
-            terminating: whether the platform has announced the end.
+            terminating: whether the platform has sent its shutdown notice.
         """
         if self.requests:
             self._refresher.note_awake(self._clock())
@@ -200,7 +200,7 @@ class DueWork:
         return BoundedWait(plan.background, within(seconds, remaining))
 
     def _flush_at_end(self, *, evaluated: bool) -> Flush | None:
-        """Begin a flush, unless nothing has been counted since the last one."""
+        """Start a flush, unless nothing has been counted since the last one."""
         flusher = self.flusher
         if not (evaluated or self._evaluated_outside or flusher.counts.waiting):
             return None
@@ -209,6 +209,6 @@ class DueWork:
 
 
 def within(seconds: float, remaining: Remaining) -> float:
-    """Return ``seconds``, or what is left of an invocation's time if that is less."""
+    """Return ``seconds``, capped to the time that the invocation has left."""
     left = remaining()
     return seconds if left is None else min(seconds, max(0.0, left - MARGIN))

@@ -1,4 +1,4 @@
-"""One request for flags, and the flags that a copy of the process begins with."""
+"""One request for flags, and the flags that a forked process inherits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 class Refresh(Completion):
     """
-    One request for flags; it ends when its answer is in or will not come.
+    One request for flags; it ends with its answer or its failure.
 
     Args:
         generation: the higher, the newer.
-        began: when it was asked for.
-        etag: of the flags that it asks about.
+        began: when it was started.
+        etag: the ETag of the flags at that time.
         freezes: whether the platform may freeze the process between invocations.
     """
 
@@ -35,19 +35,19 @@ class Refresh(Completion):
         self.confirmed = False
         """Whether the answer confirmed the flags."""
         self.cut_off = False
-        """Whether a freeze may have cut it off, so that its failure says nothing."""
+        """Whether a freeze may have interrupted it: its failure proves nothing then."""
         self._freezes = freezes
         self._awake = began
 
     def note_awake(self, moment: Instant) -> None:
-        """Note that the process runs; a gap since the last time may be a freeze."""
+        """Record that the process runs; a gap since the last call may be a freeze."""
         if self._freezes and moment.since(self._awake) > OVERRUN:
             self.cut_off = True
         self._awake = moment
 
 
 class InheritedFlags:
-    """What a copy of a process begins with: the flags, as old as they are."""
+    """The flags that a forked process begins with, and their age."""
 
     __slots__ = ("body", "confirmed", "etag", "source")
 

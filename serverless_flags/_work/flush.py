@@ -1,7 +1,7 @@
-"""Bring the counts to the server: in time, once, and whatever is left at the end.
+"""Send the counts to the server: periodically, and what is left at the end.
 
-PendingCounts are drained on the thread that sends them, never on one that runs the user's
-function: an exception of others may arrive there between any two lines.
+Counts are drained on the thread that sends them, never on a thread that runs the
+user's function: there, a runtime may raise an exception between any two lines.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
 
 PROBLEM = "flush"
 OUTSIDE = 1.0
-"""Seconds between flushes outside invocations where every invocation would flush."""
+"""Seconds between flushes outside invocations when ``flush_interval`` is 0."""
 
 
 class Delivery:
-    """One bucket on its way."""
+    """One bucket in flight."""
 
     def __init__(self, began: Instant) -> None:
         self.began = began
         self.bucket: Bucket = {}
         self.given_up: int | None = None
-        """Evaluations booked as unknown, where it was given up before its answer."""
+        """Evaluations recorded as unknown if it was given up before its answer."""
         self.answered = threading.Event()
         self._recorded = threading.Lock()
 
     def record_once(self) -> bool:
-        """Whether the caller is the first to record_once what became of it."""
+        """Return True to the first caller, which has to record the outcome."""
         return self._recorded.acquire(blocking=False)
 
 
 class Flush(BackgroundTask):
-    """One flush in the background; it drains when its turn has come."""
+    """One flush in the background; it drains the counts once it is its turn."""
 
     drained = False
-    """Whether later evaluations need another one."""
+    """Whether it has drained the counts, so that later ones need another flush."""
 
 
 class Flusher:
-    """The counts of one process on their way to the server."""
+    """Sends the counts of one process to the server."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Flusher:
         self.last_error: str | None = None
         self.backoff = backoff or Backoff()
         self._upstream = upstream
-        self._patience = flush_timeout
+        self._flush_timeout = flush_timeout
         self._request_timeout = request_timeout
         self._clock = clock
         self._problem_log = problem_log
@@ -78,19 +78,18 @@ class Flusher:
         self._client: StateClient | None = None
         self._last = clock()
         self._in_flight: set[Delivery] = set()
-        self._gate = threading.RLock()
+        self._lock = threading.RLock()
         self._turn = threading.Lock()
         self._next: Flush | None = None
 
     def adopt(self, client: StateClient) -> None:
-        """Take the counts of ``client`` from now on."""
+        """Send the counts of ``client`` from now on."""
         self._client = client
 
-    # -- when ----------------------------------------------------------------------
     def due(self, moment: Instant) -> bool:
-        """Whether a flush is to run in parallel with an invocation that starts now."""
+        """Whether an invocation that starts now should start a background flush."""
         interval, last = self.interval, self._last
-        if interval == 0 or (  # `Instant.since`, which this need not call
+        if interval == 0 or (  # `Instant.since` inlined, to save two calls
             moment.monotonic - last.monotonic < interval
             and moment.wall - last.wall < interval
         ):
@@ -98,7 +97,7 @@ class Flusher:
         return self._can_send and not self.backoff.holds(moment)
 
     def due_outside(self, moment: Instant) -> bool:
-        """Whether a flush is due though no invocation begins or ends."""
+        """Whether a flush is due outside invocations."""
         if self.interval > 0:
             return self.due(moment)
         if moment.since(self._last) < OUTSIDE or not self._can_send:
@@ -110,53 +109,51 @@ class Flusher:
         return self._client is not None and self._upstream is not None
 
     def due_at_end(self) -> bool:
-        """Whether every invocation ends with a flush, and the server may be asked."""
+        """Whether an invocation that ends now should flush, as for interval 0."""
         if self.interval > 0:
             return False
         moment = self._clock()
         return not self.backoff.holds(moment) and not self._stuck(moment)
 
     def _stuck(self, moment: Instant) -> bool:
-        """Whether an invocation has waited for the server in vain just now."""
+        """Whether a flush in flight has outlasted the wait of an invocation."""
         ages = [moment.since(delivery.began) for delivery in list(self._in_flight)]
-        return any(self._patience < age <= self._request_timeout for age in ages)
+        return any(self._flush_timeout < age <= self._request_timeout for age in ages)
 
-    # -- in the background ---------------------------------------------------------
     def begin(self) -> Flush | None:
         """
-        Flush in the background: one is under way at most, and one follows it.
+        Flush in the background. At most one flush runs, and one more is queued.
 
         Returns:
-            The flush that sends all that has been counted by now; None when nothing
-            can be sent.
+            The flush that sends everything counted so far; None when there is no
+            server or no client yet.
         """
         if not self._can_send:
             return None
-        with self._gate:
-            follows = self._next
-            if follows is not None and not (follows.drained or follows.ended):
-                return follows
+        with self._lock:
+            queued = self._next
+            if queued is not None and not (queued.drained or queued.ended):
+                return queued
             flush = Flush(lambda: self.flush_in_turn(flush))
             flush.start()
             self._next = flush
             return flush
 
     def flush_in_turn(self, flush: Flush | None = None) -> None:
-        """Flush on this thread of ours, after the flush that is under way."""
-        # That one ends at its own deadline, or a moment after a thaw.
+        """Flush on this background thread, after the flush that is running."""
+        # The running flush ends at its deadline, or shortly after a thaw.
         limit = self._request_timeout
-        mine = self._turn.acquire(timeout=limit + OVERRUN)
+        acquired = self._turn.acquire(timeout=limit + OVERRUN)
         try:
             if flush is not None:
                 flush.drained = True
             self.flush(limit)
         finally:
-            if mine:
+            if acquired:
                 self._turn.release()
 
-    # -- on the calling thread -----------------------------------------------------
     def flush(self, timeout: float, *, exiting: bool = False) -> bool:
-        """Send what there is, on this thread; True when nothing is left to send."""
+        """Send all counts on this thread; return False if any was not accepted."""
         deadline = time.monotonic() + timeout
         left, flushed = timeout, True
         for delivery in self.collect():
@@ -169,72 +166,73 @@ class Flusher:
         return flushed
 
     def collect(self) -> list[Delivery]:
-        """Take what is to be sent now, in parts that a server takes."""
+        """Drain the counts, in parts small enough for the server."""
         if self._client is None or self._upstream is None:
             return []
         self._last = self._clock()
         whole = Delivery(self._last)
-        self._in_flight.add(whole)  # first: no count may be neither here nor there
-        flights: list[Delivery] = []
+        self._in_flight.add(whole)  # before draining: each count is always in one place
+        deliveries: list[Delivery] = []
         try:
             bucket = self.counts.take(self._client.drain_counts())
             if bucket is not None:
                 whole.bucket = bucket
-                flights = self._parted(whole)
+                deliveries = self._parted(whole)
         finally:
-            if not flights:
+            if not deliveries:
                 self._finish_delivery(whole)
-        return flights
+        return deliveries
 
     def _parted(self, whole: Delivery) -> list[Delivery]:
         first, *others = parts_of(whole.bucket)
-        flights = [whole]
+        deliveries = [whole]
         for part in others:
             delivery = Delivery(whole.began)
             delivery.bucket = part
             self._in_flight.add(delivery)
-            flights.append(delivery)
+            deliveries.append(delivery)
         whole.bucket = first
-        return flights
+        return deliveries
 
     def _finish_delivery(self, delivery: Delivery) -> None:
         self._in_flight.discard(delivery)
         delivery.answered.set()
 
     def _keep(self, delivery: Delivery) -> None:
-        """Let a part wait that was not sent, for the part before it was refused."""
-        if not delivery.record_once():  # it was given up
-            self.counts.doubt(-(delivery.given_up or 0))
+        """Keep an unsent part for the next flush, because an earlier part failed."""
+        if not delivery.record_once():  # it was given up before
+            self.counts.add_unknown(-(delivery.given_up or 0))
         self.counts.keep(delivery.bucket)
         self._finish_delivery(delivery)
 
     def send(
         self, delivery: Delivery, timeout: float, *, exiting: bool = False
     ) -> bool:
-        """Send one bucket, on this thread; return whether the server took it."""
+        """Send one bucket on this thread; return whether the server accepted it."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
         sent = Sent(Outcome.UNKNOWN, error="the flush was interrupted")
         try:
             sent = self._upstream.send(
                 delivery.bucket, timeout=timeout, exiting=exiting
             )
-        except Exception as error:  # noqa: BLE001  reason: a flag source's fault; what it wrote is not known
+        except Exception as error:  # noqa: BLE001  reason: any failure of a client; the bucket may have been sent
             sent = Sent(Outcome.UNKNOWN, error=f"{type(error).__name__} in the request")
         finally:
-            if not delivery.record_once():  # it was given up
-                self.counts.doubt(-(delivery.given_up or 0))
-            word = self.counts.settle(delivery.bucket, sent.outcome, sent.status)
+            if not delivery.record_once():  # it was given up before
+                self.counts.add_unknown(-(delivery.given_up or 0))
+            outcome = self.counts.settle(delivery.bucket, sent.outcome, sent.status)
             self._finish_delivery(delivery)
         seconds = self._clock().since(delivery.began)
-        self._note(sent, word, seconds)
-        self._observe(word, seconds)
-        return word == "taken"
+        self._record_result(sent, outcome, seconds)
+        self._observe(outcome, seconds)
+        return outcome == "taken"
 
     def finish(self, timeout: float, *, exiting: bool = False) -> bool:
         """
-        Send all there is before the instance ends, on this thread.
+        Send all counts on this thread before the process ends.
 
-        Waits for flushes in delivery too: what the server refuses them goes with ours.
+        Waits for other deliveries in flight too, and sends again what the server did
+        not accept from them.
         """
         deadline = time.monotonic() + timeout
         others = list(self._in_flight)
@@ -251,27 +249,27 @@ class Flusher:
         return flushed and not self.counts.waiting
 
     def give_up(self) -> None:
-        """Book what nobody will send any more, or wait for: the session has ended."""
+        """Record unsent and unanswered counts as lost: the session has ended."""
         fresh = None if self._client is None else self._client.drain_counts()
         self.counts.give_up(fresh)
         for delivery in list(self._in_flight):
             if delivery.given_up is None:
                 delivery.given_up = evaluations(delivery.bucket)
                 if delivery.record_once():
-                    self.counts.doubt(delivery.given_up)
+                    self.counts.add_unknown(delivery.given_up)
 
-    def _note(self, sent: Sent, word: str, seconds: float) -> None:
-        """Back off or forget the trouble; the log comes after the answer."""
-        if word == "taken":
+    def _record_result(self, sent: Sent, outcome: str, seconds: float) -> None:
+        """Back off after a failure and log it; after a success, end the back-off."""
+        if outcome == "taken":
             self.last_error = None
             self.backoff.succeed()
-            self._problem_log.resolved(PROBLEM, "counts are taken again")
+            self._problem_log.resolved(PROBLEM, "counts are accepted again")
             return
         self.last_error = sent.error
         if self.counts.given_up:
-            return  # the session has ended, and has said what it lost
-        if seconds <= self._request_timeout + OVERRUN:  # else a freeze cut it off
+            return  # the session has ended and logged what it lost
+        if seconds <= self._request_timeout + OVERRUN:  # else it was frozen
             self.backoff.fail(self._clock(), sent.retry_after)
         self._problem_log.warn(
-            PROBLEM, "counts were not taken (%s): %s", word, sent.error
+            PROBLEM, "counts were not accepted (%s): %s", outcome, sent.error
         )

@@ -1,4 +1,4 @@
-"""When flags are fresh, when to ask for new ones, when to leave a server alone."""
+"""Decide from the age of the flags whether and when to refresh them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 JITTER = 0.1
-"""The largest part of ``max_age`` that jitter takes away, to spread a fleet."""
+"""The largest fraction by which jitter shortens ``max_age``, to spread a fleet."""
 
 
 class Due:
-    """What an invocation that starts now does about the flags; constants."""
+    """When to refresh, for an invocation that starts now; constants."""
 
     NOTHING = "nothing"
-    """They are fresh, or the server is left alone."""
-    BACKGROUND = "beside"
-    """They are stale: serve what we have, refresh in parallel."""
+    """No refresh: the flags are fresh, or a back-off lasts."""
+    BACKGROUND = "background"
+    """The flags are stale: serve them and refresh in parallel."""
     BEFORE_HANDLER = "before_handler"
-    """They are too old to serve: refresh before the handler."""
+    """The flags are too old to serve: refresh before the handler runs."""
 
 
 class Freshness:
-    """The age of the flags and what it demands."""
+    """The age of the flags, and when they have to be refreshed."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Freshness:
         self._uniform = uniform
         self._fresh_for = max_age
         self.served_for = max_age + stale_while_revalidate
-        """Seconds up to which flags are served without asking first."""
+        """Age in seconds up to which flags are served without waiting for a refresh."""
         self.expires = stale_if_error < float("inf")
         """Whether flags may grow too old to be served at all."""
         self._kept_for = max_age + max(stale_while_revalidate, stale_if_error)
@@ -50,11 +50,11 @@ class Freshness:
         self.from_snapshot = False
         """Whether the flags are a snapshot's, which is served at any age."""
         self._fresh_until: Instant | None = None
-        """Before it, on both clocks, nothing has to be worked out."""
+        """The flags are fresh as long as both clocks are before this moment."""
         self.backoff = Backoff(uniform)
 
     def confirm(self, sent: Instant) -> None:
-        """Note that the answer to a request sent at ``sent`` confirmed the flags."""
+        """Record that the answer to a request sent at ``sent`` confirmed the flags."""
         self.confirmed = sent
         self.from_snapshot = False
         self._fresh_for = self._max_age * (1.0 - JITTER * self._uniform())
@@ -63,13 +63,13 @@ class Freshness:
         self.backoff.succeed()
 
     def inherit(self, confirmed: Instant | None) -> None:
-        """Begin with flags that were confirmed then; a snapshot's never were."""
+        """Begin with flags confirmed at a moment; None: those of a snapshot."""
         self.confirmed = confirmed
         self.from_snapshot = confirmed is None
         self._fresh_until = None
 
     def forget(self) -> None:
-        """Note that there are no flags any more."""
+        """Record that there are no flags any more."""
         self.confirmed = None
         self.from_snapshot = False
         self._fresh_until = None

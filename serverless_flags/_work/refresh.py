@@ -1,4 +1,4 @@
-"""Bring the server's flags into the client: one request at a time, the newest wins."""
+"""Load the server's flags into the client; of several answers the newest wins."""
 
 from __future__ import annotations
 
@@ -20,21 +20,35 @@ if TYPE_CHECKING:
 
 PROBLEM = "refresh"
 MOST_AT_ONCE = 3
-"""Requests for flags under way at most, without those a freeze may have cut off."""
+"""The most requests for flags in flight, not counting those that were frozen."""
 MOST_IN_ALL = 5
-"""Requests for flags under way at most."""
+"""The most requests for flags in flight, counting those that were frozen."""
 TIMED_OUT_WAITS = 2
-"""Invocations that waited in vain, one after the other, after which a server is left
-alone: where a freeze cuts each request off, none of them fails in its own time."""
+"""Consecutive timed-out waits of invocations that start a back-off: where each request
+is frozen, none of them ever fails by its own timeout."""
 
 
 class Refresher:
     """
     The flags of one process.
 
-    Refreshes carry a generation: an answer that was overtaken, as one that was asked
-    for before a freeze, is dropped.
+    Each refresh has a generation. An answer is dropped when a newer one was applied
+    before it, as may happen to a request that was sent before a freeze.
     """
+
+    source = "none"
+    """Where the flags are from: ``server``, ``snapshot`` or ``none``."""
+    last_error: str | None = None
+    _client: StateClient | None = None
+    _body: str | None = None
+    _etag: str | None = None
+    _counted: tuple[str, int | None] | None = None
+    _current: Refresh | None = None
+    _generation = 0
+    _applied = 0
+    """The generation of the last answer that was applied."""
+    _timed_out_waits = 0
+    _closed = False
 
     def __init__(
         self,
@@ -52,10 +66,7 @@ class Refresher:
         self.due: Callable[[Instant], str] = (
             _never if upstream is None else freshness.due
         )
-        """Decides for an invocation that starts at a moment."""
-        self.source = "none"
-        """Where the flags are from: ``server``, ``snapshot`` or ``none``."""
-        self.last_error: str | None = None
+        """Returns one of `Due` for an invocation that starts at the given moment."""
         self._upstream = upstream
         self._request_timeout = request_timeout
         self._longest = request_timeout + OVERRUN
@@ -64,23 +75,14 @@ class Refresher:
         self._problem_log = problem_log
         self._observe = observe
         self._count = count
-        self._counted: tuple[str, int | None] | None = None
-        self._client: StateClient | None = None
-        self._body: str | None = None
-        self._etag: str | None = None
-        self._gate = threading.RLock()
-        self._current: Refresh | None = None
         self.under_way: dict[Refresh, BackgroundTask] = {}
-        """Requests that wait for their answer, with the tasks that make them."""
-        self._generation = 0
-        self._timed_out_waits = 0
-        self._closed = False
+        """Requests in flight, with the background tasks that send them."""
+        self._lock = threading.RLock()
         self._applying = threading.Lock()
-        self._applied = 0
 
     @property
     def flags(self) -> int | None:
-        """How many flags are known; a parse, so counted when somebody asks."""
+        """How many flags are known; parses them on the first access after a change."""
         body = self._body
         if body is None or self._count is None:
             return None
@@ -92,17 +94,17 @@ class Refresher:
         self, moment: Instant, run: Callable[[Refresh], BackgroundTask]
     ) -> tuple[Refresh, BackgroundTask | None]:
         """
-        Return the refresh to wait for, and the background task that was begun for it.
+        Return the refresh to wait for, and the background task if one was started.
 
-        The one under way will do when its answer will be young enough. One that was
-        begun before a freeze will not, and does not stand in the way either.
+        Joins the refresh in flight if its answer will be young enough; otherwise, as
+        after a freeze, starts another one.
 
         Args:
             moment: now.
-            run: starts a background task that calls `run`; an interruption on this
-                thread leaves it running, and nothing else behind.
+            run: starts a background task that calls `run`. If an exception interrupts
+                this thread, the task goes on and no other state is left behind.
         """
-        with self._gate:
+        with self._lock:
             current = self._current
             if current is not None and not current.ended:
                 self.note_awake(moment)
@@ -115,7 +117,7 @@ class Refresher:
             task = run(refresh)
             self._current = refresh
             self.under_way[refresh] = task
-            if refresh.ended:  # its thread was faster
+            if refresh.ended:  # its thread ended first
                 self.under_way.pop(refresh, None)
             return refresh, task
 
@@ -127,7 +129,7 @@ class Refresher:
         return moment.since(current.began) <= joinable
 
     def note_awake(self, moment: Instant) -> None:
-        """Note that the process runs at this moment, while requests are under way."""
+        """Record that the process runs at this moment, for each request in flight."""
         for refresh, task in list(self.under_way.items()):
             if refresh.ended or task.ended:
                 self.under_way.pop(refresh, None)
@@ -135,7 +137,7 @@ class Refresher:
                 refresh.note_awake(moment)
 
     def note_timed_out_wait(self, refresh: Refresh) -> None:
-        """Leave the server alone after some invocations have waited in vain."""
+        """Record a wait that timed out; back off after `TIMED_OUT_WAITS` in a row."""
         if refresh.ended:
             return
         self._timed_out_waits += 1
@@ -143,10 +145,12 @@ class Refresher:
             self.freshness.backoff.fail(self._clock())
 
     def run(self, refresh: Refresh) -> None:
-        """Ask the server on this thread and, once there is a client, hand it over."""
+        """Fetch the flags on this thread and, once there is a client, load them."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
         sent = self._clock()
-        refresh.sent = Instant(*map(max, sent, refresh.began))  # two threads' clocks
+        refresh.sent = Instant(
+            *map(max, sent, refresh.began)
+        )  # two threads' clocks may differ
         try:
             refresh.fetched = self._fetch(self._upstream, refresh.etag)
             if self._client is not None and not self._closed:
@@ -158,31 +162,31 @@ class Refresher:
     def _fetch(self, upstream: Upstream, etag: str | None) -> Fetched:
         try:
             return upstream.fetch(etag, timeout=self._request_timeout)
-        except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
+        except Exception as error:  # noqa: BLE001  reason: any failure of a client becomes a failed refresh
             return Fetched(error=f"{type(error).__name__} in the flag client")
 
     @property
     def inherited_flags(self) -> InheritedFlags | None:
-        """The flags as they are known now; read without a lock, after a fork."""
+        """The flags that a forked process begins with; takes no lock."""
         body = self._body
         if body is None:
             return None
         return InheritedFlags(body, self._etag, self.source, self.freshness.confirmed)
 
     def inherit(self, inherited_flags: InheritedFlags) -> None:
-        """Begin with these flags; the first request asks whether they have changed."""
+        """Begin with these flags; the first request sends their ETag."""
         self._body, self._etag = inherited_flags.body, inherited_flags.etag
         self.source = inherited_flags.source
         self.freshness.inherit(inherited_flags.confirmed)
 
     def adopt(self, client: StateClient) -> None:
-        """Use ``client`` from now on; a refresh begun before may be waiting for it."""
-        if self._body is not None and _hand_over(client, self._body) is not None:
+        """Use ``client`` from now on, and load the flags that are known already."""
+        if self._body is not None and _load_into(client, self._body) is not None:
             self._forget()
         self._client = client
 
     def apply(self, refresh: Refresh) -> None:
-        """Hand an answer to the client, once, unless it was overtaken."""
+        """Load an answer into the client, once, unless a newer one has been loaded."""
         fetched = refresh.fetched
         if fetched is None:
             return
@@ -192,7 +196,7 @@ class Refresher:
             ):
                 return
             self._applied = refresh.generation
-            error = fetched.error or self._take(fetched)
+            error = fetched.error or self._load(fetched)
             seconds = self._clock().since(refresh.sent)
             if error is not None:
                 self._fail(refresh, error, seconds, fetched.retry_after)
@@ -203,13 +207,13 @@ class Refresher:
         self._observe("failed" if error else outcome, seconds)
 
     def _answers_older_etag(self, refresh: Refresh, fetched: Fetched) -> bool:
-        """Whether the answer is that other flags than ours are unchanged."""
+        """Whether this is a 304 for an ETag that is no longer the current one."""
         return fetched.unchanged and refresh.etag != self._etag
 
     def take_snapshot(self, fetched: Fetched, path: str) -> bool:
-        """Serve a snapshot; return whether it could be."""
+        """Serve the flags of a snapshot; return whether they could be loaded."""
         error = fetched.error
-        if error is None and self._take(fetched) is not None:
+        if error is None and self._load(fetched) is not None:
             error = (
                 f"the snapshot {_shown(path)} is not the body of /api/client/features"
             )
@@ -223,7 +227,7 @@ class Refresher:
         return True
 
     def close(self) -> None:
-        """Take no answer any more: a late one, or its failure, concerns nobody."""
+        """Ignore every answer and failure from now on."""
         self._closed = True
 
     def forget_expired(self, moment: Instant) -> None:
@@ -232,24 +236,24 @@ class Refresher:
             return
         with self._applying:
             if not self.freshness.expired(moment):
-                return  # they have been confirmed meanwhile
+                return  # another thread has just confirmed them
             if self._client is not None:
                 self._client.load_state(NO_FLAGS)
             self._forget()
         self._problem_log.warn(
             "expired",
-            "the flags are older than stale_if_error allows: defaults from now on",
+            "the flags are older than stale_if_error allows: serving defaults",
         )
 
     def _forget(self) -> None:
         self.source, self._body, self._etag = "none", None, None
         self.freshness.forget()
 
-    def _take(self, fetched: Fetched) -> str | None:
-        """Give the client a changed body, exactly once; return what went wrong."""
+    def _load(self, fetched: Fetched) -> str | None:
+        """Load a changed body into the client; return what went wrong, if anything."""
         if fetched.body is None or self._client is None:
             return None
-        error = _hand_over(self._client, fetched.body)
+        error = _load_into(self._client, fetched.body)
         if error is None:
             self._body = fetched.body
         return error
@@ -266,7 +270,7 @@ class Refresher:
     ) -> None:
         self.last_error = error
         if refresh.cut_off or seconds > self._longest:
-            return  # a freeze cut it off, which says nothing of the server
+            return  # it was frozen: the failure proves nothing about the server
         self.freshness.backoff.fail(self._clock(), retry_after)
         served = "defaults are" if self.source == "none" else "the last flags are"
         self._problem_log.warn(
@@ -278,21 +282,20 @@ def _never(_moment: Instant) -> str:
     return Due.NOTHING
 
 
-def _hand_over(client: StateClient, body: str) -> str | None:
-    """Let the client evaluate from ``body``; return what went wrong."""
+def _load_into(client: StateClient, body: str) -> str | None:
+    """Load ``body`` into the client; return what went wrong, if anything."""
     try:
         client.load_state(body)
     except ValueError as error:
-        return f"the flags could not be taken: {_shown(str(error))}"
-    except Exception as error:  # noqa: BLE001  reason: nobody is above this thread
-        return f"the flags could not be taken: {type(error).__name__}"
+        return f"the flags could not be loaded: {_shown(str(error))}"
+    except Exception as error:  # noqa: BLE001  reason: any failure of a client becomes a failed refresh
+        return f"the flags could not be loaded: {type(error).__name__}"
     return None
 
 
 def _shown(text: str) -> str:
-    """Return a text of others as it may be logged."""
-    from serverless_flags._transport.explain import (
-        shown,  # http.client and ssl: not at import
-    )
+    """Return untrusted text in a form that is safe to log."""
+    # late: it imports http.client and ssl, which a cold start may not need
+    from serverless_flags._transport.explain import shown
 
     return shown(text)

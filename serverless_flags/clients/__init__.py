@@ -1,4 +1,4 @@
-"""Flag clients, each imported only when it is needed."""
+"""The flag clients by name; each is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
 def open_backend(settings: Settings, app_name: str) -> Backend:
     """Return the backend that ``settings.client`` names; cheap, opens nothing."""
     if settings.client == "unleash":
-        # brings http.client, which `import serverless_flags` must not
+        # late: it imports http.client, unlike `import serverless_flags`
         from serverless_flags.clients.unleash import unleash_backend
 
         return unleash_backend(settings, app_name)

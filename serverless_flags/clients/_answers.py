@@ -1,4 +1,4 @@
-"""What the answer of a server means for the user: the likeliest cause and its cure."""
+"""Explain a server's error answer: the most likely cause and what to change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _SHORTEST_SECRET = 8
-"""Characters; what is shorter is no secret, and occurs in many words."""
+"""Characters; a shorter string is no secret and occurs in ordinary text."""
 
 _MUST_END = (
     "/client/features",
@@ -23,9 +23,9 @@ _MUST_END = (
     "/frontend",
     "/proxy",
 )
-"""What stands at the end of urls that were copied too long."""
+"""Endings of urls that were copied with too much of the path."""
 
-_NO_TOKEN = "no api_token was given: set UNLEASH_API_TOKEN to a backend token"  # noqa: S105  reason: a name of a variable
+_NO_TOKEN = "no api_token was given: set UNLEASH_API_TOKEN to a backend token"  # noqa: S105  reason: a message, not a token
 
 
 def complaint(
@@ -37,15 +37,15 @@ def complaint(
     secrets: Iterable[str | None],
 ) -> str:
     """
-    Return what to tell of an answer that was not the hoped for.
+    Return an error message for an answer that is not a success.
 
     Args:
-        status: of the answer.
-        headers: of the answer, by lower-case names. What a server sends may hold the
-            token; but for the target of a redirect nothing of it is shown.
-        url: of the API, from the settings.
+        status: the status of the answer.
+        headers: the headers of the answer, by lower-case names. They may contain the
+            token, so only the target of a redirect is shown.
+        url: the url of the API, from the settings.
         authorized: whether a token was sent.
-        secrets: texts that must not be shown.
+        secrets: strings that must not be shown.
     """
     said = f"the server answered {status}"
     if status in _REDIRECTS:
@@ -53,7 +53,7 @@ def complaint(
     if status in {401, 403} and not authorized:
         return f"{said} ({_NO_TOKEN})"
     cure = _CURES.get(status)
-    if status == 404:  # noqa: PLR2004  reason: HTTP's own number
+    if status == 404:  # noqa: PLR2004  reason: the HTTP status Not Found
         cure = _cure_of_url(url)
     return said if cure is None else f"{said} ({cure})"
 
@@ -66,23 +66,23 @@ def _cure_of_url(url: str) -> str:
 
 
 def _target(headers: Mapping[str, str], secrets: Iterable[str | None]) -> str:
-    """Return where a redirect leads, unless that cannot be told safely."""
+    """Return the target of a redirect, unless it contains a secret."""
     location = headers.get("location", "").strip()
     if not location:
         return " without a target"
     if _holds_secret(location, secrets):
-        return " to where cannot be shown, for the target holds a secret"
+        return " to a target that is not shown because it contains a secret"
     try:
         parts = urlsplit(location)
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return " to what is no url"
+        return " to an invalid url"
     target = parts._replace(netloc=host, query="", fragment="").geturl()
     return f" to {shown(target)}"
 
 
 def _holds_secret(text: str, secrets: Iterable[str | None]) -> bool:
-    """Whether a secret, or what stands last in it, is part of a text in some form."""
+    """Whether a text contains a secret or its last part, in any case or encoding."""
     plain = unquote(text).lower()
     whole = [secret.lower() for secret in secrets if secret]
     last = [secret.replace(":", " ").replace(".", " ").split()[-1:] for secret in whole]
@@ -92,14 +92,14 @@ def _holds_secret(text: str, secrets: Iterable[str | None]) -> bool:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """
-    Return for how many seconds the server asks to be left alone (RFC 9110, 10.2.3).
+    Return the seconds after which the server allows a new request (RFC 9110, 10.2.3).
 
-    A date counts from the server's own clock, where the answer tells it: the clocks of
-    machines differ.
+    A date is compared with the server's own clock if the answer has a ``Date``, because
+    clocks differ.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value) if len(value) < 10 else None  # noqa: PLR2004  reason: a year has fewer digits
+        return float(value) if len(value) < 10 else None  # noqa: PLR2004  reason: more digits are longer than a lifetime
     until = _timestamp(value)
     if until is None:
         return None
@@ -128,5 +128,5 @@ _CURES = {
         "does the url end in /api? is api_token a backend token, which frontend, admin"
         " and personal tokens are not? may it read this project and environment?"
     ),
-    407: "the proxy asks for a user and a password: put them into its variable",
+    407: "the proxy requires a user and password: add them to its variable",
 }

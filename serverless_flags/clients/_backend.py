@@ -1,4 +1,4 @@
-"""A client of Unleash and its server, brought together."""
+"""Combine a client of Unleash with the API of its server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serverless_flags.clients._unleash_api import (
     read_snapshot,
 )
 
-if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
+if TYPE_CHECKING:  # defining the protocol takes 0.1 ms
     from collections.abc import Callable
     from typing import Protocol
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # with its protocol, which takes 0.1 ms to define
     from serverless_flags._settings import Settings
 
     class EngineClient(StateClient, Protocol):
-        """A client that names its engine."""
+        """A client that reports the version of its engine."""
 
         engine_version: str
 
@@ -33,18 +33,22 @@ def backend_of(
     """
     Return the backend of a client of Unleash; ``load`` calls ``new_client``.
 
-    ``load`` raises MissingDependencyError where what it imports cannot be imported.
+    ``load`` raises MissingDependencyError when an import fails.
     """
     identity = Identity(settings, app_name)
     api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
     if api is not None and settings.snapshot is None:
-        api.prepare(settings.request_timeout)  # else the start asks nobody
+        api.prepare(
+            settings.request_timeout
+        )  # a snapshot needs no request at the start
 
     def load() -> EngineClient:
         try:
             client = new_client(settings, identity)
         except (ImportError, OSError) as error:
-            from serverless_flags.clients._missing import explained  # rare
+            from serverless_flags.clients._missing import (
+                explained,
+            )  # only after a failure
 
             raise explained(error) from error
         if api is not None:

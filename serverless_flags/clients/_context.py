@@ -1,4 +1,4 @@
-"""What UnleashClient makes of an evaluation context before the engine sees it."""
+"""Convert evaluation contexts to what the engine takes, as UnleashClient does."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def enriched(
     note: Callable[[str], object] = str,
 ) -> dict[str, Any]:
     """
-    Return a context as the engine takes it: texts, and properties.
+    Return a context as the engine takes it: string fields, and properties.
 
-    What is no field of Unleash's becomes a property; the caller's own ``properties``
-    win over those. What cannot be read is left out.
+    Fields that Unleash does not define become properties; the caller's own
+    ``properties`` take precedence. Unreadable parts are left out.
 
     Args:
-        known: what is the same in each context; the caller's wins.
-        context: the caller's, a mapping or pairs.
-        note: called with what is left out.
+        known: fields that are the same in each context; the caller's take precedence.
+        context: the caller's context, a mapping or pairs.
+        note: called with a description of each part that is left out.
     """
     given: dict[Any, Any] = dict(known)
     _update(given, context, "the context", note)
@@ -66,14 +66,14 @@ def _update(
     *,
     falsy: bool = True,
 ) -> None:
-    """Take what ``dict.update`` takes, all of it or nothing."""
+    """Update ``into`` like ``dict.update``, with all of ``source`` or nothing."""
     if type(source) is dict:
         into.update(source)
         return
     try:
         into.update({} if falsy and not source else dict(source))
-    except Exception as error:  # a mapping of the user's may raise anything
-        plain = type(source) in _OF_PYTHON and not isinstance(error, _OF_DICT)
+    except Exception as error:  # a user's mapping may raise anything
+        plain = type(source) in _BUILT_IN and not isinstance(error, _DICT_ERRORS)
         if plain or passes(error):
             raise
         note(f"{what} ({type(source).__name__})")
@@ -94,12 +94,12 @@ def _shown(name: Any) -> str:
 
 
 def complain(faults: Sequence[str], problem_log: ProblemLog) -> None:
-    """Warn once of what was left out of an evaluation context, if anything was."""
+    """Warn once about the parts that were left out of an evaluation context."""
     if faults:
         problem_log.warn(
             "context",
-            "flags are evaluated without what cannot be read of an evaluation context:"
-            " %s; give a dict of texts",
+            "flags are evaluated without the unreadable parts of an evaluation context:"
+            " %s; pass a dict of strings",
             ", ".join(faults[:10]),
         )
 
@@ -108,8 +108,8 @@ def written(context: Mapping[Any, Any]) -> bytes:
     """
     Return an enriched context as JSON.
 
-    Empty where a key of it is none of JSON's: such a context is no fault of the flag's,
-    but UnleashClient answers False for it, and so does the engine for this.
+    Returns b"" if a key cannot be a JSON key. UnleashClient answers False for such a
+    context, and so does the engine for b"".
     """
     try:
         return _as_json(context).encode()
@@ -119,21 +119,21 @@ def written(context: Mapping[Any, Any]) -> bytes:
 
 class ContextText:
     """
-    Writes evaluation contexts as the engine reads them.
+    Writes evaluation contexts as JSON for the engine.
 
-    What `enriched` says of them, as JSON, without making the ``dict`` first: that took
-    longer than the engine takes to answer. ``known`` holds nothing but texts.
+    The result is that of `enriched`, but written directly: building the ``dict`` first
+    took longer than the engine's evaluation. All values of ``known`` are strings.
     """
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = known
         self._start = f'{_as_json(known)[:-1]}, "currentTime": "'
         self._begin = (-1, "")
-        """The second that was last, and how contexts of it begin."""
+        """The second of the last context, and how contexts of that second begin."""
         self._problem_log = ProblemLog()
 
     def __call__(self, context: Any) -> tuple[bytes, dict[str, Any] | None]:
-        """Return a context as JSON; and as a dict, where that had to be made."""
+        """Return a context as JSON; and as a dict, where one was built."""
         fields = properties = ""
         if context is not None:
             if type(context) is not dict:
@@ -144,7 +144,7 @@ class ContextText:
                 except _NeedsGeneralPathError:
                     return self._write_generally(context)
         seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
-        known, begin = self._begin  # in one step: other threads change it
+        known, begin = self._begin  # one read, as other threads change it
         if seconds != known:
             begin = f"{self._start}{_clock_text(seconds)}."
             self._begin = seconds, begin
@@ -162,15 +162,15 @@ class ContextText:
 
 
 class _NeedsGeneralPathError(Exception):
-    """A context that is not written piece by piece."""
+    """Raised for a context that cannot be written directly."""
 
 
 class _UnreadableError(_NeedsGeneralPathError):
-    """A value that has no text."""
+    """Raised for a value that cannot be converted to a string."""
 
 
 def _write_directly(context: dict[Any, Any]) -> tuple[str, str]:
-    """Write the caller's fields and properties; raises _NeedsGeneralPathError for rare ones."""
+    """Write the caller's fields and properties. Raises _NeedsGeneralPathError."""
     fields = properties = ""
     for name, value in context.items():
         if name in _PLAIN_FIELDS:
@@ -203,25 +203,25 @@ def _properties(given: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a value's text; raises _UnreadableError where it has none."""
+    """Convert a value to a string. Raises _UnreadableError."""
     if type(value) in _SIMPLE:
         try:
             return str(value)
-        except ValueError:  # Python writes no integer of more than 4,300 digits
+        except ValueError:  # an integer of more than 4,300 digits
             raise _UnreadableError from None
-    datetime = sys.modules.get("datetime")  # where it is not loaded, nothing is one
+    datetime = sys.modules.get("datetime")  # if it is not loaded, no value is one
     try:
         if datetime is not None and isinstance(value, datetime.datetime):
             return str(value.isoformat())
         return str(value)
-    except Exception as error:  # an object of the user's may raise anything
+    except Exception as error:  # a user's object may raise anything
         if passes(error):
             raise
         raise _UnreadableError from error
 
 
 def _now() -> str:
-    """Return the moment as ``datetime`` writes it, in UTC, without loading that."""
+    """Return the current time in UTC as ``datetime`` writes it, without that import."""
     seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
     return f"{_clock_text(seconds)}.{nanoseconds // 1000:06}+00:00"
 
@@ -231,14 +231,14 @@ def _clock_text(seconds: int) -> str:
 
 
 _as_json = json.JSONEncoder(check_circular=False).encode
-"""For what holds nothing but texts."""
+"""Encodes dicts of strings, for which no circularity check is needed."""
 _PLAIN_FIELDS = {
     name: f', "{name}": ' for name in ("userId", "sessionId", "remoteAddress")
 }
-"""Fields that only a caller gives, as they are written."""
-_OF_PYTHON = frozenset({list, tuple, str, int, float, bool, type(None)})
-"""Types of contexts that are none and run no code of the user's."""
-_OF_DICT = (TypeError, ValueError)
-"""What ``dict`` raises for them."""
+"""The beginnings of fields that only callers set."""
+_BUILT_IN = frozenset({list, tuple, str, int, float, bool, type(None)})
+"""Built-in types that are no mappings and run no user code."""
+_DICT_ERRORS = (TypeError, ValueError)
+"""The exceptions that ``dict`` raises for them."""
 _SIMPLE = frozenset({int, float, bool, type(None)})
-"""Types whose texts run no code of the user's."""
+"""Types whose conversion to a string runs no user code."""

@@ -1,4 +1,4 @@
-"""One evaluation: ask the engine, count the answer, deliver its impression."""
+"""Evaluate a flag: call the engine, count the result, deliver the impression."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from serverless_flags.clients.impression import Impression, Impressions
 
 MOST_NAMES = 10_000
-"""Different flags that are counted between two flushes."""
+"""The most different flags that are counted between two flushes."""
 LONGEST_NAME = 1_000
-"""Bytes of a flag's name that is counted."""
+"""The most bytes of the name of a flag that is counted."""
 
 
 class Evaluator:
     """
-    Evaluates flags of one state after the other; both clients of the engine ask it.
+    Evaluates flags; shared by both clients that use the engine.
 
-    What a custom strategy, a fallback or a listener raises costs its own evaluation.
-    Nothing else is caught but what the engine raises: a runtime's timeout, which may
-    arrive between any two lines, passes to the caller.
+    An exception from a custom strategy, a fallback or a listener affects only its own
+    evaluation. No other exceptions are caught but the engine's: a runtime's timeout,
+    which may be raised between any two lines, propagates to the caller.
 
-    Each question gets the state that answers it and the evaluation context as JSON, and
-    as a dict where that has been made; ``fallback`` answers for a flag that the state
-    does not have. An evaluation holds its state to its end, so the engine lives as long
-    as its pointer is used, whatever strategies and listeners do.
+    Each call gets the state to evaluate and the evaluation context as JSON, and as a
+    dict if one was built; ``fallback`` is called for a flag that the state does not
+    have. An evaluation holds a reference to its state until it ends, so the engine
+    exists as long as its pointer is used, whatever strategies and listeners do.
 
     Args:
         library: the engine's functions.
-        counter: an engine that never has flags and counts for all states.
+        counting_engine: an engine that holds no flags and does the counting.
         on_impression: called with an `Impression` for each evaluation of a flag with
             impression data, on the thread that evaluates.
     """
@@ -46,22 +46,24 @@ class Evaluator:
     def __init__(
         self,
         library: EngineLibrary,
-        counter: Any,
+        counting_engine: Any,
         on_impression: Callable[[Impression], object] | None,
     ) -> None:
         self._library = library
-        self._counter = counter  # held, for the next line points into it
-        self._counts: int = counter.state
-        self._names: dict[str, bytes] = {}  # those counted since the last flush
+        self._counting_engine = counting_engine  # keeps the next line's pointer valid
+        self._counts: int = counting_engine.state
+        self._names: dict[str, bytes] = {}  # the flags counted since the last flush
         self._unknown: UnknownFlags | None = None
         self._impressions: Impressions | None = None
         if on_impression is not None:
-            from serverless_flags.clients.impression import Impressions  # with it alone
+            from serverless_flags.clients.impression import (
+                Impressions,
+            )  # only with a listener
 
             self._impressions = Impressions(library, on_impression)
         self._problem_log = ProblemLog()
         self.uncounted = 0
-        """Evaluations that were answered and not counted."""
+        """Evaluations that returned a result and were not counted."""
 
     def enabled(
         self,
@@ -101,7 +103,7 @@ class Evaluator:
     def variant(
         self, state: State, feature_name: str, text: bytes, seen: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Return a flag's variant, in UnleashClient's words."""
+        """Return a flag's variant, with UnleashClient's keys."""
         library, counted, custom = self._library, True, b"{}"
         try:
             try:
@@ -117,12 +119,12 @@ class Evaluator:
             self._failed(feature_name)
             return dict(DISABLED)
         if found is None:
-            self._note_unknown(state, feature_name, expected=False)
+            self._record_unknown(state, feature_name, expected=False)
         variant = _variant(found)
         if counted:
-            enabled, word = variant["feature_enabled"], variant["name"]
+            enabled, label = variant["feature_enabled"], variant["name"]
             library.free(library.count_toggle(self._counts, name, enabled))
-            library.free(library.count_variant(self._counts, name, word.encode()))
+            library.free(library.count_variant(self._counts, name, label.encode()))
         else:
             self.uncounted += 1
         if self._impressions is not None:
@@ -131,7 +133,7 @@ class Evaluator:
         return variant
 
     def drain_counts(self) -> dict[str, Any] | None:
-        """Drain the counts, whichever state they belong to."""
+        """Return all counts since the last call and reset them."""
         self._names = {}
         library = self._library
         counts: dict[str, Any] | None = library.read(library.get_metrics(self._counts))
@@ -139,11 +141,11 @@ class Evaluator:
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:
-        """Names that were asked for and that the state does not have."""
+        """Names that were evaluated and that the state does not have."""
         return () if self._unknown is None else self._unknown.names
 
     def forget_known(self, state: State) -> None:
-        """Take the flags of a new state for known."""
+        """Remove the flags of a new state from `unknown_flags`."""
         if self._unknown is not None:
             self._unknown.forget_known(state)
 
@@ -154,11 +156,11 @@ class Evaluator:
         context: dict[str, Any] | bytes,
         fallback: Callable[[str, dict[str, Any]], object] | None,
     ) -> bool | None:
-        """Return the answer for an unknown flag; None when the fallback fails."""
-        self._note_unknown(state, feature_name, expected=fallback is not None)
+        """Return the result for an unknown flag; None if the fallback fails."""
+        self._record_unknown(state, feature_name, expected=fallback is not None)
         if fallback is None:
             return False
-        from serverless_flags.clients._fallback import ask_fallback  # with one alone
+        from serverless_flags.clients._fallback import ask_fallback  # only with one
 
         seen = json.loads(context) if isinstance(context, bytes) else context
         answer = ask_fallback(fallback, feature_name, seen, self._problem_log)
@@ -166,23 +168,27 @@ class Evaluator:
             self.uncounted += 1
         return answer
 
-    def _note_unknown(self, state: State, feature_name: str, *, expected: bool) -> None:
+    def _record_unknown(
+        self, state: State, feature_name: str, *, expected: bool
+    ) -> None:
         if not state.loaded:
             return
         if self._unknown is None:
-            from serverless_flags.clients._unknown import UnknownFlags  # with one alone
+            from serverless_flags.clients._unknown import UnknownFlags  # only with one
 
             self._unknown = UnknownFlags(self._library)
-        self._unknown.note(state, feature_name, expected=expected)
+        self._unknown.record(state, feature_name, expected=expected)
 
     def _admit(self, feature_name: Any) -> tuple[bytes, bool]:
         """
-        Return a name as the engine takes it, and whether the evaluation is counted.
+        Return a name as the engine takes it, and whether to count the evaluation.
 
-        For a flag that was not asked for since the last flush.
+        Called at the first evaluation of a flag after each flush.
         """
         if not isinstance(feature_name, str):
-            message = f"the name of a flag is a text, not {type(feature_name).__name__}"
+            message = (
+                f"a flag's name must be a string, not {type(feature_name).__name__}"
+            )
             raise _NoAnswerError(message)
         try:
             name = feature_name.encode()
@@ -195,14 +201,14 @@ class Evaluator:
         self._problem_log.warn(
             "names",
             "evaluations of more than %s different flags between two flushes, or of"
-            " names over %s bytes, are not counted: do not make flag names of input",
+            " names over %s bytes, are not counted: do not build flag names from input",
             MOST_NAMES,
             LONGEST_NAME,
         )
         return name, False
 
     def _failed(self, feature_name: object) -> bool:
-        """Book an evaluation that has no answer: the flag is off and not counted."""
+        """Record a failed evaluation: the flag is off, and nothing is counted."""
         self.uncounted += 1
         shown = feature_name[:100] if isinstance(feature_name, str) else ""
         self._problem_log.warn(
@@ -212,14 +218,14 @@ class Evaluator:
 
 
 class _NoAnswerError(EngineError):
-    """Raised when the engine cannot be asked, or a custom strategy fails."""
+    """Raised for an invalid flag name, or when a custom strategy fails."""
 
 
 def _custom_results(state: State, feature_name: str, context: dict[str, Any]) -> bytes:
-    """Return what a flag's custom strategies say."""
+    """Return the results of a flag's custom strategies as JSON."""
     try:
         return state.custom_results(feature_name, context)
-    except Exception as error:  # a strategy of the user's may raise anything
+    except Exception as error:  # a user's strategy may raise anything
         if passes(error):
             raise
         message = f"a custom strategy of {feature_name[:100]!r} failed"
@@ -227,7 +233,7 @@ def _custom_results(state: State, feature_name: str, context: dict[str, Any]) ->
 
 
 def _variant(found: dict[str, Any] | None) -> dict[str, Any]:
-    """Return a variant in UnleashClient's words."""
+    """Return a variant with UnleashClient's keys."""
     if found is None:
         return dict(DISABLED)
     variant = {

@@ -1,4 +1,4 @@
-"""What a fallback function answers, with a flag client and without one."""
+"""Call the user's fallback function, with a flag client and without one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def ask_fallback(
     context: dict[str, Any],
     problem_log: ProblemLog,
 ) -> bool | None:
-    """Return what a fallback function answers; None when it fails, as the log says."""
+    """Return the result of a fallback function; None, and a warning, if it fails."""
     try:
         return bool(fallback(feature_name, context))
-    except Exception as error:  # a user's function may raise anything
+    except Exception as error:  # the user's function may raise anything
         if passes(error):
             raise
         problem_log.warn(
@@ -40,12 +40,12 @@ def fallback_answer(
     known: Mapping[str, str],
 ) -> bool:
     """
-    Return what a flag client answers for an unknown flag, where there is no client.
+    Return what a flag client would return for an unknown flag, without a client.
 
     Args:
-        feature_name: the flag's.
+        feature_name: the name of the flag.
         context: the caller's evaluation context.
-        fallback: what answers; None, and a function that fails, mean that it is off.
+        fallback: the fallback function; the flag is off if it is None or fails.
         known: ``appName`` and ``environment``, which each evaluation context has.
     """
     if fallback is None:
@@ -57,4 +57,4 @@ def fallback_answer(
 
 
 _problem_log = ProblemLog()
-"""Without a client there is nothing else that lasts as long as the process."""
+"""At module level: without a client nothing else lasts as long as the process."""

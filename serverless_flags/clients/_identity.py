@@ -1,4 +1,4 @@
-"""Who asks: the names of one instance, in headers and in what it sends."""
+"""The identity of one process, in headers and request bodies."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 SDK = f"serverless-flags:{__version__}"
 CLIENT_SPEC = "6.1.0"
-"""The client specification the engine follows; the server shapes its answer by it."""
+"""The client specification that the engine follows; it determines the answer."""
 
 
-_OURS = frozenset(
+_RESERVED = frozenset(
     {
         "accept-encoding",
         "connection",
@@ -42,12 +42,12 @@ _OURS = frozenset(
         "upgrade",
     }
 )
-"""Headers that ``custom_headers`` does not change: those that UnleashClient keeps for
-itself, and those that frame the request."""
+"""Headers that ``custom_headers`` cannot change: those that UnleashClient sets itself,
+and those that frame the request."""
 
 
 class Identity:
-    """Who asks: unique for each process, so made after every fork."""
+    """The identity of one process; a forked process needs a new one."""
 
     def __init__(self, settings: Settings, app_name: str) -> None:
         digits = os.urandom(16).hex()
@@ -109,23 +109,23 @@ class Identity:
 
 
 def custom_headers(settings: Settings) -> dict[str, str]:
-    """Return the user's headers; ``api_token`` wins over an ``Authorization``."""
+    """Return the user's headers; ``api_token`` overrides an ``Authorization``."""
     custom = {}
     for name, value in settings.custom_headers.items():
         if name.lower() == "authorization":
             if settings.api_token is None:
                 custom["Authorization"] = value
-        elif name.lower() not in _OURS:
+        elif name.lower() not in _RESERVED:
             custom[name] = value
     return custom
 
 
 def header_text(text: str) -> str:
     """
-    Return a name so that a header can carry it.
+    Return a name in a form that can be sent as a header.
 
-    A platform's name of a function may be in any script: what is not printable Latin-1
-    is percent-encoded, so no name can be the reason why a request is not sent.
+    A platform may allow function names in any script. Characters outside printable
+    Latin-1 are percent-encoded, so that no name prevents a request.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -142,5 +142,5 @@ def _percent_encoded(character: str) -> str:
 _PYTHON = {"cpython": "CPython", "pypy": "PyPy"}.get(
     sys.implementation.name, sys.implementation.name
 )
-"""As `platform` says it, whose import takes 1 ms."""
+"""As ``platform.python_implementation()`` returns it, whose import takes 1 ms."""
 _PYTHON_VERSION = sys.version.split()[0]

@@ -1,4 +1,4 @@
-"""yggdrasil-engine's library, asked without the Python layer that lies above it."""
+"""yggdrasil-engine's native library, called without its Python layer."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 class EngineLibrary:
     """
-    The functions of the engine's library, and how to read their answers.
+    The functions of the engine's native library, and a reader of their answers.
 
-    ``UnleashEngine`` takes each answer apart with JSON, an enum and a generator, which
-    is most of what its evaluations cost. Here the usual answers are known by heart.
-    What we take of ``UnleashEngine`` beyond its documentation is all named, and held,
-    in tests/clients/test_lean_contract.py.
+    ``UnleashEngine`` parses each answer with JSON, an enum and a generator, which is
+    most of the cost of an evaluation. Here common answers are looked up in a table.
+    tests/clients/test_lean_contract.py verifies each undocumented part of
+    ``UnleashEngine`` that this package uses.
 
-    An evaluation keeps the interpreter's lock: it takes a microsecond or two, and who
-    lets go of the lock gets it back from a busy thread 5 ms later, each time.
+    An evaluation keeps the interpreter's lock. It takes only 1 to 2 us; a thread that
+    releases the lock may wait 5 ms for a busy thread to give it back.
 
     Args:
-        engine: an ``UnleashEngine`` or an `Engine`, any one.
+        engine: any ``UnleashEngine`` or `Engine`.
     """
 
     def __init__(self, engine: Any) -> None:
-        import ctypes  # comes with the engine, which is imported late
+        import ctypes  # late, as the engine
 
         lib = engine.lib
         keeping, releasing = ctypes.PYFUNCTYPE, ctypes.CFUNCTYPE
 
         def bind(prototype: Any, name: str) -> Any:
-            # With the engine's own arguments: a new one would be missed, not misread.
+            # With the engine's own types, so that changed arguments raise an error.
             return prototype(ctypes.c_void_p, *getattr(lib, name).argtypes)((name, lib))
 
         self.check_enabled = bind(keeping, "check_enabled")
@@ -54,12 +54,12 @@ class EngineLibrary:
 
     def read(self, answer: int) -> Any:
         """
-        Return the value of an answer, and free it.
+        Return the value of an answer, and free the answer.
 
-        None says that the engine does not know the flag.
+        The value is None if the engine does not know the flag.
 
         Raises:
-            EngineError: when the engine failed; it says why.
+            EngineError: when the engine reports an error.
         """
         text = self._text(answer).value
         self.free(answer)
@@ -69,10 +69,10 @@ class EngineLibrary:
 
 class State:
     """
-    One state of the flags, in an engine of its own.
+    One state of the flags, in its own engine.
 
-    The pointer is valid as long as the state is held: it is handed to the library by
-    code that holds the state in a variable of its own, and kept nowhere else.
+    The pointer is valid as long as the state is referenced. Code that passes it to the
+    library therefore holds the state in a local variable, and never stores the pointer.
     """
 
     __slots__ = ("__weakref__", "_strategies", "custom", "engine", "loaded", "pointer")
@@ -81,64 +81,65 @@ class State:
         self.engine = engine
         self.pointer: int = engine.state
         self.loaded = loaded
-        """Whether a flag that the engine does not know is unknown."""
+        """Whether flags have been loaded, so that a missing flag is an unknown one."""
         self._strategies = engine.custom_strategy_handler
         self.custom: Mapping[str, Any] = self._strategies.strategy_definitions
         """The flags with custom strategies."""
 
     def custom_results(self, feature_name: str, context: dict[str, Any]) -> bytes:
-        """Ask the custom strategies of a flag, which may raise anything."""
+        """Call the custom strategies of a flag, which may raise anything."""
         results = self._strategies.evaluate_custom_strategies(feature_name, context)
         return json.dumps(results).encode()
 
 
 class RetiredEngines:
     """
-    Engines that nobody evaluates with any more.
+    Replaced engines that wait to be freed.
 
-    To free one takes 35 ms at 5,000 flags: not on the thread that happens to evaluate
-    with it last.
+    Freeing takes 35 ms at 5,000 flags, so it is never left to an evaluating thread.
     """
 
     def __init__(self) -> None:
         self._engines: deque[Any] = deque()
 
-    def take(self, engine: Any, *, after: object) -> None:
-        """Take an engine when nobody holds ``after`` any more."""
+    def add(self, engine: Any, *, after: object) -> None:
+        """Add an engine once ``after`` is no longer referenced."""
         weakref.finalize(after, self._engines.append, engine).atexit = False
 
     def free(self) -> None:
-        """Free them on this thread."""
+        """Free all retired engines on this thread."""
         self._engines.clear()
 
 
 class StateLoader:
     """
-    Makes states of what the server sends.
+    Loads the bodies that the server sends into engines.
 
     Args:
-        library: the engine's.
-        strategies: custom strategies by name; one that does not fit costs the flags
-            that use it, and one warning.
+        library: the engine's functions.
+        strategies: custom strategies by name; an invalid one is left out with a
+            warning, and is off in the flags that use it.
     """
 
     def __init__(self, library: EngineLibrary, strategies: Mapping[str, Any]) -> None:
         self._library = library
         self._strategies: dict[str, Any] = {}
         if strategies:
-            from serverless_flags.clients._strategies import fitting  # with some alone
+            from serverless_flags.clients._strategies import (
+                valid_strategies,
+            )  # only with some
 
-            self._strategies = fitting(strategies)
+            self._strategies = valid_strategies(strategies)
         self._complained: str | None = None
 
     def load(self, engine: Any, body: str) -> State:
         """
-        Let a new engine parse a state, once, while other threads run.
+        Load a body into a new engine; other threads run meanwhile.
 
-        What the engine cannot read of it is left out and named in a warning.
+        Parts that the engine cannot read are left out and named in a warning.
 
         Raises:
-            ValueError: when it is no state, or nothing of it can be read.
+            ValueError: when the body is not a flag state, or no part can be read.
         """
         engine.register_custom_strategies(self._strategies)
         complaint = None
@@ -147,7 +148,9 @@ class StateLoader:
         except EngineError as error:
             complaint = quoted(str(error), 500)
             if not complaint.startswith(PARTLY_LOADED):
-                from serverless_flags.clients._salvage import salvage  # rare
+                from serverless_flags.clients._salvage import (
+                    salvage,
+                )  # only after a failure
 
                 body, complaint = salvage(self._parse, engine, body, complaint)
         self._complain(complaint)
@@ -161,7 +164,7 @@ class StateLoader:
         self._library.read(self._library.load_state(engine.state, body.encode()))
 
     def _complain(self, complaint: str | None) -> None:
-        """Warn of what the engine cannot evaluate, unless that was said last time."""
+        """Warn about parts that the engine cannot evaluate, unless just logged."""
         if complaint is not None and complaint != self._complained:
             logger.warning("%s", complaint)
         self._complained = complaint
@@ -179,5 +182,6 @@ _COMMON_ANSWERS: dict[bytes | None, Any] = {
     b'{"status_code":"Ok","value":false,"error_message":null}': False,
     b'{"status_code":"NotFound","value":null,"error_message":null}': None,
 }
-"""Answers about flags; every other answer is read as the JSON that it is."""
+"""Common answers about flags; every other answer is parsed as JSON."""
 _MISSING = object()
+"""Marks an answer that is not in the table, as None is a value."""

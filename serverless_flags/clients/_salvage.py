@@ -1,4 +1,4 @@
-"""A state that the engine refuses, without the parts that it cannot read."""
+"""Load what is readable of a state that the engine has rejected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Parse = Callable[[Any, str], None]
-    """Lets an engine parse a state; raises EngineError where it refuses it."""
+    """Loads a state into an engine; raises EngineError if the engine rejects it."""
 
 CHUNK = 50
-"""Parts that are tried at once: most chunks hold nothing that cannot be read."""
+"""Parts that are tried at once; in most chunks the engine can read all of them."""
 MOST_NAMES = 10
 LONGEST_NAME = 100
 
@@ -23,26 +23,26 @@ def salvage(
     parse: Parse, engine: Any, body: str, complaint: str
 ) -> tuple[str, str | None]:
     """
-    Let an engine take what it can read of a state that it has refused.
+    Load the parts of a rejected state that the engine can read.
 
     Args:
-        parse: lets an engine parse a state.
-        engine: a new one.
-        body: what it has refused.
-        complaint: what it said, escaped.
+        parse: loads a state into an engine.
+        engine: a new engine.
+        body: the rejected body.
+        complaint: the engine's error message, escaped.
 
     Returns:
-        The state that it has taken, and a warning of what was left out, if any was.
+        The state that was loaded, and a warning about parts that were left out, if any.
 
     Raises:
-        ValueError: when the body is no state, or none of its flags can be read.
+        ValueError: when the body is not a flag state, or no flag can be read.
     """
     state = _state_of(body, complaint)
     mended = Mender(parse, type(engine)).mend(state)
     left_out = _listed(mended.left_out)
     if left_out and not mended.flags:
-        why = f"{_no_state(complaint)} Nothing of it can be read: {left_out}"
-        raise ValueError(why)
+        message = f"{_no_state(complaint)} No part of it can be read: {left_out}"
+        raise ValueError(message)
     text = json.dumps(mended.state)
     partly = None
     try:
@@ -55,7 +55,7 @@ def salvage(
 
 
 class Mended(NamedTuple):
-    """What is left of a state."""
+    """A state without its unreadable parts."""
 
     state: dict[str, Any]
     flags: int
@@ -67,8 +67,8 @@ class Mender:
     Finds the parts of a state that an engine can read.
 
     Args:
-        parse: lets an engine parse a state.
-        new_engine: makes an engine to try parts with.
+        parse: loads a state into an engine.
+        new_engine: returns an engine to try parts with.
     """
 
     def __init__(self, parse: Parse, new_engine: Callable[[], Any]) -> None:
@@ -77,7 +77,7 @@ class Mender:
         self._flags = 0
 
     def mend(self, state: dict[str, Any]) -> Mended:
-        """Return a state of those parts, and the names of the others."""
+        """Return a state of the readable parts, and the names of the others."""
         if isinstance(state.get("features"), list):
             version = state.get("version")
             mended = {
@@ -90,7 +90,7 @@ class Mender:
         return Mended(mended, self._flags, self._left_out)
 
     def _event(self, event: Any) -> Any:
-        """Return a part of a delta that the engine can read; None for no such one."""
+        """Return the readable part of an event of a delta; None if there is none."""
         if isinstance(event, dict) and isinstance(event.get("features"), list):
             event = {**event, **self._parts(event)}
         if self._readable({"events": [event]}):
@@ -121,19 +121,19 @@ class Mender:
     def _list(
         self, parts: list[Any], key: str, kind: str, around: Callable[[list[Any]], Any]
     ) -> list[Any]:
-        """Return the parts of a list that can be read; name the others."""
-        good: list[Any] = []
+        """Return the readable parts of a list; record the names of the others."""
+        readable: list[Any] = []
         for start in range(0, len(parts), CHUNK):
             chunk = parts[start : start + CHUNK]
             if self._readable({"version": 2, **around(chunk)}):
-                good += chunk
+                readable += chunk
                 continue
             for part in chunk:
                 if self._readable({"version": 2, **around([part])}):
-                    good.append(part)
+                    readable.append(part)
                 else:
                     self._left_out.append(f"the {kind} {_shown(part, key)}")
-        return good
+        return readable
 
     def _readable(self, state: dict[str, Any]) -> bool:
         engine = self._new_engine()
@@ -145,7 +145,7 @@ class Mender:
 
 
 def _state_of(body: str, complaint: str) -> dict[str, Any]:
-    """Return the JSON of a state, with the operators that Unleash Edge meant."""
+    """Parse a state, with the operators that Unleash Edge has wrapped."""
     try:
         state = json.loads(
             body, object_hook=_with_operator, parse_int=_number, strict=False
@@ -161,11 +161,11 @@ def _state_of(body: str, complaint: str) -> dict[str, Any]:
 
 
 def _no_state(complaint: str) -> str:
-    return f"{complaint[:120]}; is the url the one of the API?"
+    return f"{complaint[:120]}; does the url point to the API?"
 
 
 def _with_operator(part: dict[str, Any]) -> dict[str, Any]:
-    """Unleash Edge writes an operator that is newer than itself as {"UNKNOWN": ...}."""
+    """Unwrap an operator that Unleash Edge does not know: {"UNKNOWN": ...}."""
     operator = part.get("operator")
     if isinstance(operator, dict) and [*operator] == ["UNKNOWN"]:
         part["operator"] = operator["UNKNOWN"]
@@ -173,12 +173,12 @@ def _with_operator(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(digits: str) -> float:
-    """Read an integer; Python refuses those of more than 4,300 digits."""
-    return int(digits) if len(digits) < 20 else float(digits)  # noqa: PLR2004  reason: digits of what the engine reads
+    """Parse an integer; Python rejects those of more than 4,300 digits."""
+    return int(digits) if len(digits) < 20 else float(digits)  # noqa: PLR2004  reason: the digits of the engine's largest integers
 
 
 def _shown(part: Any, key: str) -> str:
-    """Return how a warning names a part: its name as the server wrote it, escaped."""
+    """Return the name of a part for a warning, escaped."""
     name = part.get(key) if isinstance(part, dict) else None
     if isinstance(name, (str, int)):
         return ascii(name)[:LONGEST_NAME]
@@ -192,8 +192,8 @@ def _listed(names: list[str]) -> str:
 
 
 def _warning(left_out: str, complaint: str, partly: str | None) -> str:
-    why = complaint if partly is None else f"{complaint}; {partly}"
+    reason = complaint if partly is None else f"{complaint}; {partly}"
     return (
-        f"the flag state is taken without what the engine cannot read: {left_out};"
-        f" correct it in Unleash or install a newer yggdrasil-engine ({why})"
+        f"flags are loaded without the parts that the engine cannot read: {left_out};"
+        f" correct them in Unleash or install a newer yggdrasil-engine ({reason})"
     )

@@ -1,4 +1,4 @@
-"""What is a state of flags: the body of an answer, or the content of a snapshot."""
+"""Read a flag state: the body of an answer, or a snapshot file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MOST_SNAPSHOT = 32 * 1024 * 1024
 
 def read_state(body: bytes) -> Fetched:
     """
-    Decode what may be a state of flags; whether it is one, the engine says.
+    Decode a body that may be a flag state; the engine decides whether it is one.
 
-    It parses each state aside, and what it refuses changes nothing. A parse of our own
-    would hold the interpreter's lock for 17 ms at 5,000 flags.
+    The engine parses each state separately, so a rejected one changes nothing. Parsing
+    it here would hold the interpreter's lock for 17 ms at 5,000 flags.
     """
     try:
         text = body.removeprefix(_BYTE_ORDER_MARK).decode()
@@ -25,43 +25,45 @@ def read_state(body: bytes) -> Fetched:
         text = ""
     if text.lstrip().startswith("{"):
         return Fetched(body=text)
-    return Fetched(error="the answer is not JSON; is the url the one of the API?")
+    return Fetched(error="the answer is not JSON; does the url point to the API?")
 
 
 def count_flags(body: str) -> int | None:
-    """Return how many flags a state holds; None for one of events, or an odd one."""
+    """Return how many flags a state has; None if it has events or cannot be read."""
     try:
         features = json.loads(body, object_hook=_outline).get("features")
-    except (ValueError, RecursionError):  # the engine reads more than Python's json
+    except (ValueError, RecursionError):  # the engine accepts more than Python's json
         return None
     return len(features) if isinstance(features, list) else None
 
 
 def read_snapshot(path: str) -> Fetched:
     """
-    Read a snapshot file: the body of ``/api/client/features``, bounded.
+    Read a snapshot file: the body of ``/api/client/features``, of limited size.
 
-    What tools on Windows and ``curl --compressed`` write, UTF-16 and gzip, is read too.
-    Every error names the file and, where it can be seen, what is wrong with it.
+    Reads UTF-16 and gzip too, as tools on Windows and ``curl --compressed`` write them.
+    Every error names the file and, if it is known, what is wrong with the content.
     """
     try:
         return Fetched(body=_snapshot(path))
     except OSError as error:
-        why = f"cannot be read: {error.strerror or error}"
+        reason = f"cannot be read: {error.strerror or error}"
     except ValueError as error:
-        why = str(error)
-    from serverless_flags._transport.explain import shown  # failures only
+        reason = str(error)
+    from serverless_flags._transport.explain import shown  # only after a failure
 
-    return Fetched(error=f"the snapshot {shown(path, 1000)} {shown(why)}")
+    return Fetched(error=f"the snapshot {shown(path, 1000)} {shown(reason)}")
 
 
 def _snapshot(path: str) -> str:
-    """Return the text of a snapshot. Raises OSError, or a ValueError that says why."""
+    """Return the text of a snapshot. Raises OSError, or ValueError with the reason."""
     content = _read_file(path)
     if content.startswith(_GZIP):
         content = _decompressed(content)
     utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    content = content.removeprefix(_BYTE_ORDER_MARK)  # utf-8-sig is a module to import
+    content = content.removeprefix(
+        _BYTE_ORDER_MARK
+    )  # utf-8-sig would be another import
     try:
         text = content.decode("utf-16" if utf_16 else "utf-8")
     except UnicodeError:
@@ -72,15 +74,15 @@ def _snapshot(path: str) -> str:
     if '"features"' not in text and '"events"' not in text:
         what = "it has no features"
         if '"toggles"' in text:
-            what = "it is the frontend API's, which holds the flags of one user"
+            what = "it is from the frontend API, which has the flags of one user"
         message = f"is not the body of /api/client/features: {what}"
         raise ValueError(message)
     return text
 
 
 def _read_file(path: str) -> bytes:
-    """Read a regular file: a pipe or a device may have no end, or never begin."""
-    _check_regular(os.stat(path))  # to open a device may do something already
+    """Read a regular file; reading a pipe or a device may never end."""
+    _check_regular(os.stat(path))  # opening a device may have effects
     without_waiting = getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda p, f: os.open(p, f | without_waiting)) as file:
         _check_regular(os.fstat(file.fileno()))
@@ -98,19 +100,18 @@ def _check_regular(found: os.stat_result) -> None:
 
 
 def _decompressed(content: bytes) -> bytes:
-    from serverless_flags._transport.gunzip import (
-        gunzip,  # only for a compressed snapshot
-    )
+    # late: only for a compressed snapshot
+    from serverless_flags._transport.gunzip import gunzip
 
     try:
         return gunzip(content, MOST_SNAPSHOT)
     except Exception as error:
-        message = "is compressed with gzip and damaged or too large"
+        message = "is compressed with gzip, and damaged or too large"
         raise ValueError(message) from error
 
 
 def _outline(part: dict[str, Any]) -> dict[str, Any]:
-    """Keep of each object what `count_flags` looks at: a tenth of the memory."""
+    """Keep only objects that `count_flags` needs: a tenth of the memory."""
     return part if "features" in part or "events" in part else _UNSEEN
 
 

@@ -1,4 +1,4 @@
-"""Custom strategies: those that the engine can call, and the flags that have some."""
+"""Custom strategies: leave out invalid ones, and find the flags that use them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def fitting(strategies: Mapping[str, Any]) -> dict[str, Any]:
+def valid_strategies(strategies: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the strategies that the engine can call; warn of each other one.
+    Return the strategies that the engine can call; warn about each other one.
 
-    A session refuses them when it is made; a client may be made without one.
+    A session rejects invalid strategies at once, but a client can be made without one.
     """
-    found: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     for name, strategy in strategies.items():
         try:
-            found.update(check_strategies("strategies", {name: strategy}))
+            valid.update(check_strategies("strategies", {name: strategy}))
         except ConfigurationError as error:
-            logger.warning("%s; until then it is off where it is used", error)
-    return found
+            logger.warning("%s; until then this strategy is off", error)
+    return valid
 
 
 def define(engine: Any, body: str) -> None:
     """
-    Tell the engine which flags have custom strategies, as its ``take_state`` does.
+    Set the custom strategies of each flag in the engine, as its ``take_state`` does.
 
-    But let other threads run meanwhile: at 5,000 flags its parse holds the
-    interpreter's lock for 50 ms.
+    Unlike ``take_state``, whose parse holds the interpreter's lock for 50 ms at 5,000
+    flags, this lets other threads run.
     """
-    from yggdrasil_engine import custom_strategy  # imported with the engine
+    from yggdrasil_engine import custom_strategy  # late, as the engine
 
-    standard = frozenset(custom_strategy._STANDARD_STRATEGIES)  # noqa: SLF001  reason: held by the contract test
+    standard = frozenset(custom_strategy._STANDARD_STRATEGIES)  # noqa: SLF001  reason: the contract test verifies it
 
     def reduce(part: dict[str, Any]) -> dict[str, Any]:
         strategies = part.get("strategies")
         if not isinstance(strategies, list):
-            return part  # no flag; a parameter may have that name
+            return part  # not a flag: another field of the same name
         custom = [s for s in strategies if _name_of(s) not in standard]
         return {"name": _name_of(part), "strategies": custom}
 
@@ -61,5 +61,5 @@ def _name_of(part: Any) -> str | None:
 
 
 def _unread(_digits: str) -> int:
-    """Stand for a number: nobody looks at them here, and some are too long to read."""
+    """Return 0 for any number: none is used here, and some are too long to parse."""
     return 0

@@ -1,4 +1,4 @@
-"""The token that the user's ``api_token()`` returns, asked for again when refused."""
+"""The token from the user's ``api_token()``, renewed when the server rejects it."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST = 500
-"""Characters of the user's own error that are shown: AWS's fill three lines."""
+"""Characters shown of an error of the user's function; those of AWS are long."""
 
 
 class TokenError(ServerlessFlagsError):
-    """Raised when there is no token to send a request with; it says why."""
+    """Raised when there is no token for a request; the message has the reason."""
 
 
 class CalledToken:
     """
-    The token of a function, which may ask a secret manager and take its time.
+    The token that a function returns, perhaps slowly, from a secret manager.
 
-    It is called on a thread of its own, once however many requests wait for it; a
-    request waits no longer than its deadline, and a late result serves the next one.
+    The function runs on a background thread, once for all requests that need it at the
+    same time. A request waits until its deadline; the next one uses a late result.
     """
 
     def __init__(self, provide: Callable[[], str]) -> None:
         self._call = SharedCall(self._renew)
         self._provide = provide
         self._token: str | None = None
-        self._refused: str | None = None
+        self._rejected: str | None = None
 
     @property
     def last(self) -> str | None:
-        """The last token that was returned, whatever the server said of it."""
+        """The last token that was returned, even if the server rejected it."""
         return self._token
 
     def get(self, deadline: float, *, exiting: bool = False) -> str:
@@ -43,14 +43,14 @@ class CalledToken:
 
         Args:
             deadline: on the monotonic clock.
-            exiting: the interpreter exits, so the function cannot be called: the last
-                token has to do.
+            exiting: whether the interpreter exits, so that the function cannot be
+                called; then the last token is used.
 
         Raises:
-            TokenError: when there is none before the deadline.
+            TokenError: when there is no token before the deadline.
         """
         token = self._token
-        if token is not None and (exiting or token != self._refused):
+        if token is not None and (exiting or token != self._rejected):
             return token
         call = self._call.wait(deadline, may_start=not exiting)
         token = self._token
@@ -62,16 +62,19 @@ class CalledToken:
             raise TokenError(message)
         return token
 
-    def refuse(self, token: str) -> None:
-        """Note that the server did not accept ``token``: it may have been rotated."""
-        self._refused = token
+    def reject(self, token: str) -> None:
+        """Record that the server rejected ``token``, which may have been rotated."""
+        self._rejected = token
 
     def _renew(self) -> None:
         self._token = self._provide()
-        self._refused = None
+        self._rejected = None
 
     def _reason(self, error: BaseException) -> str:
-        from serverless_flags._transport.explain import name_of, shown  # failures only
+        from serverless_flags._transport.explain import (
+            name_of,
+            shown,
+        )  # only after a failure
 
         text = str(error)
         if self._token is not None:

@@ -1,4 +1,4 @@
-"""Flags that were asked for and that the flag state does not have."""
+"""Flags that were evaluated and that the flag state does not have."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from serverless_flags.clients._library import EngineLibrary, State
 
 MOST = 100
-"""Names that are kept: a program may ask for flags that it invents."""
+"""The most names that are kept, as a program may make up names."""
 MOST_LINES = 20
-"""Names that are logged in the life of a process."""
+"""The most names that a process logs."""
 MOST_COMPARED = 1_000
-"""Known names among which the nearest one is sought: 20 ms at most."""
+"""The most known names that are compared with an unknown one: 20 ms at most."""
 LONGEST = 200
-"""Characters of a name that is kept: no flag of Unleash's has more."""
+"""The most characters of a name that is kept; no name in Unleash is longer."""
 
 
 class UnknownFlags:
@@ -25,7 +25,7 @@ class UnknownFlags:
     The names of unknown flags, each logged once.
 
     Args:
-        library: the engine's.
+        library: the engine's functions.
     """
 
     def __init__(self, library: EngineLibrary) -> None:
@@ -35,17 +35,17 @@ class UnknownFlags:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, in the order in which they were first asked for."""
+        """The names, in the order of their first evaluations."""
         return tuple(self._names)
 
-    def note(self, state: State, name: str, *, expected: bool) -> None:
+    def record(self, state: State, name: str, *, expected: bool) -> None:
         """
-        Keep a name that ``state`` does not have.
+        Record and log a name that ``state`` does not have.
 
         Args:
-            state: the state that was asked.
-            name: the flag's.
-            expected: whether the caller has an answer for this case.
+            state: the state that was evaluated.
+            name: the name of the flag.
+            expected: whether the caller passed a fallback function.
         """
         if name in self._names or len(self._names) >= MOST or len(name) > LONGEST:
             return
@@ -73,17 +73,17 @@ class UnknownFlags:
             try:
                 unknown = library.read(answer) is None
             except EngineError:
-                unknown = False  # it is known, and cannot be evaluated like this
+                unknown = False  # the flag exists, but this context does not suit it
             if not unknown:
                 self._names.pop(name, None)
 
     def _nearest(self, state: State, name: str) -> str | None:
-        """Return the known name that is most like this one, if any is."""
+        """Return the most similar known name, if one is similar."""
         try:
             flags = self._library.read(self._library.list_flags(state.pointer))
         except EngineError:
             return None
-        import difflib  # 3 ms, and only where a flag is unknown
+        import difflib  # 3 ms, only after an unknown flag
 
         wanted = name.lower()
         likely = [
@@ -97,4 +97,4 @@ class UnknownFlags:
 
 
 _INFO, _WARNING = 20, 30
-"""`logging`'s levels."""
+"""The levels of `logging`."""

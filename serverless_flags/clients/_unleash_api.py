@@ -1,4 +1,4 @@
-"""Unleash's client API over the session's own HTTP; shared by the Unleash clients."""
+"""Unleash's client API, shared by the clients of Unleash."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ __all__ = [
 
 OK = 200
 NOT_MODIFIED = 304
-REFUSED_TOKEN = frozenset({401, 403})
-"""What servers answer to a token they do not know: Unleash the one, Edge the other."""
+TOKEN_REJECTED = frozenset({401, 403})
+"""The statuses for an unknown token: 401 from Unleash, 403 from Unleash Edge."""
 
 _OTHER_REASONS = frozenset({401, 404, 407, 408, 429})
-"""What a server answers, whatever the ETag of the request is."""
+"""The statuses that have nothing to do with the ETag of the request."""
 
 _LONGEST_ETAG = 1024
-_LONGEST = 86400.0
-"""Seconds; a longer timeout is none, and overflows what waits for it."""
+_MAX_TIMEOUT = 86400.0
+"""Seconds; longer timeouts overflow in locks and sockets."""
 
 
 class UnleashApi:
-    """The server of one session in one process."""
+    """Requests of one session in one process to the Unleash server."""
 
     def __init__(self, settings: Settings, url: str, identity: Identity) -> None:
         self._url = url
@@ -67,33 +67,33 @@ class UnleashApi:
         self._token: str | None = None
         self._called: CalledToken | None = None
         if callable(settings.api_token):
-            from serverless_flags.clients._token import CalledToken  # for it alone
+            from serverless_flags.clients._token import CalledToken  # only with one
 
             self._called = CalledToken(settings.api_token)
         else:
             self._token = settings.api_token
         self._custom = custom_headers(settings)
-        self._refused_etag: str | None = None
+        self._rejected_etag: str | None = None
         self._to_register = tuple(settings.strategies) if settings.register else None
         self.engine_version = ""
-        """The engine's version, once it is imported."""
+        """The version of the engine, once it is imported."""
 
     def fetch(self, etag: str | None, *, timeout: float) -> Fetched:
         """
-        Ask for the flags unless they are still those of ``etag``.
+        Fetch the flags unless they are still those of ``etag``.
 
-        An ETag that the server refuses when it comes back is not sent again.
+        An ETag that the server rejects is not sent again.
         """
         deadline = _deadline(timeout)
-        if etag == self._refused_etag:
+        if etag == self._rejected_etag:
             etag = None
         reply = self._get_features(etag, deadline)
-        if etag and _may_refuse_etag(reply.status):
-            self._refused_etag = etag
+        if etag and _may_reject_etag(reply.status):
+            self._rejected_etag = etag
             if time.monotonic() < deadline:
                 reply, etag = self._get_features(None, deadline), None
             if reply.status not in {None, OK} and etag is None:
-                self._refused_etag = None  # it was not the ETag's fault
+                self._rejected_etag = None  # the ETag was not the reason
         if reply.status == NOT_MODIFIED and etag:
             return Fetched(unchanged=True, etag=etag)
         if reply.status == OK and reply.error is None:
@@ -110,13 +110,13 @@ class UnleashApi:
         self, bucket: Mapping[str, Any], *, timeout: float, exiting: bool = False
     ) -> Sent:
         """
-        Send counts; never twice, but for a new token after a 401 or a 403.
+        Send counts; never twice, except with a new token after a 401 or 403.
 
         Args:
             bucket: the counts.
             timeout: seconds for everything.
-            exiting: the interpreter exits: no name is resolved that never was, and
-                ``api_token()`` is not called.
+            exiting: whether the interpreter exits; then no new host name is resolved,
+                and ``api_token()`` is not called.
         """
         deadline = _deadline(timeout)
         body = self._identity.metrics_payload(bucket, self.engine_version)
@@ -133,10 +133,10 @@ class UnleashApi:
         self, strategies: Iterable[str], *, timeout: float, exiting: bool = False
     ) -> Sent:
         """
-        Tell the server of this instance and its custom strategies.
+        Register this process and its custom strategies with the server.
 
-        Never on the cold path: once, after the first counts were taken. The application
-        shows in Unleash by its counts alone, without strategies and the SDK's version.
+        Called once, after the first counts were accepted, never during a cold start.
+        Without it Unleash shows the application without its strategies and SDK version.
         """
         body = self._identity.register_payload(
             strategies, self.engine_version, int(self._flush_ms) / 1000
@@ -146,14 +146,14 @@ class UnleashApi:
 
     def prepare(self, timeout: float) -> None:
         """
-        Begin to connect, and import meanwhile what requests need: 35 ms and 8 MB.
+        Start to connect, and import what requests need meanwhile: 35 ms and 8 MB.
 
-        On the calling thread: two imports side by side take as long as one by one.
+        Imports on the calling thread, because parallel imports are no faster.
         """
         self._open(_deadline(timeout))
 
     def _open(self, deadline: float, *, exiting: bool = False) -> HttpClient | None:
-        """Return what sends requests, made once; None when the deadline passed."""
+        """Return the HTTP client, which is made once; None when the deadline passed."""
         if self._opened:
             return self._opened[0]
         left = max(0.0, deadline - time.monotonic())
@@ -169,19 +169,18 @@ class UnleashApi:
             self._opening.release()
 
     def _new_http(self, timeout: float, *, exiting: bool) -> HttpClient:
-        from serverless_flags._transport.connector import Connector  # likewise
-        from serverless_flags._transport.preconnect import (
-            Preconnect,  # sockets: not at import
-        )
+        # late: sockets, which `import serverless_flags` does not need
+        from serverless_flags._transport.connector import Connector
+        from serverless_flags._transport.preconnect import Preconnect
 
-        route = Connector(self._url)
-        dial = None if exiting else Preconnect(route, timeout)
-        from serverless_flags._transport.http import HttpClient  # see `prepare`
+        connector = Connector(self._url)
+        preconnect = None if exiting else Preconnect(connector, timeout)
+        from serverless_flags._transport.http import HttpClient  # while it connects
 
-        return HttpClient(route, dial)
+        return HttpClient(connector, preconnect)
 
     def close(self) -> None:
-        """Close the kept connection, and keep none from now on."""
+        """Close the idle connection, and keep none from now on."""
         self._closed = True
         for http in self._opened:
             http.close()
@@ -209,25 +208,25 @@ class UnleashApi:
         *,
         exiting: bool = False,
     ) -> Reply:
-        """Send a request; once more with a new token when the server refuses this."""
-        asked = method, path, extra, body, deadline
+        """Send a request, and once more with a new token if the server rejects it."""
+        request = method, path, extra, body, deadline
         called = self._called
         if called is None:
-            return self._request(self._token, *asked, exiting=exiting)
-        from serverless_flags.clients._token import TokenError  # loaded with `called`
+            return self._request(self._token, *request, exiting=exiting)
+        from serverless_flags.clients._token import TokenError  # loaded already
 
         try:
             token = called.get(deadline, exiting=exiting)
-            reply = self._request(token, *asked, exiting=exiting)
-            if reply.status not in REFUSED_TOKEN or time.monotonic() >= deadline:
+            reply = self._request(token, *request, exiting=exiting)
+            if reply.status not in TOKEN_REJECTED or time.monotonic() >= deadline:
                 return reply
-            called.refuse(token)
+            called.reject(token)
             renewed = called.get(deadline, exiting=exiting)
         except TokenError as error:
-            return _refused(str(error))
+            return _not_sent(str(error))
         if renewed == token:
             return reply
-        return self._request(renewed, *asked, exiting=exiting)
+        return self._request(renewed, *request, exiting=exiting)
 
     def _request(
         self,
@@ -245,14 +244,14 @@ class UnleashApi:
             headers["Authorization"] = token
         http = self._open(deadline, exiting=exiting)
         if http is None:
-            return _refused("the deadline passed")
+            return _not_sent("the deadline passed")
         left = deadline - time.monotonic()
         return http.request(method, path, headers, body, timeout=left, exiting=exiting)
 
     def _complaint(self, reply: Reply) -> str:
         if reply.status is None or reply.error is not None:
             return reply.error or "no answer"
-        from serverless_flags.clients._answers import complaint  # failures only
+        from serverless_flags.clients._answers import complaint  # only after a failure
 
         token = self._token if self._called is None else self._called.last
         return complaint(
@@ -265,22 +264,22 @@ class UnleashApi:
 
 
 def _deadline(timeout: float) -> float:
-    return time.monotonic() + min(timeout, _LONGEST)
+    return time.monotonic() + min(timeout, _MAX_TIMEOUT)
 
 
-def _refused(why: str) -> Reply:
-    from serverless_flags._transport.http import Reply  # with the first request
+def _not_sent(reason: str) -> Reply:
+    from serverless_flags._transport.http import Reply  # late, as `HttpClient`
 
-    return Reply(Outcome.NOT_DELIVERED, error=why)
+    return Reply(Outcome.NOT_DELIVERED, error=reason)
 
 
-def _may_refuse_etag(status: int | None) -> bool:
-    """Whether a request that was answered so may have been refused for its ETag."""
-    return status is not None and 400 <= status < 500 and status not in _OTHER_REASONS  # noqa: PLR2004  reason: HTTP's own numbers
+def _may_reject_etag(status: int | None) -> bool:
+    """Whether this status may mean that the server rejects the ETag."""
+    return status is not None and 400 <= status < 500 and status not in _OTHER_REASONS  # noqa: PLR2004  reason: the class of HTTP client errors
 
 
 def _etag_of(reply: Reply) -> str | None:
-    """Return the ETag, unless it is of a kind that no server will want back."""
+    """Return the ETag, unless it is too long or not printable ASCII."""
     etag = reply.headers.get("etag", "")
     usable = 0 < len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable()
     return etag if usable else None
@@ -289,7 +288,7 @@ def _etag_of(reply: Reply) -> str | None:
 def _retry_after(reply: Reply) -> float | None:
     if "retry-after" not in reply.headers:
         return None
-    from serverless_flags.clients._answers import retry_after  # rarely sent
+    from serverless_flags.clients._answers import retry_after  # only with the header
 
     return retry_after(reply.headers)
 

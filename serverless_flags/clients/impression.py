@@ -1,4 +1,4 @@
-"""What a listener is told of evaluations; imported only where there is one."""
+"""Impressions for the user's listener; imported only if there is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Impression:
     """
     One evaluation of a flag with impression data.
 
-    It has the fields of UnleashClient's ``UnleashEvent``; type and id are texts.
+    It has the fields of UnleashClient's ``UnleashEvent``; type and id are strings.
     """
 
     event_type: str
@@ -32,7 +32,7 @@ class Impression:
     """A UUID."""
 
     context: dict[str, Any]
-    """The evaluation context as the engine saw it."""
+    """The evaluation context as the engine received it."""
 
     enabled: bool
     feature_name: str
@@ -44,8 +44,8 @@ class Impressions:
     Delivers impressions of the flags that have impression data.
 
     Args:
-        library: the engine's; it knows which flags have.
-        listener: called on the thread that evaluates; what it raises is logged once.
+        library: the engine's functions.
+        listener: called on the thread that evaluates; its exceptions are logged once.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Impressions:
         Deliver one evaluation, if the flag has impression data.
 
         Args:
-            state: the state that answered; it says so.
-            name: the flag's.
-            event: type, flag, whether it is on, and the variant's name.
+            state: the state that was evaluated.
+            name: the name of the flag, encoded.
+            event: type, flag name, whether it is on, and the variant's name.
             context: the evaluation context, a dict or its JSON.
         """
         library = self._library
@@ -84,12 +84,12 @@ class Impressions:
         )
         try:
             self._listener(impression)
-        except Exception as error:  # a listener of the user's may raise anything
+        except Exception as error:  # the user's listener may raise anything
             if passes(error):
                 raise
             self._failed()
 
     def _failed(self) -> None:
         self._problem_log.warn(
-            "impression", "an impression could not be told", exc_info=True
+            "impression", "an impression could not be delivered", exc_info=True
         )

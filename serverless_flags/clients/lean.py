@@ -1,4 +1,4 @@
-"""Unleash's engine to evaluate and count, without UnleashClient around it."""
+"""The lean client: Unleash's engine without UnleashClient."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def lean_backend(settings: Settings, app_name: str) -> Backend:
 
 class LeanClient:
     """
-    UnleashClient's answers, from the engine that it asks too.
+    Evaluates flags like UnleashClient, with the same engine.
 
-    Each state is parsed by an engine of its own, which then takes the old one's place:
-    no evaluation waits for a parse. One more engine never has flags and counts for all
-    of them: a new state leaves the counts where they are.
+    A new engine parses each new state and then replaces the old one, so no evaluation
+    waits for a parse. A second engine, which holds no flags, does the counting, so
+    replacing the state loses no counts.
 
     Args:
         app_name: for the evaluation context.
-        environment: likewise.
-        strategies: custom strategies by name, as UnleashClient takes them.
+        environment: for the evaluation context.
+        strategies: custom strategies by name, as UnleashClient accepts them.
         on_impression: called with an `Impression` for each evaluation of a flag with
             impression data, on the thread that evaluates.
     """
@@ -61,40 +61,40 @@ class LeanClient:
         strategies: Mapping[str, Any] | None = None,
         on_impression: Callable[[Impression], object] | None = None,
     ) -> None:
-        import yggdrasil_engine  # 10 to 40 ms and 6 MB: while the network works
+        import yggdrasil_engine  # 10 to 40 ms and 6 MB: in parallel with requests
 
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
         self._new_engine = engine_class()
-        counter = self._new_engine()
-        self._library = EngineLibrary(counter)
+        counting_engine = self._new_engine()
+        self._library = EngineLibrary(counting_engine)
         self._loader = StateLoader(self._library, strategies or {})
         self._retired = RetiredEngines()
-        self._state = State(counter, loaded=False)  # it knows no flag
+        self._state = State(counting_engine, loaded=False)  # it has no flags
         self._text = ContextText({"appName": app_name, "environment": environment})
-        self._evaluator = Evaluator(self._library, counter, on_impression)
+        self._evaluator = Evaluator(self._library, counting_engine, on_impression)
         self._enabled, self._variant = self._evaluator.enabled, self._evaluator.variant
 
     def load_state(self, body: str) -> None:
-        """Parse a state aside, then evaluate from it; the counts stay."""
+        """Parse a state in a new engine, then evaluate with it; keeps the counts."""
         engine = self._new_engine()
         state = self._loader.load(engine, body)
-        self._retired.take(engine, after=state)
+        self._retired.add(engine, after=state)
         self._state = state
         self._retired.free()
         self._evaluator.forget_known(state)
 
     def drain_counts(self) -> dict[str, Any] | None:
-        """Drain the counts, whichever state they belong to."""
+        """Return all counts since the last call and reset them."""
         return self._evaluator.drain_counts()
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:
-        """Names that were asked for and that the flag state does not have."""
+        """Names that were evaluated and that the flag state does not have."""
         return self._evaluator.unknown_flags
 
     @property
     def uncounted(self) -> int:
-        """Evaluations that were answered and not counted."""
+        """Evaluations that returned a result and were not counted."""
         return self._evaluator.uncounted
 
     def is_enabled(

@@ -21,13 +21,14 @@ MOST_UNKNOWN = 100
 
 class MemoryClient:
     """
-    Flags given by the test, which may change them and ask what was evaluated.
+    Flags that your test sets and changes; it can also inspect the evaluations.
 
     Args:
-        flags: a flag's name to a bool, or to its variant as UnleashClient returns it.
+        flags: maps each flag's name to a bool, or to its variant as UnleashClient
+            returns it.
 
     Raises:
-        ConfigurationError: when a value is neither; it names the flag.
+        ConfigurationError: when a value is neither; the message names the flag.
     """
 
     def __init__(self, flags: Mapping[str, bool | Mapping[str, Any]] = {}) -> None:
@@ -40,18 +41,18 @@ class MemoryClient:
         self._flags: dict[str, bool | Mapping[str, Any]] = {}
         self._problem_log = ProblemLog()
         self.evaluations: Counter[str] = Counter()
-        """How often each flag was asked for."""
+        """How often each flag was evaluated."""
         self.contexts: list[dict[str, Any]] = []
-        """The evaluation context of each question, in order."""
+        """The evaluation context of each evaluation, in order."""
         for name, value in flags.items():
             self.set(name, value)
 
-    def set(self, name: str, value: bool | Mapping[str, Any]) -> None:  # noqa: FBT001  reason: the value is what the method is about
+    def set(self, name: str, value: bool | Mapping[str, Any]) -> None:  # noqa: FBT001  reason: the bool is the value to set
         """
         Turn a flag on or off, or give it a variant.
 
         Raises:
-            ConfigurationError: when the value is neither; it names the flag.
+            ConfigurationError: when the value is neither; the message names the flag.
         """
         if not isinstance(value, (bool, Mapping)):
             message = (
@@ -63,7 +64,7 @@ class MemoryClient:
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:
-        """Names that were asked for and that the test has not given."""
+        """Names that were evaluated and that the test has not set."""
         unknown = (name for name in self.evaluations if name not in self._flags)
         return tuple(
             name for name, _ in zip(unknown, range(MOST_UNKNOWN), strict=False)
@@ -75,10 +76,10 @@ class MemoryClient:
         context: dict[str, Any] | None = None,
         fallback_function: Callable[[str, dict[str, Any]], bool] | None = None,
     ) -> bool:
-        """Return whether the flag is on; an unknown one is what the fallback says."""
-        context = self._note(feature_name, context)
+        """Return whether the flag is on; for an unknown flag, the fallback's result."""
+        context = self._record_evaluation(feature_name, context)
         if feature_name not in self._flags and fallback_function is not None:
-            from serverless_flags.clients._fallback import ask_fallback  # with one
+            from serverless_flags.clients._fallback import ask_fallback  # only with one
 
             answer = ask_fallback(
                 fallback_function, feature_name, context, self._problem_log
@@ -91,13 +92,13 @@ class MemoryClient:
         self, feature_name: str, context: dict[str, Any] | None = None
     ) -> Variant:
         """Return the flag's variant; without one, the disabled variant."""
-        self._note(feature_name, context)
+        self._record_evaluation(feature_name, context)
         value = self._flags.get(feature_name, False)
         if isinstance(value, bool):
             return {**DISABLED, "feature_enabled": value}
         return cast("Variant", {"enabled": True, "feature_enabled": True, **value})
 
-    def _note(
+    def _record_evaluation(
         self, feature_name: str, context: dict[str, Any] | None
     ) -> dict[str, Any]:
         self.evaluations[feature_name] += 1

@@ -1,4 +1,4 @@
-"""UnleashClient to evaluate and count, without its threads, files and requests."""
+"""UnleashClient without its threads, files and requests."""
 
 from __future__ import annotations
 
@@ -33,55 +33,57 @@ def unleash_backend(settings: Settings, app_name: str) -> Backend:
 
 class UnleashFlagClient:
     """
-    UnleashClient, a new one for each state, that does nothing of its own accord.
+    Evaluates with UnleashClient, and makes a new UnleashClient for each state.
 
-    Each is never initialised: it has no job, no file and no thread, and every request
-    is the session's. It gets its state before it takes the place of the one before, so
-    no evaluation waits for a parse. One more engine counts for all of them: a new state
-    leaves the counts where they are.
+    No UnleashClient is initialised, so none has jobs, files or threads, and the session
+    makes all requests. Each gets its state before it replaces the previous one, so no
+    evaluation waits for a parse. A second engine, which holds no flags, does the
+    counting, so replacing the state loses no counts.
 
-    UnleashClient's own evaluator catches every exception that arrives while it works, a
-    runtime's timeout too. So each UnleashClient asks its engine through ours.
+    UnleashClient's own evaluator catches every exception, even a runtime's timeout. So
+    each UnleashClient calls its engine through our `Evaluator`.
     """
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
-        import yggdrasil_engine  # with UnleashClient, in _new_client
-        from yggdrasil_engine.engine import UnleashEngine  # likewise
+        import yggdrasil_engine  # late, as UnleashClient
+        from yggdrasil_engine.engine import UnleashEngine  # late, as UnleashClient
 
         self.engine_version: str = yggdrasil_engine.__yggdrasil_core_version__
         self._settings, self._identity = settings, identity
-        counter = UnleashEngine()
-        self._library = EngineLibrary(counter)
+        counting_engine = UnleashEngine()
+        self._library = EngineLibrary(counting_engine)
         self._loader = StateLoader(self._library, settings.strategies)
         self._retired = RetiredEngines()
-        self._evaluator = Evaluator(self._library, counter, settings.on_impression)
+        self._evaluator = Evaluator(
+            self._library, counting_engine, settings.on_impression
+        )
         self._problem_log = ProblemLog()
         client = self._new_client()
         engine = client._engine  # noqa: SLF001  reason: see load_state
         self._serve(client, State(engine, loaded=False))
 
     def load_state(self, body: str) -> None:
-        """Give the state to a new UnleashClient, then evaluate with that one."""
+        """Load the state into a new UnleashClient, then evaluate with it."""
         client = self._new_client()
-        engine = client._engine  # noqa: SLF001  reason: its public ways to a state end in a request or a file, and drop what the engine answers; tests/clients/test_unleash_contract.py
+        engine = client._engine  # noqa: SLF001  reason: its public methods load a state only from a request or a file, and drop the engine's errors; tests/clients/test_unleash_contract.py verifies it
         state = self._loader.load(engine, body)
-        self._retired.take(engine, after=client)
+        self._retired.add(engine, after=client)
         self._serve(client, state)
         self._retired.free()
         self._evaluator.forget_known(state)
 
     def drain_counts(self) -> dict[str, Any] | None:
-        """Drain the counts, whichever state they belong to."""
+        """Return all counts since the last call and reset them."""
         return self._evaluator.drain_counts()
 
     @property
     def unknown_flags(self) -> tuple[str, ...]:
-        """Names that were asked for and that the flag state does not have."""
+        """Names that were evaluated and that the flag state does not have."""
         return self._evaluator.unknown_flags
 
     @property
     def uncounted(self) -> int:
-        """Evaluations that were answered and not counted."""
+        """Evaluations that returned a result and were not counted."""
         return self._evaluator.uncounted
 
     def _serve(self, client: Any, state: State) -> None:
@@ -95,19 +97,19 @@ class UnleashFlagClient:
             },
             self._problem_log,
         )
-        # Bound here: a method of ours would add a frame to every evaluation.
+        # Attributes, because methods would add a frame to every evaluation.
         self.is_enabled: Callable[..., bool] = client.is_enabled
         self.get_variant: Callable[..., dict[str, Any]] = client.get_variant
 
     def _new_client(self) -> Any:
-        # 170 to 240 ms and 26 MB: never at import, always while the network works
-        from UnleashClient.clients import UnleashClient  # see above
-        from UnleashClient.utils import InstanceAllowType  # see above
+        # late: 170 to 240 ms and 26 MB, in parallel with requests
+        from UnleashClient.clients import UnleashClient  # late, see above
+        from UnleashClient.utils import InstanceAllowType  # late, see above
 
         settings, identity = self._settings, self._identity
         nothing: Any = _NullCacheAndScheduler()
         return UnleashClient(
-            url=settings.url or "http://127.0.0.1",  # never asked
+            url=settings.url or "http://127.0.0.1",  # never used
             app_name=identity.app_name,
             environment=settings.environment,
             instance_id=identity.instance_id,
@@ -125,23 +127,23 @@ class UnleashFlagClient:
 
 
 class _VariantResult(NamedTuple):
-    """A variant, as UnleashClient's evaluator returns it."""
+    """A variant in the form that UnleashClient's evaluator returns."""
 
     variant: dict[str, Any]
     is_found: bool = True
-    """False makes UnleashClient say, for itself, that the flag is unknown."""
+    """False would make UnleashClient itself log that the flag is unknown."""
 
 
 class _EvaluatorAdapter:
     """
-    What UnleashClient has in the place of its evaluator.
+    Replaces the evaluator of an UnleashClient.
 
     Args:
-        evaluator: ours.
-        state: that of UnleashClient's engine.
-        build: UnleashClient's own, which enriches evaluation contexts.
-        known: what is the same in each of them.
-        problem_log: says what cannot be read of one.
+        evaluator: evaluates and counts.
+        state: the state in the engine of that UnleashClient.
+        build: UnleashClient's own function that enriches evaluation contexts.
+        known: fields that are the same in each evaluation context.
+        problem_log: logs unreadable parts of evaluation contexts.
     """
 
     def __init__(
@@ -173,22 +175,22 @@ class _EvaluatorAdapter:
         )
 
     def _enriched(self, context: Any) -> dict[str, Any]:
-        """Enrich a context; where UnleashClient cannot, without what is to blame."""
+        """Enrich a context; where UnleashClient fails, without the unreadable parts."""
         try:
             return self._build(context)
-        except Exception as error:  # values of the user's may raise anything
+        except Exception as error:  # the user's values may raise anything
             faults: list[str] = []
             seen = enriched(self._known, context, faults.append)
             if not faults or passes(error):
-                raise  # nothing is wrong with the context: it came from elsewhere
+                raise  # the context is readable, so the error has another cause
         complain(faults, self._problem_log)
         return seen
 
 
 class _NullCacheAndScheduler:
-    """What UnleashClient takes for a cache and a scheduler: no file, no thread."""
+    """Stands in for UnleashClient's cache and scheduler; no file, no thread."""
 
     bootstrapped = False
 
     def mset(self, data: dict[str, Any]) -> None:
-        """Forget it."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""A flag client without a session around it, and a state of every kind of flag."""
+"""A flag client without a session, and a state with every kind of flag."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _state_of() -> Callable[..., str]:
 
 
 class StartsWith:
-    """A custom strategy: does the user's name start with a letter?"""
+    """A custom strategy: whether the user's name starts with a letter."""
 
     def apply(self, parameters: dict[str, Any], context: dict[str, Any]) -> bool:
         return str(context.get("userId", "")).startswith(parameters["letter"])
@@ -126,7 +126,7 @@ def _strategies() -> dict[str, Any]:
 
 @pytest.fixture(name="new_client", scope="session")
 def _new_client() -> Callable[..., UnleashFlagClient]:
-    """Return what makes a client from settings."""
+    """Return a function that makes a client from settings."""
 
     def make(**given: Any) -> UnleashFlagClient:
         settings = load_settings(given, {})
@@ -137,7 +137,7 @@ def _new_client() -> Callable[..., UnleashFlagClient]:
 
 @pytest.fixture(name="new_lean")
 def _new_lean(state: str) -> Callable[..., LeanClient]:
-    """Return what makes a lean client with the state of every kind of flag."""
+    """Return a function that makes a lean client with every kind of flag."""
 
     def make(**options: Any) -> LeanClient:
         client = LeanClient(app_name=APP_NAME, **options)
@@ -153,7 +153,7 @@ def _lean(new_lean: Callable[..., LeanClient]) -> LeanClient:
 
 
 class Asked(NamedTuple):
-    """A request to a `Server`."""
+    """A request that a `Server` received."""
 
     method: str
     path: str
@@ -162,40 +162,12 @@ class Asked(NamedTuple):
 
 
 class Server:
-    """An HTTP server that gives the answers it was told to, in order."""
+    """An HTTP server that returns given answers, in order."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self._answers: queue.Queue[tuple[int, bytes, dict[str, str]]] = queue.Queue()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def log_message(self, *_args: object) -> None:
-                """Say nothing."""
-
-            def do_GET(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                server.asked.append(
-                    Asked(self.command, self.path, headers, self.rfile.read(length))
-                )
-                status, body, more = server._answers.get(timeout=20)
-                self.send_response(status)
-                for name, value in more.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                self.wfile.flush()
-
-            def do_POST(self) -> None:
-                self.do_GET()
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
@@ -212,6 +184,36 @@ class Server:
         self._thread.join(20)
 
 
+def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def log_message(self, *_args: object) -> None:
+            """Log nothing."""
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            server.asked.append(
+                Asked(self.command, self.path, headers, self.rfile.read(length))
+            )
+            status, body, more = server._answers.get(timeout=20)
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+    return Handler
+
+
 @pytest.fixture(name="server")
 def _server() -> Iterator[Server]:
     server = Server()
@@ -221,7 +223,7 @@ def _server() -> Iterator[Server]:
 
 @pytest.fixture(name="api_of")
 def _api_of(server: Server) -> Iterator[Callable[..., UnleashApi]]:
-    """Return what makes the API of a server, of ours if none is named."""
+    """Return a function that makes the API of a server, by default the fixture."""
     made = []
 
     def make(**given):

@@ -1,4 +1,4 @@
-"""Which client a setting names, and the one for tests."""
+"""Which client a setting names, and the client for tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def backend(**given):
 
 class TestBackends:
     def test_unleash_with_a_url(self) -> None:
-        """It has a server, and tells it which engine evaluates."""
+        """It has a server, and reports the engine's version to it."""
         opened = backend(url="http://127.0.0.1:9/api")
         assert "" == opened.upstream.engine_version
         client = opened.load()
@@ -32,14 +32,14 @@ class TestBackends:
         assert opened.read_snapshot is not None
 
     def test_unleash_without_a_url(self) -> None:
-        """It has no server; a snapshot may be all there is."""
+        """It has no server; a snapshot may be the only source."""
         opened = backend()
 
         assert opened.upstream is None
         assert keeps_state(opened.load())
 
     def test_lean_with_a_url(self) -> None:
-        """The same server, asked in the same words."""
+        """It uses the same server and the same requests."""
         opened = backend(client="lean", url="http://127.0.0.1:9/api")
         client = opened.load()
 
@@ -47,7 +47,7 @@ class TestBackends:
         assert client.engine_version == opened.upstream.engine_version != ""
 
     def test_opening_imports_no_sdk(self) -> None:
-        """UnleashClient costs a cold start 200 ms: it is imported by ``load``."""
+        """UnleashClient takes 200 ms of a cold start, so only ``load`` imports it."""
         program = (
             "import sys\n"
             "from serverless_flags._settings import load_settings\n"
@@ -63,14 +63,14 @@ class TestBackends:
         assert "set()" == run.stdout.strip()
 
     def test_memory(self) -> None:
-        """It looks after itself."""
+        """It has no server."""
         opened = backend(client="memory")
 
         assert isinstance(opened.load(), MemoryClient)
         assert (None, None) == (opened.upstream, opened.read_snapshot)
 
     def test_an_object(self) -> None:
-        """It is the client, as it is."""
+        """The object itself is the client."""
         client = MemoryClient()
         opened = backend(client=client)
 
@@ -79,8 +79,8 @@ class TestBackends:
 
 
 class TestMemory:
-    def test_a_flag_is_what_the_test_says(self) -> None:
-        """On, off, unknown; and it may change."""
+    def test_a_flag_is_what_the_test_sets(self) -> None:
+        """On, off or unknown; and it may be changed."""
         client = MemoryClient({"on": True, "off": False})
         assert client.is_enabled("on")
         assert not client.is_enabled("off")
@@ -90,8 +90,8 @@ class TestMemory:
         assert not client.is_enabled("on")
         assert not keeps_state(client)
 
-    def test_the_flags_are_the_clients_own(self) -> None:
-        """A mapping that is given is not changed, nor heeded later."""
+    def test_the_flags_are_copied(self) -> None:
+        """A given mapping is not changed, and later changes to it have no effect."""
         flags = {"a": True}
         client = MemoryClient(flags)
         client.set("a", False)
@@ -101,8 +101,8 @@ class TestMemory:
         assert not client.is_enabled("a")
 
     @pytest.mark.parametrize("answer", [True, False])
-    def test_the_fallback_answers_for_unknown_flags_only(self, answer) -> None:
-        """As UnleashClient does it, with the name and the context."""
+    def test_the_fallback_is_used_for_unknown_flags_only(self, answer) -> None:
+        """It gets the name and the context, as with UnleashClient."""
         asked = []
         client = MemoryClient({"off": False})
 
@@ -115,7 +115,7 @@ class TestMemory:
         assert [("unknown", {"userId": "7"})] == asked
 
     def test_a_variant_is_completed(self) -> None:
-        """The test writes what matters to it."""
+        """A test writes only the keys that matter to it."""
         red = {"name": "red", "payload": {"type": "string", "value": "#f00"}}
         client = MemoryClient({"colour": red, "none": {"enabled": False}, "on": True})
 
@@ -127,8 +127,8 @@ class TestMemory:
         assert {**DISABLED, "feature_enabled": True} == client.get_variant("on")
         assert DISABLED == client.get_variant("unknown")
 
-    def test_it_remembers_what_was_asked(self) -> None:
-        """How often each flag, and in which contexts."""
+    def test_it_records_evaluations(self) -> None:
+        """How often each flag was evaluated, and in which contexts."""
         client = MemoryClient({"a": True})
         client.is_enabled("a", {"userId": "7"})
         client.get_variant("a")
@@ -139,7 +139,7 @@ class TestMemory:
 
     @pytest.mark.parametrize("value", ["blue", 7, None, ["blue"], 1.0])
     def test_a_value_is_a_bool_or_a_variant(self, value) -> None:
-        """Anything else is refused where it is given; the error names the flag."""
+        """Any other value is rejected at once; the error names the flag."""
         client = MemoryClient({"colour": True})
         for give in (
             lambda: MemoryClient({"colour": value}),
@@ -158,19 +158,19 @@ class TestMemory:
 
     @pytest.mark.parametrize("fallback", [True, lambda *_: 1 / 0])
     def test_a_fallback_that_fails_leaves_the_flag_off(self, fallback, caplog) -> None:
-        """As with UnleashClient; the log shows the fault."""
+        """As with UnleashClient; the failure is logged."""
         assert MemoryClient().is_enabled("unknown", None, fallback) is False
         assert 1 == len(caplog.messages)
 
-    def test_no_properties_are_none(self) -> None:
-        """A context is what the function gives."""
+    def test_no_context_is_an_empty_one(self) -> None:
+        """A recorded context has what the function passed."""
         client = MemoryClient({"a": True})
 
         assert client.is_enabled("a", {"properties": None})
         assert [{"properties": None}] == client.contexts
 
-    def test_a_remembered_context_is_a_copy(self) -> None:
-        """What the function does with it later is not what was asked."""
+    def test_a_recorded_context_is_a_copy(self) -> None:
+        """Later changes by the function do not affect it."""
         context = {"userId": "7"}
         client = MemoryClient()
         client.is_enabled("a", context)

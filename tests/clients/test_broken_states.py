@@ -1,4 +1,4 @@
-"""A flag that the engine cannot read costs itself; all others are served."""
+"""A flag that the engine cannot read is left out; all others are served."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def constrained(*constraints):
 
 
 BROKEN = {
-    "an operator that is no text": {"strategies": constrained(constraint({"A": "B"}))},
+    "an operator: not a string": {"strategies": constrained(constraint({"A": "B"}))},
     "a constraint without an operator": {"strategies": constrained({"values": []})},
-    "variants that are none": {"variants": 3},
-    "a payload that is no text": {
+    "variants: not a list": {"variants": 3},
+    "a payload: not a string": {
         "variants": [{"name": "a", "weight": 1, "payload": {"value": {}}}]
     },
-    "no state": {"enabled": "yes"},
-    "a parent that is none": {"dependencies": 3},
-    "a number that JSON has not": {"strategies": float("nan")},
-    "a strategy that is none": {"strategies": [3]},
-    "a rollout that is no text": {
+    "an invalid state": {"enabled": "yes"},
+    "an invalid parent": {"dependencies": 3},
+    "NaN": {"strategies": float("nan")},
+    "an invalid strategy": {"strategies": [3]},
+    "a rollout: not a string": {
         "strategies": [{**DEFAULT, "parameters": {"rollout": 5}}]
     },
-    "half a character": {"description": "\ud800"},
+    "a lone surrogate": {"description": "\ud800"},
 }
 NAMELESS = [3, None, "text", [], {}, {"enabled": True}, {**FLAG, "name": 7}]
 
@@ -46,7 +46,7 @@ def state(*features, **more):
 
 @pytest.fixture(name="new", params=["unleash", "lean"])
 def _new(request):
-    """Return what makes a client that asks Unleash's engine."""
+    """Return a function that makes a client of Unleash."""
 
     def new(**given):
         chosen = load_settings({"client": request.param}, {}).replace(**given)
@@ -57,7 +57,7 @@ def _new(request):
 
 @pytest.fixture(name="parses")
 def _parses(monkeypatch):
-    """Return what makes the list of the states that a client's engines parse."""
+    """Return a function that records the states that a client's engines parse."""
 
     def watch(client):
         parsed = []
@@ -77,7 +77,7 @@ def _parses(monkeypatch):
 class TestFlags:
     @pytest.mark.parametrize("fault", BROKEN)
     def test_a_broken_flag_is_left_out_and_named(self, new, fault, caplog) -> None:
-        """In a first state and in a later one; it is as a flag that does not exist."""
+        """In a first state and in a later one; it is an unknown flag then."""
         broken = {**FLAG, "name": "broken", **BROKEN[fault]}
         cold, warm = new(), new()
         warm.load_state(state({**FLAG, "enabled": False}, {**FLAG, "name": "broken"}))
@@ -91,7 +91,7 @@ class TestFlags:
             assert "url" not in caplog.text
 
     @pytest.mark.parametrize("part", NAMELESS, ids=repr)
-    def test_what_has_no_name_is_left_out_too(self, new, part, caplog) -> None:
+    def test_a_flag_without_a_name_is_left_out_too(self, new, part, caplog) -> None:
         """The warning says that there was one."""
         client = new()
         client.load_state(state(FLAG, part))
@@ -100,8 +100,8 @@ class TestFlags:
         assert 1 == len(caplog.messages)
         assert "the flag " in caplog.messages[0]
 
-    def test_a_kill_switch_is_obeyed_next_to_a_broken_flag(self, new) -> None:
-        """Whichever way it is turned."""
+    def test_a_kill_switch_works_despite_a_broken_flag(self, new) -> None:
+        """It can be switched on and off."""
         broken = {**FLAG, "name": "broken", "variants": 3}
         client, answers = new(), []
         for enabled in (True, False, True):
@@ -111,15 +111,15 @@ class TestFlags:
         assert [True, False, True] == answers
 
     def test_of_two_flags_with_a_name_the_last_counts(self, new, caplog) -> None:
-        """As in a state without a fault."""
+        """As in a valid state."""
         broken = {**FLAG, "name": "broken", "variants": 3}
         client = new()
         client.load_state(state(FLAG, broken, {**FLAG, "enabled": False}))
 
         assert not client.is_enabled("whole")
 
-    def test_a_number_of_any_length_costs_its_flag(self, new) -> None:
-        """Python refuses to read an integer of more than 4,300 digits."""
+    def test_a_number_of_any_length_affects_only_its_flag(self, new) -> None:
+        """Python rejects an integer of more than 4,300 digits."""
         body = state(FLAG, {**FLAG, "name": "broken", "extra": 1})
         client = new()
         client.load_state(body.replace('"extra": 1', f'"extra": {"9" * 5000}'))
@@ -131,7 +131,7 @@ class TestFlags:
     def test_an_operator_that_edge_does_not_know_is_read(
         self, new, operator, caplog
     ) -> None:
-        """Unleash Edge writes it in an object; what the engine knows, it evaluates."""
+        """Unleash Edge wraps it in an object; the engine may know the operator."""
         written = constraint(
             {"UNKNOWN": operator}, values=["ada"], value="^ada$", caseInsensitive=False
         )
@@ -157,10 +157,8 @@ class TestSegments:
         ],
     )
 
-    def test_a_broken_segment_costs_the_flags_that_refer_to_it(
-        self, new, caplog
-    ) -> None:
-        """They are off, never on for all; both are named."""
+    def test_a_broken_segment_affects_only_its_flags(self, new, caplog) -> None:
+        """They are off, never on for all users; the warning names both."""
         client = new()
         client.load_state(self.BODY)
 
@@ -170,7 +168,7 @@ class TestSegments:
         assert "the segment 2" in caplog.messages[0]
         assert "refers" in caplog.messages[0]
 
-    def test_segments_that_are_no_list_cost_themselves(self, new, caplog) -> None:
+    def test_segments_that_are_not_a_list_are_left_out(self, new, caplog) -> None:
         """Flags without segments are served."""
         client = new()
         client.load_state(state(FLAG, segments=3))
@@ -179,7 +177,7 @@ class TestSegments:
         assert "all segments" in caplog.messages[0]
 
     def test_other_parts_of_a_state_are_not_needed(self, new, caplog) -> None:
-        """What the server says of the question is no flag's business."""
+        """Other fields of the answer do not affect flags."""
         client = new()
         body = {"version": "two", "features": [FLAG], "query": 3, "meta": 5}
         client.load_state(json.dumps(body))
@@ -190,7 +188,7 @@ class TestSegments:
 
 class TestDelta:
     def test_broken_events_and_flags_are_left_out(self, new, caplog) -> None:
-        """Each by itself."""
+        """One by one."""
         broken = {**FLAG, "name": "broken", "variants": 3}
         events = [
             {"type": "hydration", "eventId": 1, "features": [broken, FLAG]},
@@ -210,18 +208,18 @@ class TestDelta:
 
 
 class TestWarning:
-    def test_it_is_said_once_while_nothing_changes(self, new, caplog) -> None:
-        """Again when it is something else, and after it had passed."""
+    def test_it_is_logged_once_while_it_lasts(self, new, caplog) -> None:
+        """Again after another fault, and after a valid state in between."""
         broken = [{**FLAG, "name": name, "variants": 3} for name in ("a", "b")]
         client = new()
         for features in (broken[:1], broken[:1], broken[1:], [], broken[1:]):
             client.load_state(state(FLAG, *features))
 
-        named = [message.split("the flag ")[2][:3] for message in caplog.messages]
+        named = [message.split("the flag ")[1][:3] for message in caplog.messages]
         assert ["'a'", "'b'", "'b'"] == named
 
-    def test_it_is_bounded_and_escaped(self, new, caplog) -> None:
-        """Names are the server's text."""
+    def test_the_warning_is_bounded_and_escaped(self, new, caplog) -> None:
+        """Names come from the server."""
         names = ["line\nbreak \x1b[31m", "x" * 10_000, *(f"f{i}" for i in range(50))]
         client = new()
         client.load_state(
@@ -233,8 +231,8 @@ class TestWarning:
         assert "\x1b" not in caplog.messages[0]
         assert "and 42 more" in caplog.messages[0]
 
-    def test_what_the_engine_quotes_is_escaped(self, new, caplog) -> None:
-        """A flag that it takes and cannot evaluate is in its own words."""
+    def test_quotes_of_the_engine_are_escaped(self, new, caplog) -> None:
+        """For a flag that is loaded but cannot be evaluated, the engine is quoted."""
         odd = {**FLAG, "name": "a\nb", "strategies": constrained(constraint("WAT"))}
         client = new()
         client.load_state(state(odd, FLAG))
@@ -249,37 +247,37 @@ class TestRefused:
         "body",
         ["", "<html>", "[]", "{}", '{"toggles": []}', '{"features": {}}', "[" * 10**5],
     )
-    def test_what_is_no_state_is_an_error(self, new, body) -> None:
-        """The flags before stay."""
+    def test_a_body_that_is_not_a_state_is_an_error(self, new, body) -> None:
+        """The previous flags stay."""
         client = new()
         client.load_state(state(FLAG))
-        with pytest.raises(ValueError, match="is the url the one of the API"):
+        with pytest.raises(ValueError, match="does the url point to the API"):
             client.load_state(body)
 
         assert client.is_enabled("whole")
 
     @pytest.mark.parametrize("parts", [NAMELESS, [{**FLAG, "variants": 3}]])
-    def test_a_state_of_which_nothing_is_left_is_an_error(self, new, parts) -> None:
-        """It would turn everything off; the flags before are better."""
+    def test_a_state_without_a_readable_flag_is_an_error(self, new, parts) -> None:
+        """It would turn everything off, so the previous flags stay."""
         client = new()
         client.load_state(state(FLAG))
-        with pytest.raises(ValueError, match="Nothing of it can be read: the flag"):
+        with pytest.raises(ValueError, match="No part of it can be read: the flag"):
             client.load_state(state(*parts))
 
         assert client.is_enabled("whole")
 
-    def test_parts_that_do_not_go_together_are_an_error(self, new, monkeypatch) -> None:
-        """With what the engine says of the whole."""
+    def test_parts_that_conflict_are_an_error(self, new, monkeypatch) -> None:
+        """With the engine's message about the whole."""
         monkeypatch.setattr(_salvage.Mender, "_readable", lambda *_: True)
         with pytest.raises(ValueError, match="Failed to parse JSON"):
             new().load_state(state(FLAG, 3))
 
 
 class TestCost:
-    def test_a_good_state_is_parsed_once_and_by_the_engine_alone(
+    def test_a_valid_state_is_parsed_once_by_the_engine(
         self, new, parses, monkeypatch
     ) -> None:
-        """Python does not look at it."""
+        """Python does not parse it."""
         client = new()
         parsed = parses(client)
         monkeypatch.setattr(_salvage, "salvage", None)
@@ -288,7 +286,7 @@ class TestCost:
         assert [state(FLAG).encode()] == parsed
 
     def test_a_broken_flag_among_many_costs_a_few_parses(self, new, parses) -> None:
-        """Flags are tried in chunks, and one by one where a chunk is refused."""
+        """Flags are tried in chunks, and one by one only in a rejected chunk."""
         flags = [{**FLAG, "name": f"f{i}"} for i in range(2000)]
         flags[777] = {**flags[777], "variants": 3}
         client = new()

@@ -1,4 +1,4 @@
-"""Custom strategies beside broken flags, and strategies that do not fit."""
+"""Custom strategies in states with broken flags, and invalid strategies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def state(*features):
 
 @pytest.fixture(name="new", params=["unleash", "lean"])
 def _new(request):
-    """Return what makes a client that asks Unleash's engine."""
+    """Return a function that makes a client of Unleash."""
 
     def new(**given):
         chosen = load_settings({"client": request.param}, {}).replace(**given)
@@ -37,10 +37,8 @@ class TestStrategies:
 
         return {"mine": Mine()}
 
-    def test_a_broken_flag_does_not_take_custom_strategies_away(
-        self, new, mine
-    ) -> None:
-        """They are asked for the flags that are left."""
+    def test_a_broken_flag_does_not_disable_custom_strategies(self, new, mine) -> None:
+        """They are called for the flags that are left."""
         custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
         broken = {**custom, "name": "broken", "strategies": [{"parameters": {}}]}
         client = new(strategies=mine)
@@ -50,8 +48,8 @@ class TestStrategies:
         assert not client.is_enabled("broken")
 
     @pytest.mark.parametrize("odd", [[3], [None], [{}], [{"name": 4}], 3, {}])
-    def test_what_the_engine_passes_over_does_no_harm(self, new, mine, odd) -> None:
-        """A field that no engine knows may hold anything."""
+    def test_unknown_fields_do_no_harm(self, new, mine, odd) -> None:
+        """A field that no engine knows may have any value."""
         custom = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
         odd_one = {**FLAG, "name": "odd", "extra": {"strategies": odd}}
         client = new(strategies=mine)
@@ -61,10 +59,10 @@ class TestStrategies:
         assert client.is_enabled("odd")
 
     @pytest.mark.parametrize("misfit", [object(), len, lambda: None])
-    def test_one_that_does_not_fit_costs_the_flags_that_use_it(
+    def test_an_invalid_strategy_affects_only_its_flags(
         self, new, mine, misfit, caplog
     ) -> None:
-        """All others are answered, and one warning names it."""
+        """All other flags are evaluated, and one warning names the strategy."""
         caplog.set_level(logging.INFO)
         client = new(strategies={**mine, "other": misfit})
         other = [{"name": "other", "parameters": {}}]

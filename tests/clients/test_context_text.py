@@ -1,4 +1,4 @@
-"""What is written of a context is what is said of it, piece by piece or whole."""
+"""Contexts are written as JSON with the content of the enriched context."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _at_one_moment():
 
 @given(context=contexts | st.none())
 def test_it_is_the_enriched_context(context) -> None:
-    """Whatever the caller gives, and in whichever way it is written."""
+    """Whatever the caller passes, and whichever way it is written."""
     written = json.loads(ContextText(KNOWN)(context)[0])
 
     assert json.loads(json.dumps(enriched(KNOWN, context))) == written
@@ -50,8 +50,8 @@ def test_it_is_the_enriched_context(context) -> None:
 @pytest.mark.parametrize(
     "context", [{"userId": "7"}, {"plan": "pro"}, {"properties": {"plan": "pro"}}]
 )
-def test_usual_contexts_are_written_piece_by_piece(context, monkeypatch) -> None:
-    """Else an evaluation would take a third longer."""
+def test_common_contexts_are_written_directly(context, monkeypatch) -> None:
+    """Otherwise an evaluation would take a third longer."""
     monkeypatch.setattr(_context, "enriched", None)
 
     text, seen = ContextText(KNOWN)(context)

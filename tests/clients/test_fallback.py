@@ -1,4 +1,4 @@
-"""A fallback answers the same with a flag client and without one."""
+"""A fallback has the same result with a flag client and without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KNOWN = {"appName": "checkout", "environment": "default"}
 
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch):
-    """Begin with a process that has warned of nothing."""
+    """Begin with a process that has logged nothing."""
     monkeypatch.setattr(_fallback, "_problem_log", ProblemLog())
 
 
@@ -26,7 +26,7 @@ def overtime(*_arguments):
     raise OvertimeError
 
 
-def test_it_is_given_what_a_client_gives(new_client) -> None:
+def test_it_gets_the_arguments_that_a_client_passes(new_client) -> None:
     """The name and the enriched context."""
     seen = []
 
@@ -47,13 +47,13 @@ def test_it_is_given_what_a_client_gives(new_client) -> None:
 
 
 @pytest.mark.parametrize("fallback", [None, True, lambda *_: 0, lambda *_: 1 / 0])
-def test_without_an_answer_the_flag_is_off(fallback) -> None:
-    """None, what cannot be called, and what fails."""
+def test_without_a_result_the_flag_is_off(fallback) -> None:
+    """None, an object that is not callable, and a function that fails."""
     assert fallback_answer("flag", None, fallback, KNOWN) is False
 
 
-def test_a_fault_is_logged_once(caplog) -> None:
-    """With its traceback; the function goes on."""
+def test_a_failure_is_logged_once(caplog) -> None:
+    """With its traceback; the function continues."""
     for _ in range(2):
         fallback_answer("flag", None, lambda *_: 1 / 0, KNOWN)
 
@@ -62,16 +62,16 @@ def test_a_fault_is_logged_once(caplog) -> None:
     assert ZeroDivisionError is caplog.records[0].exc_info[0]
 
 
-def test_an_odd_context_is_read_as_a_client_reads_it(caplog) -> None:
-    """What nobody can read is left out, with a warning."""
+def test_an_odd_context_is_read_as_by_a_client(caplog) -> None:
+    """Unreadable parts are left out, with a warning."""
     pairs = [("userId", "7"), ("properties", None)]
 
     assert fallback_answer("flag", pairs, lambda _, it: it["userId"] == "7", KNOWN)
     assert 1 == len(caplog.messages)
 
 
-def test_exceptions_that_always_pass_pass(monkeypatch) -> None:
-    """As a runtime's timeout."""
+def test_a_runtimes_exceptions_propagate(monkeypatch) -> None:
+    """Such as a runtime's timeout."""
     name = f"{__name__}.OvertimeError"
     monkeypatch.setattr(passing_module, "_names", frozenset({name}))
     with pytest.raises(OvertimeError):

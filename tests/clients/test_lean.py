@@ -1,4 +1,4 @@
-"""The lean client: UnleashClient's answers without UnleashClient."""
+"""The lean client: UnleashClient's results without UnleashClient."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Broken:
 
 
 class TestBackend:
-    def test_it_has_a_server_that_knows_the_engine(self) -> None:
-        """As the client `unleash`: what is sent names the engine that counted."""
+    def test_its_requests_name_the_engine(self) -> None:
+        """As those of the client `unleash`: the engine that counted."""
         given = {"client": "lean", "url": "http://127.0.0.1:9/api"}
         backend = open_backend(load_settings(given, {}), "checkout")
         client = backend.load()
@@ -53,7 +53,7 @@ class TestBackend:
 
 
 class TestState:
-    def test_a_state_replaces_the_one_before(self, lean, state_of) -> None:
+    def test_a_state_replaces_the_previous_one(self, lean, state_of) -> None:
         """Flags that are gone are unknown."""
         lean.load_state(state_of("new"))
 
@@ -64,15 +64,15 @@ class TestState:
     @pytest.mark.parametrize(
         "body", ["no JSON", "{}", '{"version": 2, "features": [{"name": "a"}]}']
     )
-    def test_a_state_that_the_engine_refuses_is_an_error(self, lean, body) -> None:
-        """With the engine's words; the flags before stay."""
+    def test_a_state_that_the_engine_rejects_is_an_error(self, lean, body) -> None:
+        """With the engine's message; the previous flags stay."""
         with pytest.raises(ValueError, match="Failed to parse JSON"):
             lean.load_state(body)
 
         assert lean.is_enabled("on")
 
     def test_a_flag_that_cannot_be_compiled_is_off(self, lean, caplog) -> None:
-        """All others are taken, and the log says which one it is."""
+        """All others are loaded, and the log names the flag."""
         odd = {"contextName": "x", "operator": "WAT", "values": []}
         strategy = {"name": "default", "constraints": [odd]}
         features = [
@@ -95,7 +95,7 @@ class TestState:
         assert lean.is_enabled("a")
 
     def test_before_the_first_state_no_flag_is_known(self) -> None:
-        """What is asked is answered by defaults, and counted."""
+        """Evaluations return defaults and are counted."""
         client = LeanClient(app_name="checkout")
         assert not client.is_enabled("on")
         assert client.is_enabled("on", None, lambda *_: True)
@@ -106,8 +106,8 @@ class TestState:
 
 
 class TestCounts:
-    def test_they_are_taken_once(self, lean) -> None:
-        """Flags, unknown ones and variants; without evaluations there are none."""
+    def test_counts_are_drained_once(self, lean) -> None:
+        """Flags, unknown ones and variants; without evaluations there are no counts."""
         assert lean.drain_counts() is None
         lean.is_enabled("on")
         lean.is_enabled("off")
@@ -124,8 +124,8 @@ class TestCounts:
         } == bucket["toggles"]
         assert lean.drain_counts() is None
 
-    def test_a_new_state_keeps_them(self, lean, state) -> None:
-        """A refresh in the middle of a minute loses nothing."""
+    def test_a_new_state_keeps_the_counts(self, lean, state) -> None:
+        """A refresh between two flushes loses nothing."""
         lean.is_enabled("on")
         lean.load_state(state)
         lean.is_enabled("on")
@@ -134,8 +134,8 @@ class TestCounts:
 
 
 class TestAnswers:
-    def test_the_fallback_answers_for_unknown_flags_only(self, lean) -> None:
-        """It is given the name and the context as the engine sees it."""
+    def test_the_fallback_is_used_for_unknown_flags_only(self, lean) -> None:
+        """It gets the name and the context as the engine receives it."""
         asked = []
 
         def fallback(name, context):
@@ -156,22 +156,22 @@ class TestAnswers:
             "properties": {"size": "3"},
         } == context
 
-    def test_a_variant_is_a_dict_of_what_there_is(self, lean) -> None:
-        """The payload only where the variant has one."""
+    def test_a_variant_has_only_existing_fields(self, lean) -> None:
+        """The payload only if the variant has one."""
         blue = lean.get_variant("overridden", {"userId": "ada"})
 
         assert {"name": "blue", "enabled": True, "feature_enabled": True} == blue
         assert list(DISABLED) == list(lean.get_variant("unknown"))
         assert {**DISABLED, "feature_enabled": True} == lean.get_variant("on")
 
-    def test_an_answer_is_the_callers_own(self, lean) -> None:
-        """What is done to one does not show in the next."""
+    def test_a_result_is_the_callers_own(self, lean) -> None:
+        """Changes to one result do not affect the next."""
         lean.get_variant("unknown")["enabled"] = True
 
         assert DISABLED == lean.get_variant("unknown")
 
-    def test_custom_strategies_are_asked(self, new_lean, strategies) -> None:
-        """With their parameters and the context; unknown ones are off."""
+    def test_custom_strategies_are_called(self, new_lean, strategies) -> None:
+        """With their parameters and the context; unknown strategies are off."""
         client = new_lean(strategies=strategies)
 
         assert client.is_enabled("custom", {"userId": "ada"})
@@ -189,8 +189,10 @@ class TestAnswers:
             lambda client: client.get_variant("custom", USER)["enabled"],
         ],
     )
-    def test_what_fails_is_off_and_not_counted(self, new_lean, ask, caplog) -> None:
-        """The function goes on; the log shows the reason, once as a warning."""
+    def test_a_failed_evaluation_is_off_and_not_counted(
+        self, new_lean, ask, caplog
+    ) -> None:
+        """The function continues; the first failure is logged as a warning."""
         client = new_lean(strategies={"mine": Broken()})
         assert [False, False] == [ask(client), ask(client)]
 
@@ -201,8 +203,8 @@ class TestAnswers:
         assert logger.name == caplog.records[0].name
 
     @pytest.mark.parametrize("name", [7, b"on", None, [], "\ud800"])
-    def test_what_is_no_name_is_off_and_not_counted(self, lean, name, caplog) -> None:
-        """A fallback is not asked; the log says it once."""
+    def test_an_invalid_name_is_off_and_not_counted(self, lean, name, caplog) -> None:
+        """A fallback is not called; the log says it once."""
         assert not lean.is_enabled(name, None, lambda *_: True)
         assert DISABLED == lean.get_variant(name)
 

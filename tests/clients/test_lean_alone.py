@@ -50,7 +50,7 @@ print(json.dumps([*started, answer, closed, sorted(sys.modules)]))
 
 @pytest.fixture(name="run")
 def _run():
-    """Return what runs the function in a fresh interpreter without UnleashClient."""
+    """Return a function that runs code in an interpreter without UnleashClient."""
 
     def run(environ):
         bare = {
@@ -72,8 +72,8 @@ def _run():
     return run
 
 
-def test_it_reads_and_counts(run) -> None:
-    """From the server and to it, with nothing of UnleashClient's imported."""
+def test_it_evaluates_and_counts(run) -> None:
+    """With requests to the server, and nothing imported from UnleashClient."""
     chosen = {"SERVERLESS_FLAGS_CLIENT": "lean"}
     with FlagServer({"simpleFlag": True}) as server:
         (source, _, answer, closed, modules), log = run({**server.environ, **chosen})
@@ -89,7 +89,7 @@ def test_it_reads_and_counts(run) -> None:
 
 
 def test_a_snapshot_needs_no_network(run, state_of, tmp_path) -> None:
-    """What a request needs is loaded with the first one, as late as that."""
+    """Modules for requests are loaded with the first request."""
     snapshot = tmp_path / "flags.json"
     snapshot.write_text(state_of("simpleFlag"), encoding="utf-8")
     chosen = {
@@ -108,7 +108,7 @@ def test_a_snapshot_needs_no_network(run, state_of, tmp_path) -> None:
 
 
 def test_the_client_unleash_says_what_is_missing(run) -> None:
-    """The function goes on with its defaults, and the log names the module."""
+    """The function runs with defaults, and the log names the module."""
     with FlagServer({"simpleFlag": True}) as server:
         (source, _, answer, *_), log = run(server.environ)
 

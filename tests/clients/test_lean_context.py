@@ -1,4 +1,4 @@
-"""The lean client makes of an evaluation context what UnleashClient makes of it."""
+"""The lean client converts evaluation contexts as UnleashClient does."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TestContext:
             ({"userId": 7, "environment": "default"}, "segment"),
         ],
     )
-    def test_values_are_texts_and_properties(self, lean, context, flag) -> None:
-        """Whatever is no field of Unleash's is a property."""
+    def test_values_become_strings_and_properties(self, lean, context, flag) -> None:
+        """A field that Unleash does not define becomes a property."""
         assert lean.is_enabled(flag, context)
 
     @pytest.mark.parametrize(
@@ -43,10 +43,8 @@ class TestContext:
             None,
         ],
     )
-    def test_it_is_what_unleashclient_makes_of_it(
-        self, lean, new_client, context
-    ) -> None:
-        """Value by value and in order, but for the moment."""
+    def test_it_equals_unleashclients_context(self, lean, new_client, context) -> None:
+        """Value by value and in order, except for the time."""
         seen = []
         given = None if context is None else dict(context)
 
@@ -64,8 +62,8 @@ class TestContext:
         assert list(theirs["properties"]) == list(mine["properties"])
         assert given == context
 
-    def test_the_moment_is_written_as_datetime_writes_it(self, monkeypatch) -> None:
-        """Second by second, and within each."""
+    def test_the_time_is_written_as_by_datetime(self, monkeypatch) -> None:
+        """At different seconds, and within each."""
         moments = [1_700_000_000_000_042_999, 1_700_000_000_999_999_999, 999_000]
         monkeypatch.setattr(_context, "time_ns", lambda: moments.pop(0))
         written = [_context.enriched({}, None)["currentTime"] for _ in range(3)]

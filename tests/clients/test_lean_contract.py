@@ -1,6 +1,6 @@
-"""All that the lean client relies on of yggdrasil-engine beyond its documentation.
+"""Undocumented parts of yggdrasil-engine that the lean client uses.
 
-When a new version breaks one of these, `clients/library_module.py` has to follow.
+If a new version breaks one of these tests, `clients/_library.py` has to be adapted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from UnleashClient import _context
 from yggdrasil_engine import custom_strategy
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags.clients import _context as ours
+from serverless_flags.clients import _context as context_module
 from serverless_flags.clients import _engine as engine_module
 from serverless_flags.clients import _library as library_module
 from serverless_flags.clients import _strategies
@@ -43,7 +43,7 @@ def _engine_of_one_flag():
 
 @pytest.fixture(name="answer")
 def _answer(engine):
-    """Return what asks a function of the library and returns its answer's bytes."""
+    """Return a function that calls the library and returns the answer's bytes."""
 
     def answer(function, *arguments):
         pointer = getattr(engine.lib, function)(engine.state, *arguments)
@@ -56,14 +56,14 @@ def _answer(engine):
 
 class TestLibrary:
     def test_it_is_a_ctypes_library_with_a_pointer(self, engine) -> None:
-        """`UnleashEngine.lib` and `UnleashEngine.state`, one of each per engine."""
+        """Each engine has `UnleashEngine.lib` and `UnleashEngine.state`."""
         assert isinstance(engine.lib, ctypes.CDLL)
         assert isinstance(engine.state, int)
         assert engine.state != UnleashEngine().state
 
     @pytest.mark.parametrize("name", FUNCTIONS)
-    def test_the_functions_are_those_we_call(self, engine, name) -> None:
-        """Argument by argument; each returns an answer that is to be freed."""
+    def test_the_functions_have_the_expected_arguments(self, engine, name) -> None:
+        """Argument by argument; each returns an answer that has to be freed."""
         function = getattr(engine.lib, name)
 
         assert FUNCTIONS[name] == function.argtypes
@@ -73,15 +73,15 @@ class TestLibrary:
             engine.lib.free_response.restype,
         )
 
-    def test_functions_of_one_engine_serve_another(self, engine) -> None:
-        """They are the same library's: only the pointer tells engines apart."""
+    def test_functions_of_one_engine_work_for_another(self, engine) -> None:
+        """They belong to one library; only the pointer identifies the engine."""
         library = EngineLibrary(UnleashEngine())
 
         check = library.check_enabled
         assert library.read(check(engine.state, b"flag", b"{}", b"{}")) is True
 
-    def test_a_new_argument_would_be_missed(self, engine) -> None:
-        """We take the arguments from the engine: too few are an error, no crash."""
+    def test_a_new_argument_raises_an_error(self, engine) -> None:
+        """The types come from the engine, so too few arguments do not crash."""
         engine.lib.check_enabled.argtypes = [POINTER, TEXT, TEXT, TEXT, TEXT]
         library = EngineLibrary(engine)
 
@@ -89,7 +89,7 @@ class TestLibrary:
             library.check_enabled(engine.state, b"flag", b"{}", b"{}")
 
     def test_an_evaluation_keeps_the_interpreters_lock(self, engine) -> None:
-        """And a parse lets go of it: ``ctypes`` says which with a bit of its type."""
+        """A parse releases it: a bit of the ``ctypes`` type decides."""
         library = EngineLibrary(engine)
         keeps = {
             name: bool(type(function)._flags_ & ctypes._FUNCFLAG_PYTHONAPI)
@@ -118,26 +118,26 @@ class TestLibrary:
 
 class TestEngine:
     def test_this_version_is_known(self) -> None:
-        """Else the client is right and slower: look at the arguments, then add it."""
+        """An unknown version makes the client slower: check it, then add it."""
         assert yggdrasil_engine.__yggdrasil_core_version__ in engine_module.KNOWN
         assert engine_module.Engine is engine_module.engine_class()
 
     @pytest.mark.parametrize("name", engine_module.ARGUMENTS)
     def test_the_arguments_are_those_of_unleashengine(self, engine, name) -> None:
-        """One by one: a wrong one would end the process."""
-        declared = [getattr(ctypes, word) for word in engine_module.ARGUMENTS[name]]
+        """One by one, because a wrong one would crash the process."""
+        declared = [getattr(ctypes, kind) for kind in engine_module.ARGUMENTS[name]]
 
         assert declared == list(getattr(engine.lib, name).argtypes or ())
 
-    def test_one_that_was_never_made_frees_nothing(self) -> None:
+    def test_an_engine_that_was_never_created_frees_nothing(self) -> None:
         """As when the library cannot be loaded."""
         engine = engine_module.Engine.__new__(engine_module.Engine)
 
         assert not hasattr(engine, "state")
         engine.__del__()
 
-    def test_another_version_is_taken_with_its_own_layer(self, monkeypatch) -> None:
-        """And answers and counts all the same."""
+    def test_another_version_is_used_with_its_own_layer(self, monkeypatch) -> None:
+        """It evaluates and counts as well."""
         version = "__yggdrasil_core_version__"
         monkeypatch.setattr(yggdrasil_engine, version, "99.0.0")
         client = LeanClient(app_name="checkout")
@@ -149,8 +149,8 @@ class TestEngine:
 
 
 class TestAnswers:
-    def test_those_known_by_heart_come_like_this(self, answer) -> None:
-        """Else every answer would be parsed: right, but slow."""
+    def test_common_answers_have_the_expected_form(self, answer) -> None:
+        """Otherwise every answer would be parsed: correct, but slow."""
         off = json.dumps({"version": 2, "features": [{**FLAG, "enabled": False}]})
         seen = [answer("check_enabled", name, b"{}", b"{}") for name in (b"flag", b"x")]
         answer("take_state", off.encode())
@@ -160,15 +160,15 @@ class TestAnswers:
         for text, value in library_module._COMMON_ANSWERS.items():
             assert value is json.loads(text)["value"]
 
-    def test_an_error_says_why(self, answer) -> None:
-        """By the status and a message."""
+    def test_an_error_has_a_message(self, answer) -> None:
+        """A status and a message."""
         fields = json.loads(answer("check_enabled", b"flag", b"{", b"{}"))
 
         assert "Error" == fields["status_code"]
         assert fields["error_message"]
 
-    def test_a_state_taken_in_part_says_so(self, answer) -> None:
-        """The words by which it is told from one that was refused."""
+    def test_a_partly_loaded_state_is_reported(self, answer) -> None:
+        """Its message differs from that of a rejected state."""
         odd = {"contextName": "x", "operator": "WAT", "values": []}
         flag = {**FLAG, "strategies": [{"name": "default", "constraints": [odd]}]}
         body = json.dumps({"version": 2, "features": [flag]})
@@ -177,7 +177,7 @@ class TestAnswers:
         assert fields["error_message"].startswith(library_module.PARTLY_LOADED)
 
     def test_known_flags_have_a_name(self, answer) -> None:
-        """Among which the one that was meant is sought."""
+        """The nearest name of an unknown flag is looked up among them."""
         value = json.loads(answer("list_known_toggles"))["value"]
 
         assert ["flag"] == [known["name"] for known in value]
@@ -200,15 +200,15 @@ class TestAnswers:
 
 class TestCounts:
     def test_an_engine_without_flags_counts(self) -> None:
-        """What is counted needs no state, and a state does not touch the counts."""
-        counter = UnleashEngine()
-        library = EngineLibrary(counter)
-        library.free(library.count_toggle(counter.state, b"a", True))
-        library.free(library.count_variant(counter.state, b"a", b"red"))
-        counted = counter.get_metrics()["toggles"]
+        """Counting needs no state, and loading a state does not change the counts."""
+        counting_engine = UnleashEngine()
+        library = EngineLibrary(counting_engine)
+        library.free(library.count_toggle(counting_engine.state, b"a", True))
+        library.free(library.count_variant(counting_engine.state, b"a", b"red"))
+        counted = counting_engine.get_metrics()["toggles"]
 
         assert {"a": {"yes": 1, "no": 0, "variants": {"red": 1}}} == counted
-        assert counter.get_metrics() is None
+        assert counting_engine.get_metrics() is None
 
 
 class TestStrategies:
@@ -245,8 +245,8 @@ class TestStrategies:
             },
         ],
     )
-    def test_definitions_are_those_of_the_engine(self, body) -> None:
-        """Ours are found beside other threads, and mean the same."""
+    def test_definitions_equal_those_of_the_engine(self, body) -> None:
+        """This package's parse lets other threads run, with the same result."""
         text = json.dumps(body)
         theirs, mine = UnleashEngine(), UnleashEngine()
         theirs.custom_strategy_handler.update_strategies(text)
@@ -259,7 +259,7 @@ class TestStrategies:
         )
 
     def test_results_are_numbered_and_unknown_ones_false(self) -> None:
-        """The engine takes ``customStrategy1``; one that is missing counts as False."""
+        """The engine takes ``customStrategy1``; a missing one counts as False."""
         flag = {**FLAG, "strategies": [{"name": "mine", "parameters": {}}]}
         body = json.dumps({"version": 2, "features": [flag]})
         engine = UnleashEngine()
@@ -286,5 +286,5 @@ class TestStrategies:
 
 class TestContext:
     def test_the_fields_are_those_of_unleashclient(self) -> None:
-        """All else becomes a property."""
-        assert ours.FIELDS == set(_context.BASE_CONTEXT_FIELDS)
+        """All other fields become properties."""
+        assert context_module.FIELDS == set(_context.BASE_CONTEXT_FIELDS)

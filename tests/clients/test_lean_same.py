@@ -1,7 +1,7 @@
 """`unleash`, `lean` and UnleashClient itself agree on every state and context.
 
-Nothing here is left to chance: the engine draws lots where a flag is rolled out by
-random, or where what it sticks to is not in the context, so that is always there.
+The contexts exclude chance: the engine decides at random where a flag is rolled out
+by random, or where the field it sticks to is missing, so that field is always set.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ contexts = st.fixed_dictionaries(
 
 
 class Bootstrapped:
-    """A cache that has the state from the start, as far as UnleashClient asks it."""
+    """A cache with a state from the start, as far as UnleashClient uses it."""
 
     bootstrapped = True
 
@@ -227,7 +227,7 @@ class Bootstrapped:
         self._state = state
 
     def mset(self, data):
-        """Forget it."""
+        """Do nothing."""
 
     def get(self, key):
         return self._state if key == FEATURES_URL else None
@@ -235,7 +235,7 @@ class Bootstrapped:
 
 @pytest.fixture(name="clients", scope="module")
 def _clients(new_client, strategies):
-    """Return what makes the three clients of a state."""
+    """Return a function that makes the three clients of a state."""
 
     def make(state: str) -> tuple[Any, Any, Any]:
         raw = UnleashClient(
@@ -257,7 +257,7 @@ def _clients(new_client, strategies):
 
 
 def _answers(client: Any, contexts: list[dict[str, Any]]) -> list[Any]:
-    """Return what a client says of each flag, in words that can be compared."""
+    """Return a client's results for each flag, in a comparable form."""
     return [
         (
             name,
@@ -274,7 +274,7 @@ class TestSame:
     @settings(max_examples=150)
     @given(state=states, contexts=st.lists(contexts, min_size=1, max_size=3))
     def test_answers_and_counts_are_the_same(self, clients, state, contexts) -> None:
-        """Flags, fallbacks and variants, on any state and in any context."""
+        """Flags, fallbacks and variants, for any state and any context."""
         raw, unleash, lean = clients(json.dumps(state))
         expected = _answers(raw, contexts)
         counted = raw._engine.get_metrics()["toggles"]
@@ -289,8 +289,8 @@ class TestSame:
         states=st.lists(states, min_size=2, max_size=3),
         contexts=st.lists(contexts, min_size=1, max_size=2),
     )
-    def test_so_they_are_over_several_states(self, clients, states, contexts) -> None:
-        """In place or aside, a state replaces all of the one before."""
+    def test_after_several_states_too(self, clients, states, contexts) -> None:
+        """In the same engine or a new one, a state replaces all of the previous one."""
         _, unleash, lean = clients(json.dumps(states[0]))
         for state in states[1:]:
             for client in (unleash, lean):

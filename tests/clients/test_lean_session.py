@@ -1,4 +1,4 @@
-"""A session with the lean client, against the embedded flag server."""
+"""A session with the lean client and the embedded flag server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _server():
 
 @pytest.fixture(name="new_session")
 def _new_session():
-    """Make sessions that are closed when the test is over."""
+    """Make sessions that are closed after the test."""
     made = []
 
     def new_session(**settings):
@@ -39,7 +39,7 @@ def _new_session():
 
 
 def test_flags_are_read_flipped_and_counted(server, new_session) -> None:
-    """A changed body is parsed once, an unchanged one not again, the counts stay."""
+    """A changed body is parsed once, an unchanged one not again; the counts stay."""
     session = new_session(url=server.url, api_token=server.token, app_name="checkout")
     session.start()
     answers, parsed = [], []
@@ -64,17 +64,15 @@ def test_flags_are_read_flipped_and_counted(server, new_session) -> None:
     assert (State.READY, "server") == (session.status.state, session.status.source)
 
 
-def test_a_missing_url_is_warned_of(new_session, caplog) -> None:
-    """The client needs a server as `unleash` does, and says so as it does."""
+def test_a_missing_url_gives_a_warning(new_session, caplog) -> None:
+    """As with the client `unleash`, which needs a server too."""
     new_session().start()
 
     assert [message for message in caplog.messages if "set UNLEASH_URL" in message]
 
 
-def test_a_token_that_can_be_read_on_the_way_is_warned_of(
-    new_session, state_of, tmp_path, caplog
-) -> None:
-    """Plain http to another host is used as it is written."""
+def test_plain_http_gives_a_warning(new_session, state_of, tmp_path, caplog) -> None:
+    """A plain http url of another host is used, though the token can be read."""
     snapshot = tmp_path / "flags.json"
     snapshot.write_text(state_of("simpleFlag"), encoding="utf-8")
     session = new_session(url="http://unleash.invalid/api", snapshot=snapshot)

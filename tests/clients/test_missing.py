@@ -1,4 +1,4 @@
-"""A bundle that lacks something says what it is and what to do, in one line."""
+"""An incomplete bundle is explained in one line, with what to change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OTHER_MACHINE = [
 
 
 class Breaks(importlib.abc.MetaPathFinder):
-    """Raises when a module is imported, as a broken bundle does."""
+    """Raises when a module is imported, as in a broken bundle."""
 
     def __init__(self, name: str, error: Exception) -> None:
         self._name, self._error = name, error
@@ -38,7 +38,7 @@ class Breaks(importlib.abc.MetaPathFinder):
 
 @pytest.fixture(name="load")
 def _load(monkeypatch):
-    """Return what loads a client where an import fails."""
+    """Return a function that loads a client while an import fails."""
 
     def load(client, module, error):
         for name in [*sys.modules]:
@@ -53,8 +53,8 @@ def _load(monkeypatch):
 
 @pytest.mark.parametrize("client", ["unleash", "lean"])
 @pytest.mark.parametrize("error", OTHER_MACHINE)
-def test_a_bundle_for_another_machine(load, client, error) -> None:
-    """It names this machine, and how to install for it."""
+def test_a_bundle_for_another_platform(load, client, error) -> None:
+    """The message names this platform, and how to install for it."""
     with pytest.raises(MissingDependencyError) as raised:
         load(client, "yggdrasil_engine", error)
     said = str(raised.value)
@@ -66,8 +66,8 @@ def test_a_bundle_for_another_machine(load, client, error) -> None:
     assert error is raised.value.__cause__
 
 
-def test_a_library_that_is_not_there(monkeypatch) -> None:
-    """As that of another system: the loader finds none of ours."""
+def test_a_missing_library(monkeypatch) -> None:
+    """As in a bundle for another system, whose library has another name."""
     monkeypatch.setattr(engine_module, "_opened", [])
     monkeypatch.setattr("ctypes.CDLL", _no_library)
     monkeypatch.setattr("sys.platform", "linux")
@@ -80,7 +80,7 @@ def _no_library(path):
     raise OSError(HEADER)
 
 
-def test_a_machine_without_a_name(monkeypatch) -> None:
+def test_a_platform_without_uname(monkeypatch) -> None:
     """As on Windows."""
     monkeypatch.delattr("os.uname")
 
@@ -88,7 +88,7 @@ def test_a_machine_without_a_name(monkeypatch) -> None:
 
 
 def test_pruned_metadata(load) -> None:
-    """It names the distribution and the folder that must stay."""
+    """The message names the distribution and the folder to keep."""
     error = importlib.metadata.PackageNotFoundError("UnleashClient")
     with pytest.raises(MissingDependencyError, match="dist-info") as raised:
         load("unleash", "UnleashClient", error)
@@ -98,8 +98,8 @@ def test_pruned_metadata(load) -> None:
 
 
 @pytest.mark.parametrize("module", ["UnleashClient", "requests"])
-def test_a_module_that_is_left_out(load, module, monkeypatch) -> None:
-    """It names the module, and the client that does without."""
+def test_a_missing_module(load, module, monkeypatch) -> None:
+    """The message names the module, and the client that does not need it."""
     for name in [name for name in sys.modules if name.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
@@ -114,8 +114,8 @@ def test_a_module_that_is_left_out(load, module, monkeypatch) -> None:
     "error",
     [ImportError("cannot import name 'x' from 'self'"), OSError(errno.EMFILE, "x")],
 )
-def test_any_other_fault_of_an_import(load, error) -> None:
-    """The cause is in the line."""
+def test_any_other_import_error(load, error) -> None:
+    """The message has the cause."""
     with pytest.raises(MissingDependencyError, match="cannot be imported") as raised:
         load("lean", "yggdrasil_engine", error)
 

@@ -1,4 +1,4 @@
-"""What UnleashClient answers in odd contexts, both clients answer; they never raise."""
+"""In odd contexts both clients agree with UnleashClient, and never raise."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class Field(str, enum.Enum):
 
 
 class Silent:
-    """Has no text."""
+    """Cannot be converted to a string."""
 
     def __str__(self) -> str:
         raise RuntimeError
 
 
 class Undecided:
-    """Is neither true nor false, as an array."""
+    """Is neither true nor false, like an array."""
 
     def __bool__(self) -> bool:
         raise ValueError
 
 
 class Pairs:
-    """What ``dict.update`` takes and that has no ``items``."""
+    """An object that ``dict.update`` accepts, without ``items``."""
 
     def keys(self):
         return ["userId"]
@@ -55,7 +55,7 @@ class Pairs:
 
 
 class Sorted(dict):
-    """A mapping of another kind."""
+    """A mapping that is not a dict."""
 
     def items(self):
         return [("userId", "bob")]
@@ -87,7 +87,7 @@ class Bootstrapped:
     bootstrapped = True
 
     def mset(self, data):
-        """Forget it."""
+        """Do nothing."""
 
     def get(self, key):
         return STATE if key == FEATURES_URL else None
@@ -108,7 +108,7 @@ def _raw():
 
 @pytest.fixture(name="both")
 def _both(new_client):
-    """Return our two clients."""
+    """Return both clients of this package."""
     both = {"unleash": new_client(), "lean": LeanClient(app_name="checkout")}
     for client in both.values():
         client.load_state(STATE)
@@ -116,7 +116,7 @@ def _both(new_client):
 
 
 def answers(client, context):
-    """Return what a client says of each flag and variant."""
+    """Return a client's results for each flag and variant."""
     return [
         (client.is_enabled(name, context), client.get_variant(name, context))
         for name in NAMES
@@ -126,7 +126,7 @@ def answers(client, context):
 SAME = {
     "no context": None,
     "nothing": "",
-    "no pairs": [],
+    "an empty list": [],
     "zero": 0,
     "pairs": [("userId", "ada")],
     "a tuple of pairs": (("userId", "ada"), ("plan", "pro")),
@@ -136,39 +136,39 @@ SAME = {
     "a mapping of another kind": Sorted(userId="ada"),
     "properties as pairs": {"properties": [("plan", "pro")]},
     "properties as a mapping": {"properties": types.MappingProxyType({"plan": "pro"})},
-    "no properties": {"properties": [], "userId": "ada"},
-    "properties of nothing": {"properties": "", "userId": "ada"},
-    "keys that are no texts": {3: 4, None: 1, True: 2, 1.5: 3, "userId": "ada"},
+    "empty properties": {"properties": [], "userId": "ada"},
+    "properties: empty": {"properties": "", "userId": "ada"},
+    "keys that are not strings": {3: 4, None: 1, True: 2, 1.5: 3, "userId": "ada"},
     "keys of properties": {"properties": {3: 4, None: 1, "plan": "pro"}},
-    "keys that JSON has not": {("a",): 1, "userId": "ada"},
+    "keys that JSON forbids": {("a",): 1, "userId": "ada"},
     "bytes for a key": {b"a": 1, "userId": "ada"},
     "bytes for a value": {"userId": b"ada", "plan": "pro"},
-    "half a character": {"userId": "ada", "plan": "\ud800"},
-    "half a character in a key": {"\udfff": "x", "userId": "ada"},
+    "a lone surrogate": {"userId": "ada", "plan": "\ud800"},
+    "a lone surrogate in a key": {"\udfff": "x", "userId": "ada"},
     "a null character": {"userId": "ada\0", "plan": "pro"},
     "a null character in a key": {"us\0er": "x", "plan": "pro"},
     "a large number": {"userId": 10**400, "plan": "pro"},
-    "no number": {"userId": float("nan"), "plan": "pro"},
-    "no end": {"size": float("inf"), "plan": "pro"},
+    "NaN": {"userId": float("nan"), "plan": "pro"},
+    "infinity": {"size": float("inf"), "plan": "pro"},
     "dicts in dicts": {"userId": {"id": {"x": [1]}}, "plan": "pro"},
-    "a context in itself": {"properties": {"properties": {"plan": "pro"}}},
+    "a nested context": {"properties": {"properties": {"plan": "pro"}}},
     "an enumeration": {"plan": Plan.PRO},
     "an enumeration for a key": {Field.USER: "ada"},
     "properties by an enumeration": {Field.PROPERTIES: {"plan": "pro"}},
-    "a moment": {"plan": dt.datetime(2020, 1, 1), "userId": "ada"},  # noqa: DTZ001  reason: what is tested
+    "a datetime": {"plan": dt.datetime(2020, 1, 1), "userId": "ada"},  # noqa: DTZ001  reason: the test is about naive times
     "fields of Unleash's": {"appName": 7, "environment": None, "userId": "ada"},
 }
 BLAMED = {
     "a number": (7, ["on"]),
-    "a text": ("userId", ["on"]),
-    "half a pair": ([("userId", "ada"), ("plan",)], ["on"]),
-    "keys without a hash": ([([], 1), ("userId", "ada")], ["on"]),
+    "a string": ("userId", ["on"]),
+    "an incomplete pair": ([("userId", "ada"), ("plan",)], ["on"]),
+    "unhashable keys": ([([], 1), ("userId", "ada")], ["on"]),
     "neither true nor false": (Undecided(), ["on"]),
     "properties of None": ({"userId": "ada", "properties": None}, ["on", "ada"]),
-    "a number of properties": ({"userId": "ada", "properties": 7}, ["on", "ada"]),
-    "a text of properties": ({"userId": "ada", "properties": "x"}, ["on", "ada"]),
-    "a value without a text": ({"userId": "ada", "plan": Silent()}, ["on", "ada"]),
-    "a property without one": (
+    "properties: a number": ({"userId": "ada", "properties": 7}, ["on", "ada"]),
+    "properties: a string": ({"userId": "ada", "properties": "x"}, ["on", "ada"]),
+    "an unreadable value": ({"userId": "ada", "plan": Silent()}, ["on", "ada"]),
+    "an unreadable property": (
         {"plan": "pro", "properties": {"x": Silent()}},
         ["on", "pro"],
     ),
@@ -179,10 +179,10 @@ BLAMED = {
 class TestSame:
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     @pytest.mark.parametrize("which", SAME)
-    def test_the_answers_are_those_of_unleashclient(
+    def test_the_results_are_those_of_unleashclient(
         self, raw, both, client, which
     ) -> None:
-        """Whatever it can read, and where it fails without a word to the caller."""
+        """Whatever it can read, and where it fails silently."""
         assert answers(raw, SAME[which]) == answers(both[client], SAME[which])
 
     @settings(max_examples=100)
@@ -203,8 +203,8 @@ class TestSame:
             max_leaves=8,
         )
     )
-    def test_so_they_are_for_any_context(self, raw, new_client, context) -> None:
-        """Where UnleashClient raises, both answer, and alike."""
+    def test_any_context_has_a_result(self, raw, new_client, context) -> None:
+        """Where UnleashClient raises, both clients return the same result."""
         lean, unleash = LeanClient(app_name="checkout"), new_client()
         for client in (lean, unleash):
             client.load_state(STATE)
@@ -218,10 +218,10 @@ class TestSame:
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     @pytest.mark.parametrize("name", [7, None, b"on", [], {}, "", "\ud800", "on\0x"])
-    def test_names_are_asked_as_unleashclient_asks_them(
+    def test_names_are_handled_as_by_unleashclient(
         self, raw, both, client, name
     ) -> None:
-        """What is no name is off; a null character ends it, for the engine."""
+        """An invalid name is off; for the engine a null character ends a name."""
         ours = both[client]
         assert raw.is_enabled(name) is ours.is_enabled(name)
         assert raw.get_variant(name) == ours.get_variant(name)
@@ -230,10 +230,10 @@ class TestSame:
     @pytest.mark.parametrize(
         "fallback", [True, "yes", 0, lambda: True, lambda *_: 1 / 0, lambda *_: 7]
     )
-    def test_fallbacks_answer_as_with_unleashclient(
+    def test_fallbacks_work_as_with_unleashclient(
         self, raw, both, client, fallback
     ) -> None:
-        """What cannot be called, and what fails, leaves the flag off."""
+        """One that is not callable, or fails, leaves the flag off."""
         expected = raw.is_enabled("unknown", {"userId": "7"}, fallback)
 
         assert expected is both[client].is_enabled("unknown", {}, fallback)
@@ -242,10 +242,10 @@ class TestSame:
 class TestBlamed:
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     @pytest.mark.parametrize("which", BLAMED)
-    def test_what_nobody_can_read_is_left_out_with_one_warning(
+    def test_unreadable_parts_are_left_out_with_one_warning(
         self, raw, both, client, which, caplog
     ) -> None:
-        """UnleashClient raises into the function; the rest of the context counts."""
+        """UnleashClient raises into the function; here the rest is used."""
         context, on = BLAMED[which]
         with pytest.raises((AttributeError, TypeError, ValueError, RuntimeError)):
             raw.is_enabled("on", context)
@@ -254,10 +254,10 @@ class TestBlamed:
 
         assert on == ours
         assert 1 == len(caplog.messages)
-        assert "without what cannot be read" in caplog.messages[0]
+        assert "without the unreadable parts" in caplog.messages[0]
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
-    def test_the_warning_names_what_it_is(self, both, client, caplog) -> None:
+    def test_the_warning_names_the_parts(self, both, client, caplog) -> None:
         """By name and type, never by value."""
         both[client].is_enabled("on", {"plan": Silent(), 3: Silent(), "properties": 7})
 
@@ -266,10 +266,10 @@ class TestBlamed:
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     @pytest.mark.parametrize("where", ["context", "value", "properties"])
-    def test_exceptions_that_always_pass_pass(
+    def test_a_runtimes_exceptions_propagate(
         self, both, client, where, monkeypatch
     ) -> None:
-        """As a runtime's timeout that arrives while a value makes its text."""
+        """Such as a timeout while a value is converted to a string."""
 
         class OvertimeError(Exception):
             pass

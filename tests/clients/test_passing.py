@@ -1,4 +1,4 @@
-"""Exceptions of others, whatever line of an evaluation they arrive at, pass."""
+"""A runtime's exceptions propagate from any line of an evaluation."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CONTEXT = {"userId": 7, "plan": "pro", "properties": {"size": 3}}
 
 
 class OvertimeError(Exception):
-    """As functions-framework's RequestTimeoutException, no subclass of ours."""
+    """Like functions-framework's RequestTimeoutException."""
 
 
 class Mine:
-    """A custom strategy that raises what it was given."""
+    """A custom strategy that raises a given exception."""
 
     error: BaseException | None = None
 
@@ -39,7 +39,7 @@ class Mine:
 
 @pytest.fixture(name="new", params=["unleash", "lean"])
 def _new(request):
-    """Return what makes a client with a flag of each kind."""
+    """Return a function that makes a client with a flag of each kind."""
 
     def new(**given):
         chosen = load_settings({"client": request.param, **given}, {})
@@ -52,13 +52,13 @@ def _new(request):
 
 @pytest.fixture(name="passing")
 def _passing(monkeypatch):
-    """Let `OvertimeError` pass, as an adapter does that names its platform's own."""
+    """Let `OvertimeError` pass, as an adapter does for its platform's exceptions."""
     name = f"{__name__}.OvertimeError"
     monkeypatch.setattr(passing_module, "_names", frozenset({name}))
 
 
 def _raised_at(line, ask):
-    """Run ``ask`` with an exception at that line of the package; return what came."""
+    """Call ``ask`` and raise at the given line; return the exception that came."""
     left = [line]
 
     def trace(frame, event, _argument):
@@ -86,7 +86,7 @@ ASKED = {
     "is_enabled": lambda client: client.is_enabled("on", CONTEXT),
     "get_variant": lambda client: client.get_variant("on", CONTEXT),
     "a custom strategy": lambda client: client.is_enabled("custom", CONTEXT),
-    "a variant by one": lambda client: client.get_variant("custom", CONTEXT),
+    "a variant": lambda client: client.get_variant("custom", CONTEXT),
     "a fallback": lambda client: client.is_enabled("none", CONTEXT, lambda *_: True),
     "an unknown flag": lambda client: client.get_variant("none", CONTEXT),
     "pairs": lambda client: client.is_enabled("on", [("userId", 7)]),
@@ -97,7 +97,7 @@ class TestAnyLine:
     @pytest.mark.usefixtures("passing")
     @pytest.mark.parametrize("asked", ASKED)
     def test_it_reaches_the_caller(self, new, asked) -> None:
-        """Line by line; and the next evaluation is answered and counted."""
+        """Line by line; and the next evaluation has a result and is counted."""
         impressions = []
         client = new(strategies={"mine": Mine()}, on_impression=impressions.append)
         ask, line = ASKED[asked], 1
@@ -112,8 +112,8 @@ class TestAnyLine:
         assert 1 == sum(t["yes"] + t["no"] for t in _toggles(client))
 
     @pytest.mark.parametrize("asked", ["is_enabled", "get_variant", "pairs"])
-    def test_so_does_one_that_nobody_has_named(self, new, asked) -> None:
-        """Where no strategy, fallback or listener is called."""
+    def test_an_unnamed_exception_propagates_too(self, new, asked) -> None:
+        """At lines where no strategy, fallback or listener is called."""
         client, line = new(), 1
         ASKED[asked](client)
         while (came := _raised_at(line, lambda: ASKED[asked](client))) is not None:
@@ -130,8 +130,8 @@ def _toggles(client):
 class TestCallbacks:
     @pytest.mark.usefixtures("passing")
     @pytest.mark.parametrize("where", ["strategy", "fallback", "listener"])
-    def test_one_that_passes_is_not_the_callbacks_fault(self, new, where) -> None:
-        """It may arrive while one of them runs."""
+    def test_a_passing_exception_is_not_the_callbacks_failure(self, new, where) -> None:
+        """It may be raised while a callback runs."""
 
         def fail(*_arguments):
             raise OvertimeError
@@ -146,7 +146,7 @@ class TestCallbacks:
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
     @pytest.mark.parametrize("where", ["strategy", "fallback", "listener"])
-    def test_what_is_no_exception_passes(self, new, where, error) -> None:
+    def test_a_base_exception_propagates(self, new, where, error) -> None:
         """As everywhere."""
 
         def fail(*_arguments):
@@ -161,8 +161,10 @@ class TestCallbacks:
             client.is_enabled(name, None, fail)
 
     @pytest.mark.parametrize("where", ["strategy", "fallback", "listener"])
-    def test_any_other_costs_that_evaluation(self, new, where, caplog) -> None:
-        """It is booked once: counted, or as uncounted."""
+    def test_any_other_exception_affects_one_evaluation(
+        self, new, where, caplog
+    ) -> None:
+        """That evaluation is recorded once: as counted, or as uncounted."""
 
         def fail(*_arguments):
             raise KeyError
@@ -181,8 +183,8 @@ class TestCallbacks:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm on this system")
-def test_an_alarm_is_not_swallowed(new) -> None:
-    """Its handler raises between any two lines, of UnleashClient's too."""
+def test_an_alarm_is_not_caught(new) -> None:
+    """Its handler raises between any two lines, also in UnleashClient."""
 
     def ring(*_):
         raise OvertimeError

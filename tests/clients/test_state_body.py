@@ -1,4 +1,4 @@
-"""What is a state of flags, from a server or from a file, and what is not."""
+"""Which bodies and files are flag states."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class TestState:
             ({"events": [{"type": "hydration", "features": [FLAG]}]}, None),
         ],
     )
-    def test_a_body_is_handed_on_as_it_came(self, state, flags) -> None:
-        """How many flags it holds is found out when somebody asks."""
+    def test_a_body_is_returned_unchanged(self, state, flags) -> None:
+        """Its flags are counted only on demand."""
         body = json.dumps(state)
 
         assert Fetched(body=body) == read_state(body.encode())
         assert flags == count_flags(body)
 
-    def test_a_mark_of_the_byte_order_is_no_part_of_it(self) -> None:
+    def test_a_byte_order_mark_is_removed(self) -> None:
         """Editors on Windows begin a file with one."""
         assert '{"features": []}' == read_state(b'\xef\xbb\xbf{"features": []}').body
 
@@ -65,38 +65,38 @@ class TestState:
         "body",
         [b"", b"<html>", b"[]", b"\xff\xfe\x00", '{"features": []}'.encode("utf-16")],
     )
-    def test_what_cannot_be_a_state_says_so(self, body) -> None:
-        """The error asks the question that finds most of its causes."""
+    def test_a_body_that_is_not_json_is_an_error(self, body) -> None:
+        """The message asks about the most likely cause."""
         fetched = read_state(body)
 
         assert fetched.body is None
-        assert fetched.error.endswith("is the url the one of the API?")
+        assert fetched.error.endswith("does the url point to the API?")
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
     @pytest.mark.parametrize("body", MALFORMED)
-    def test_what_is_none_is_refused_and_changes_nothing(
+    def test_a_body_that_is_not_a_state_changes_nothing(
         self, client, body, state_of
     ) -> None:
-        """The engine says why; the flags before go on being served."""
+        """The engine says why; the previous flags are served."""
         chosen = load_settings({"client": client}, {})
         asked = open_backend(chosen, "checkout").load()
         asked.load_state(state_of("before"))
 
-        with pytest.raises(ValueError, match="is the url the one of the API"):
+        with pytest.raises(ValueError, match="does the url point to the API"):
             asked.load_state(body)
         assert asked.is_enabled("before")
 
 
 class TestSnapshot:
     def test_a_file_is_read(self, tmp_path, state_of) -> None:
-        """It is the body of the API, no more and no less."""
+        """Its content is the body of the API."""
         path = tmp_path / "flags.json"
         path.write_text(state_of("a", "b"))
 
         assert Fetched(body=state_of("a", "b")) == read_snapshot(str(path))
 
-    def test_a_file_that_is_not_there(self, tmp_path) -> None:
-        """The path is in the message."""
+    def test_a_missing_file_is_an_error(self, tmp_path) -> None:
+        """The message has the path."""
         path = str(tmp_path / "flags.json")
         error = read_snapshot(path).error
 
@@ -116,8 +116,8 @@ class TestSnapshot:
         ],
         ids=["utf-16", "utf-16-be", "mark", "gzip", "two-members"],
     )
-    def test_what_tools_make_of_it_is_read(self, tmp_path, state_of, encode) -> None:
-        """PowerShell writes UTF-16, ``curl`` the compressed body as it came."""
+    def test_the_output_of_tools_is_read(self, tmp_path, state_of, encode) -> None:
+        """PowerShell writes UTF-16, and ``curl`` the compressed body."""
         path = tmp_path / "flags.json"
         path.write_bytes(encode(state_of("a")))
 
@@ -126,17 +126,17 @@ class TestSnapshot:
     @pytest.mark.parametrize(
         ("content", "why"),
         [
-            (b'{"toggles": [{"name": "a"}]}', "it is the frontend API's"),
+            (b'{"toggles": [{"name": "a"}]}', "it is from the frontend API"),
             (b'{"message": "no"}', "it has no features"),
             (b"<html>", "it is not JSON in UTF-8"),
             (b"\xff\xfe{", "it is not JSON in UTF-8"),
-            (gzip.compress(b"x" * 100)[:-9], "is compressed with gzip and damaged"),
-            (b"\x1f\x8bx", "is compressed with gzip and damaged"),
+            (gzip.compress(b"x" * 100)[:-9], "is compressed with gzip, and damaged"),
+            (b"\x1f\x8bx", "is compressed with gzip, and damaged"),
             (gzip.compress(b"[]"), "it is not JSON in UTF-8"),
         ],
     )
-    def test_it_says_what_is_wrong(self, tmp_path, content, why) -> None:
-        """And with which file."""
+    def test_the_error_names_the_file(self, tmp_path, content, why) -> None:
+        """It says what is wrong with the content, too."""
         path = tmp_path / "flags.json"
         path.write_bytes(content)
         fetched = read_snapshot(str(path))
@@ -146,8 +146,8 @@ class TestSnapshot:
         assert why in fetched.error
 
     @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-    def test_what_is_no_file_is_not_opened(self, tmp_path, kind) -> None:
-        """A pipe would be waited for, and a device has no end."""
+    def test_a_file_that_is_not_regular_is_not_opened(self, tmp_path, kind) -> None:
+        """Reading a pipe or a device may never end."""
         path = tmp_path / "flags.json"
         if kind == "pipe":
             os.mkfifo(path)
@@ -155,10 +155,10 @@ class TestSnapshot:
 
         assert f"the snapshot {path} is not a regular file" == read_snapshot(path).error
 
-    def test_a_pipe_that_takes_the_files_place_is_not_waited_for(
+    def test_a_pipe_that_replaces_the_file_is_not_waited_for(
         self, tmp_path, monkeypatch
     ) -> None:
-        """Between the look and the opening."""
+        """Between the check and the opening."""
         path, file = tmp_path / "pipe", tmp_path / "file"
         os.mkfifo(path)
         file.touch()
@@ -167,13 +167,13 @@ class TestSnapshot:
 
         assert "is not a regular file" in read_snapshot(str(path)).error
 
-    def test_a_path_makes_no_line_of_its_own(self) -> None:
-        """In no log."""
+    def test_a_path_cannot_add_lines_to_the_log(self) -> None:
+        """It is escaped."""
         assert r"the snapshot a\nb cannot be read" in read_snapshot("a\nb").error
 
     @pytest.mark.parametrize("content", [b"", b"[]", b"\x80\x04pickle"])
-    def test_a_file_of_something_else(self, tmp_path, content) -> None:
-        """Nothing but JSON of the right shape is looked at."""
+    def test_another_kind_of_file_is_an_error(self, tmp_path, content) -> None:
+        """Only JSON with the fields of a flag state is accepted."""
         path = tmp_path / "flags.json"
         path.write_bytes(content)
 
@@ -183,7 +183,7 @@ class TestSnapshot:
         )
 
     def test_a_file_is_bounded(self, tmp_path, monkeypatch, state_of) -> None:
-        """A wrong path to something huge does not fill the memory."""
+        """A wrong path to a huge file does not fill the memory."""
         path = tmp_path / "flags.json"
         path.write_text(state_of("a"))
         size = path.stat().st_size
@@ -200,6 +200,6 @@ class TestSnapshot:
 @pytest.mark.parametrize(
     "odd", ["{", "[" * 100_000, '{"features": ' + "9" * 5000 + "}"]
 )
-def test_flags_of_a_state_that_python_cannot_read_are_not_counted(odd) -> None:
-    """The engine reads more than Python's json does; the status must not raise."""
+def test_flags_that_python_cannot_read_are_not_counted(odd) -> None:
+    """The engine accepts more than Python's json; the status must not raise."""
     assert _state_body.count_flags(odd) is None

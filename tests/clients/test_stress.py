@@ -1,4 +1,4 @@
-"""Evaluations beside ten thousand new states, in a process that checks its memory."""
+"""Evaluations in parallel with ten thousand new states, with memory checks."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ print(json.dumps([sum(asked), each, len(told), sorted(answers), client.uncounted
 
 @pytest.mark.parametrize("client", ["unleash", "lean"])
 def test_no_engine_is_used_after_it_was_freed(client) -> None:
-    """Impressions, strategies and listeners included; each evaluation is counted."""
+    """With impressions, strategies and listeners; each evaluation is counted."""
     command = [sys.executable, "-X", "dev", "-X", "faulthandler", "-c", PROGRAM]
     done = subprocess.run(
         [*command, client, "10000"],

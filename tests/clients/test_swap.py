@@ -1,4 +1,4 @@
-"""A new state in other threads' time: nothing waits for a parse, no count is lost."""
+"""New states in other threads: no evaluation waits for a parse, no count is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 30.0
 
 
 class Gate:
-    """A custom strategy that stands in an evaluation until it is opened."""
+    """A custom strategy that waits inside an evaluation until the test opens it."""
 
     def __init__(self) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -33,7 +33,7 @@ class Gate:
 
 @pytest.fixture(name="new", params=["unleash", "lean"], scope="module")
 def _new(request):
-    """Return what makes a client that asks Unleash's engine."""
+    """Return a function that makes a client of Unleash."""
 
     def new(**given):
         chosen = load_settings({"client": request.param, **given}, {})
@@ -44,15 +44,24 @@ def _new(request):
 
 @pytest.fixture(name="engines")
 def _engines(request):
-    """Return the class that the client's engines are of."""
+    """Return the class of the client's engines."""
     client = request.node.callspec.params["new"]
     return yggdrasil.UnleashEngine if client == "unleash" else engine_module.Engine
 
 
-def _beside(function, *arguments):
+def _start_thread(function, *arguments):
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     return thread
+
+
+def _totals(buckets):
+    """Return how often the flag "on" was on, and the flag "off" off."""
+    toggles = [bucket["toggles"] for bucket in buckets if bucket is not None]
+    return {
+        name: sum(toggle[name][answer] for toggle in toggles if name in toggle)
+        for name, answer in (("on", "yes"), ("off", "no"))
+    }
 
 
 def _gated(name):
@@ -65,7 +74,7 @@ class TestParse:
     def test_evaluations_go_on_while_a_state_is_parsed(
         self, new, state_of, monkeypatch
     ) -> None:
-        """With the flags before; the new ones are served once they are complete."""
+        """With the previous flags; the new ones are served once they are loaded."""
         client = new()
         client.load_state(state_of("old"))
         begun, finish = threading.Event(), threading.Event()
@@ -77,7 +86,7 @@ class TestParse:
             return parse(pointer, body)
 
         monkeypatch.setattr(client._library, "load_state", slow)
-        taking = _beside(client.load_state, state_of("new"))
+        taking = _start_thread(client.load_state, state_of("new"))
         assert begun.wait(PATIENCE)
         before = [client.is_enabled(name) for name in ("old", "new")]
         finish.set()
@@ -88,10 +97,10 @@ class TestParse:
         counted = {"yes": 1, "no": 1, "variants": {}}
         assert counted == client.drain_counts()["toggles"]["old"]
 
-    def test_an_evaluation_under_way_ends_with_the_flags_it_began_with(
+    def test_an_evaluation_ends_with_the_flags_it_began_with(
         self, new, engines, state_of, monkeypatch
     ) -> None:
-        """It is counted, and does not pay for freeing them: the next state does."""
+        """It is counted, and the old engine is freed by the next state, not by it."""
         freed = []
 
         class Engine(engines):
@@ -106,7 +115,7 @@ class TestParse:
         client = new(strategies={"gate": gate})
         client.load_state(_gated("old"))
         freed.clear()  # the engine from before the first state
-        asking = _beside(lambda: answers.append(client.is_enabled("old")))
+        asking = _start_thread(lambda: answers.append(client.is_enabled("old")))
         assert gate.reached.wait(PATIENCE)
         client.load_state(state_of("new"))
         gate.opened.set()
@@ -121,7 +130,7 @@ class TestParse:
     def test_old_flags_leave_no_garbage(
         self, new, engines, state_of, monkeypatch
     ) -> None:
-        """Their memory is free at once: no collection has to find it."""
+        """Their memory is freed at once, without a garbage collection."""
         living = []
 
         class Engine(engines):
@@ -163,7 +172,7 @@ class TestConservation:
     def test_every_evaluation_is_counted_once(
         self, new, state_of, plan, states, drains
     ) -> None:
-        """However states and flushes fall between them, in whichever threads."""
+        """Whatever states and flushes come between them, and in whichever threads."""
         client = new()
         client.load_state(state_of("on"))
         start = threading.Barrier(len(plan) + 2)
@@ -184,19 +193,12 @@ class TestConservation:
             start.wait(PATIENCE)
             buckets.extend(client.drain_counts() for _ in range(drains))
 
-        work = [_beside(evaluate, names) for names in plan]
-        for thread in (*work, _beside(refresh), _beside(flush)):
+        work = [_start_thread(evaluate, names) for names in plan]
+        for thread in (*work, _start_thread(refresh), _start_thread(flush)):
             thread.join(PATIENCE)
         buckets.append(client.drain_counts())
-        toggles = [bucket["toggles"] for bucket in buckets if bucket is not None]
-        counted = {
-            name: sum(
-                toggle[name]["yes" if name == "on" else "no"]
-                for toggle in toggles
-                if name in toggle
-            )
-            for name in ("on", "off")
-        }
-        asked = [name for names in plan for name in names]
+        names = [name for part in plan for name in part]
 
-        assert {name: 2 * asked.count(name) for name in counted} == counted
+        assert {"on": 2 * names.count("on"), "off": 2 * names.count("off")} == (
+            _totals(buckets)
+        )

@@ -1,4 +1,4 @@
-"""Flags that the state does not have are named, once, with the nearest that it has."""
+"""Unknown flags are logged once, with the most similar known name."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def _client(request):
 
 @pytest.fixture(name="said")
 def _said(caplog):
-    """Return what lists the lines of the log that speak of unknown flags."""
+    """Return a function that returns the log lines about unknown flags."""
     caplog.set_level(logging.INFO)
     return lambda: [line for line in caplog.messages if "is unknown" in line]
 
 
 class TestNames:
-    def test_they_are_listed_in_the_order_of_the_first_question(
+    def test_they_are_listed_in_the_order_of_first_evaluation(
         self, client, state_of
     ) -> None:
-        """Each once, by both questions; a flag that is known and off is none."""
+        """Each once, from both methods; a known flag that is off is not listed."""
         client.load_state(state_of("simpleFlag"))
         for name in ("b", "simpleFlag", "a", "b"):
             client.is_enabled(name)
@@ -40,7 +40,7 @@ class TestNames:
         assert ("b", "a", "c") == client.unknown_flags
 
     def test_before_a_state_nothing_is_unknown(self, client, said) -> None:
-        """Nor when the flags have expired."""
+        """Nor after the flags have expired."""
         client.is_enabled("a")
         client.load_state(NO_FLAGS)
         client.get_variant("a")
@@ -48,8 +48,8 @@ class TestNames:
         assert () == client.unknown_flags
         assert [] == said()
 
-    def test_a_flag_that_appears_leaves_the_list(self, client, state_of, said) -> None:
-        """It is not logged again when it goes."""
+    def test_a_flag_that_appears_is_removed(self, client, state_of, said) -> None:
+        """It is not logged again when it disappears."""
         client.load_state(state_of("x"))
         for name in ("a", "b"):
             client.is_enabled(name)
@@ -61,10 +61,10 @@ class TestNames:
         assert ("b", "a") == client.unknown_flags
         assert 2 == len(said())
 
-    def test_a_flag_that_cannot_be_asked_leaves_it_too(
+    def test_a_known_flag_that_fails_is_removed_too(
         self, client, state_of, monkeypatch
     ) -> None:
-        """The engine knows it, whatever else it says."""
+        """The engine knows it, although it returns an error."""
         client.load_state(state_of("x"))
         client.is_enabled("a")
 
@@ -77,8 +77,8 @@ class TestNames:
 
         assert () == client.unknown_flags
 
-    def test_they_are_bounded(self, client, state_of) -> None:
-        """As many as are kept, and none that is absurdly long."""
+    def test_the_list_is_bounded(self, client, state_of) -> None:
+        """In number, and in the length of names."""
         client.load_state(state_of("x"))
         client.is_enabled("y" * 1000)
         for number in range(_unknown.MOST + 5):
@@ -96,7 +96,7 @@ class TestLog:
     def test_one_line_names_it_and_the_nearest(
         self, client, state_of, said, asked, meant
     ) -> None:
-        """However often it is asked for."""
+        """However often it is evaluated."""
         client.load_state(state_of("simpleFlag", "dark", "other"))
         for _ in range(3):
             client.is_enabled(asked)
@@ -104,10 +104,10 @@ class TestLog:
 
         assert [f"the flag {asked!r} is unknown: did you mean {meant!r}?"] == said()
 
-    def test_without_a_near_one_it_says_what_to_check(
+    def test_without_a_similar_name_the_line_says_what_to_check(
         self, client, state_of, said
     ) -> None:
-        """As where the token is another environment's."""
+        """As with a token of another environment."""
         client.load_state(state_of("simpleFlag"))
         client.is_enabled("checkout-v2")
 
@@ -121,10 +121,10 @@ class TestLog:
         assert "\n" not in said()[0]
         assert "'line\\nbreak'" in said()[0]
 
-    def test_it_is_a_warning_unless_the_caller_has_an_answer(
+    def test_it_is_a_warning_unless_there_is_a_fallback(
         self, client, state_of, caplog
     ) -> None:
-        """A fallback is for flags that may not be there."""
+        """With a fallback the caller expects that the flag may be missing."""
         caplog.set_level(logging.INFO)
         client.load_state(state_of("x"))
         client.is_enabled("expected", None, lambda *_: True)
@@ -132,7 +132,7 @@ class TestLog:
 
         assert [logging.INFO, logging.WARNING] == [r.levelno for r in caplog.records]
 
-    def test_lines_are_bounded(self, client, state_of, said) -> None:
+    def test_log_lines_are_bounded(self, client, state_of, said) -> None:
         """The last one says so."""
         client.load_state(state_of("x"))
         for number in range(_unknown.MOST_LINES + 5):
@@ -141,10 +141,10 @@ class TestLog:
         assert _unknown.MOST_LINES == len(said())
         assert "no further unknown flag is logged" in said()[-1]
 
-    def test_an_engine_that_names_none_does_no_harm(
+    def test_an_engine_without_a_list_of_names(
         self, client, state_of, said, monkeypatch
     ) -> None:
-        """The line has no nearest flag then."""
+        """The line suggests no name then."""
         client.load_state(state_of("simpleFlag"))
         real = client._library.read
 
@@ -163,7 +163,7 @@ class TestCountedNames:
     def test_names_between_two_flushes_are_bounded(
         self, client, state_of, monkeypatch, caplog
     ) -> None:
-        """More are answered, not counted, and reported."""
+        """Further ones are evaluated, not counted, and reported."""
         monkeypatch.setattr(_evaluation, "MOST_NAMES", 3)
         client.load_state(state_of("flag"))
         for name in ("a", "b", "c", "d", "a", "flag", "e"):
@@ -182,7 +182,7 @@ class TestCountedNames:
     def test_a_new_state_does_not_lift_the_bound(
         self, client, state_of, monkeypatch
     ) -> None:
-        """The counts stay where they are, and so do their names."""
+        """The counts are kept, and so are their names."""
         monkeypatch.setattr(_evaluation, "MOST_NAMES", 2)
         for name in ("a", "b", "c"):
             client.load_state(state_of(name))
@@ -191,8 +191,8 @@ class TestCountedNames:
         assert ["a", "b"] == sorted(client.drain_counts()["toggles"])
         assert 1 == client.uncounted
 
-    def test_absurdly_long_names_are_not_counted(self, client, state_of) -> None:
-        """They are answered."""
+    def test_very_long_names_are_not_counted(self, client, state_of) -> None:
+        """They are evaluated."""
         name = "n" * (_evaluation.LONGEST_NAME + 1)
         client.load_state(state_of(name, "flag"))
         assert client.is_enabled(name)
@@ -204,8 +204,8 @@ class TestCountedNames:
 
 
 class TestMemory:
-    def test_it_knows_what_the_test_has_not_given(self) -> None:
-        """In the order of the first question, until it is given."""
+    def test_it_lists_names_that_the_test_has_not_set(self) -> None:
+        """In the order of the first evaluation, until they are set."""
         client = MemoryClient({"known": False})
         for name in ("b", "known", "a", "b"):
             client.is_enabled(name)
@@ -214,8 +214,8 @@ class TestMemory:
 
         assert ("a",) == client.unknown_flags
 
-    def test_they_are_bounded(self) -> None:
-        """As those of the other clients."""
+    def test_the_list_is_bounded(self) -> None:
+        """As with the other clients."""
         client = MemoryClient()
         for number in range(MOST_UNKNOWN + 5):
             client.get_variant(f"invented {number}")
@@ -223,8 +223,8 @@ class TestMemory:
         assert MOST_UNKNOWN == len(client.unknown_flags)
 
 
-def test_a_known_flag_in_many_is_found_quickly(client, state_of, said) -> None:
-    """Names of another length are not compared, nor more than some."""
+def test_the_nearest_of_many_names_is_found_quickly(client, state_of, said) -> None:
+    """Names of another length are not compared, and only a limited number."""
     names = [f"flag-{'x' * (i % 40)}-{i}" for i in range(3000)]
     client.load_state(json.dumps({**json.loads(state_of(*names, "simpleFlag"))}))
     client.is_enabled("simpelFlag")

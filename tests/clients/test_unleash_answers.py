@@ -1,4 +1,4 @@
-"""Our answers are those of UnleashClient, set up as its documentation says."""
+"""The results are those of UnleashClient, set up as its documentation says."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def raw_client(state, strategies, directory) -> UnleashClient:
 
 @pytest.fixture(name="pair", scope="module")
 def _pair(new_client, state, strategies, tmp_path_factory):
-    """Return our client and UnleashClient itself, with the same flags."""
-    ours = new_client(strategies=strategies)
-    ours.load_state(state)
+    """Return the client of this package and UnleashClient, with the same flags."""
+    client = new_client(strategies=strategies)
+    client.load_state(state)
     directory = str(tmp_path_factory.mktemp("cache"))
-    return ours, raw_client(state, strategies, directory)
+    return client, raw_client(state, strategies, directory)
 
 
 class TestAnswers:
     @settings(max_examples=60)
     @given(
         context=st.fixed_dictionaries(
-            # Without the user's name a variant is drawn by lot.
+            # Without the user's name a variant is chosen at random.
             {
                 "userId": st.sampled_from(["7", "8", "ada"])
                 | st.text(min_size=1, max_size=5)
@@ -66,19 +66,23 @@ class TestAnswers:
             },
         )
     )
-    def test_they_are_those_of_unleashclient(self, pair, features, context) -> None:
+    def test_the_results_are_those_of_unleashclient(
+        self, pair, features, context
+    ) -> None:
         """In any context, for every kind of flag; and so are the counts."""
-        ours, raw = pair
+        client, raw = pair
         names = [feature["name"] for feature in features] + ["no such flag"]
         for name in names:
-            assert raw.is_enabled(name, context) is ours.is_enabled(name, context), name
-            assert raw.get_variant(name, context) == ours.get_variant(name, context)
+            assert raw.is_enabled(name, context) is client.is_enabled(name, context), (
+                name
+            )
+            assert raw.get_variant(name, context) == client.get_variant(name, context)
         theirs = raw._engine.get_metrics()["toggles"]
 
-        assert theirs == ours.drain_counts()["toggles"]
+        assert theirs == client.drain_counts()["toggles"]
 
     def test_without_a_context(self, pair) -> None:
-        """The context and the fallback are as optional as with UnleashClient."""
+        """The context and the fallback are optional, as with UnleashClient."""
         for client in pair:
             assert client.is_enabled("app")
             assert client.is_enabled("no such flag", None, lambda *_: True)
@@ -86,7 +90,7 @@ class TestAnswers:
             assert DISABLED == client.get_variant("no such flag")
 
     def test_before_the_first_state(self, new_client) -> None:
-        """Everything is off, and what was asked is counted."""
+        """Everything is off, and evaluations are counted."""
         client = new_client()
 
         assert not client.is_enabled("on")
@@ -96,11 +100,11 @@ class TestAnswers:
         assert counted == client.drain_counts()["toggles"]["on"]
 
 
-def test_what_is_no_fault_of_the_context_is_raised() -> None:
-    """An exception of others may arrive while a context is enriched."""
+def test_another_exception_propagates() -> None:
+    """A runtime's exception may be raised while a context is enriched."""
 
     class OvertimeError(Exception):
-        """What a runtime raises into a running function."""
+        """Stands for an exception that a runtime raises into a running function."""
 
     def interrupted(_context):
         raise OvertimeError

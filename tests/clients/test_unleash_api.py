@@ -1,4 +1,4 @@
-"""Unleash's client API: what is asked, and what an answer means."""
+"""Unleash's client API: the requests, and the meaning of answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Mine:
 
 class TestFetch:
     def test_a_state_and_its_confirmation(self, api_of) -> None:
-        """The second request asks only whether it is still the same."""
+        """The second request sends the ETag and gets a 304."""
         with FlagServer({"a": True, "b": False}) as server:
             api = api_of(url=server.url, api_token=server.token)
             first = api.fetch(None, timeout=20)
@@ -35,7 +35,7 @@ class TestFetch:
         assert Fetched(unchanged=True, etag=first.etag) == second
 
     def test_the_request(self, api_of, server, state_of) -> None:
-        """Below the url, with the token, the interval and who asks."""
+        """Below the url, with the token, the interval and the identity."""
         server.answer(200, state_of("a"))
         api_of(api_token="t", app_name="x", max_age=15).fetch(None, timeout=20)
         asked = server.asked[0]
@@ -55,8 +55,8 @@ class TestFetch:
         assert "/api/client/features?project=my%20project%2F1" == server.asked[0].path
         assert '"1"' == server.asked[1].headers["if-none-match"]
 
-    def test_a_state_without_etag(self, api_of, server, state_of) -> None:
-        """Then the next request asks for the whole state again."""
+    def test_a_state_without_an_etag(self, api_of, server, state_of) -> None:
+        """The next request asks for the whole state again."""
         server.answer(200, state_of("a"))
         fetched = api_of().fetch(None, timeout=20)
 
@@ -74,33 +74,33 @@ class TestFetch:
         ],
     )
     def test_another_status_is_an_error(self, api_of, server, status, cure) -> None:
-        """It is named, with its usual cause; a 304 nobody asked for is one."""
+        """It is named, with its usual cause; an unexpected 304 is an error too."""
         server.answer(status)
         fetched = api_of(api_token="t").fetch(None, timeout=20)
 
         assert Fetched(error=f"the server answered {status}{cure}") == fetched
 
     def test_no_answer_is_an_error(self, api_of, server) -> None:
-        """The network's word is handed on."""
+        """The error of the connection is returned."""
         server.stop()
         fetched = api_of().fetch(None, timeout=20)
 
         assert fetched.error.startswith("ConnectionRefusedError: ")
 
-    def test_half_an_answer_is_an_error(self, api_of, server) -> None:
-        """A cut body is never taken for a state, whatever the status."""
+    def test_an_incomplete_answer_is_an_error(self, api_of, server) -> None:
+        """It is never used as a state, whatever the status."""
         server.answer(200, "no gzip at all", Content_Encoding="gzip")
 
         assert api_of().fetch(None, timeout=20).error.startswith("zlib.error: ")
 
     @pytest.mark.parametrize("body", ["<html>", "[]", ""])
-    def test_a_page_is_an_error(self, api_of, server, body) -> None:
+    def test_an_html_page_is_an_error(self, api_of, server, body) -> None:
         """A login page or another API answers 200 too."""
         server.answer(200, body, ETag='"1"')
         fetched = api_of().fetch(None, timeout=20)
 
         assert fetched.body is None
-        assert fetched.error.endswith("is the url the one of the API?")
+        assert fetched.error.endswith("does the url point to the API?")
 
     @pytest.mark.parametrize(
         ("header", "seconds"),
@@ -119,15 +119,15 @@ class TestFetch:
         ],
     )
     def test_retry_after(self, api_of, server, header, seconds) -> None:
-        """Whole seconds or a date; one that has passed asks for nothing."""
+        """Seconds or a date; a date in the past means 0."""
         server.answer(429, Retry_After=header)
 
         assert seconds == api_of().fetch(None, timeout=20).retry_after
 
 
 class TestSend:
-    def test_counts_are_taken(self, api_of) -> None:
-        """By the server's own book."""
+    def test_counts_are_accepted(self, api_of) -> None:
+        """According to the server's own record."""
         with FlagServer({"a": True}) as server:
             api = api_of(url=server.url, api_token=server.token)
             sent = api.send(BUCKET, timeout=20)
@@ -154,7 +154,7 @@ class TestSend:
         assert asked.headers["unleash-connection-id"] == sent["connectionId"]
 
     def test_the_application_is_registered_once(self, api_of, server) -> None:
-        """After the first counts were taken, on the same connection."""
+        """After the first counts were accepted, on the same connection."""
         for status in (503, 202, 202, 202):
             server.answer(status)
         api = api_of(register=True, strategies={"mine": Mine()})
@@ -169,7 +169,7 @@ class TestSend:
     def test_without_time_the_application_is_registered_later(
         self, api_of, server, monkeypatch
     ) -> None:
-        """The timeout bounds both requests together."""
+        """The timeout is for both requests together."""
         for _ in range(3):
             server.answer(202)
         api = api_of(register=True)
@@ -184,10 +184,10 @@ class TestSend:
         assert (1, 3) == (first, len(server.asked))
 
     @pytest.mark.parametrize("interval", [None, 0])
-    def test_without_an_interval_a_minute_is_named(
+    def test_without_an_interval_a_minute_is_sent(
         self, api_of, server, interval
     ) -> None:
-        """The server's own default, for what has no period."""
+        """It is the server's own default."""
         server.answer(202)
         api_of(flush_interval=interval).send(BUCKET, timeout=20)
 
@@ -196,8 +196,8 @@ class TestSend:
     @pytest.mark.parametrize(
         ("status", "outcome"), [(503, Outcome.NOT_DELIVERED), (504, Outcome.UNKNOWN)]
     )
-    def test_what_became_of_them(self, api_of, server, status, outcome) -> None:
-        """The outcome, the status, a word for people and the server's wish."""
+    def test_the_result_of_sending(self, api_of, server, status, outcome) -> None:
+        """The outcome, the status, an error message and Retry-After."""
         server.answer(status, Retry_After="9")
         sent = api_of().send(BUCKET, timeout=20)
 
@@ -208,8 +208,8 @@ class TestSend:
             sent.retry_after,
         )
 
-    def test_a_taken_bucket_has_no_error(self, api_of, server) -> None:
-        """Whatever became of the body of the answer."""
+    def test_an_accepted_bucket_has_no_error(self, api_of, server) -> None:
+        """Even if the body of the answer is incomplete."""
         server.answer(202, "no gzip at all", Content_Encoding="gzip")
         sent = api_of().send(BUCKET, timeout=20)
 
@@ -220,29 +220,29 @@ class TestRegister:
     @pytest.mark.parametrize(
         ("status", "error"), [(202, None), (500, "the server answered 500")]
     )
-    def test_the_server_is_told(self, api_of, server, status, error) -> None:
-        """Of this instance and the strategies that it can evaluate."""
+    def test_the_process_is_registered(self, api_of, server, status, error) -> None:
+        """With the custom strategies that it can evaluate."""
         server.answer(status)
         api = api_of(flush_interval=30)
         api.engine_version = "1.2"
         sent = api.register(["mine"], timeout=20)
         asked = server.asked[0]
-        told = json.loads(asked.body)
+        body = json.loads(asked.body)
 
         assert ("POST", "/api/client/register") == asked[:2]
         assert (["mine"], 30, "1.2") == (
-            told["strategies"],
-            told["interval"],
-            told["yggdrasilVersion"],
+            body["strategies"],
+            body["interval"],
+            body["yggdrasilVersion"],
         )
         assert (status, error) == (sent.status, sent.error)
 
 
-def test_what_is_opened_after_the_end_keeps_no_connection(api_of, server) -> None:
+def test_a_connection_opened_after_close_is_not_kept(api_of, server) -> None:
     """A request that begins as the session closes leaves nothing open."""
     server.answer(503)
     api = api_of()
     api.close()
     api.fetch(None, timeout=20)
 
-    assert not api._opened[0]._kept
+    assert not api._opened[0]._idle

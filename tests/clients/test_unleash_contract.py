@@ -1,6 +1,6 @@
-"""All that we rely on of UnleashClient and its engine beyond their documentation.
+"""Undocumented parts of UnleashClient and its engine that this package uses.
 
-When a new version breaks one of these, the flag client has to follow; nothing else.
+If a new version breaks one of these tests, only the flag client has to be adapted.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from serverless_flags.clients._unleash_api import Identity, UnleashApi
 
 @pytest.fixture(name="sdk_of")
 def _sdk_of():
-    """Return what finds the UnleashClient that answers now."""
+    """Return a function that finds the UnleashClient in use."""
     return lambda client: client.is_enabled.__self__
 
 
 class TestNames:
-    """What we name, exists and means what we take it for."""
+    """The names that this package uses exist and have the expected meaning."""
 
-    def test_the_constants_are_ours(self) -> None:
-        """The specification, the variant of a flag that is off."""
+    def test_the_constants_are_the_same(self) -> None:
+        """The specification, and the variant of a flag that is off."""
         assert constants.CLIENT_SPEC_VERSION == _unleash_api.CLIENT_SPEC
         assert constants.DISABLED_VARIATION == DISABLED
 
-    def test_the_constructor_takes_what_we_give(self) -> None:
-        """Every keyword that turns something off, and the two names of ours."""
+    def test_the_constructor_takes_the_arguments(self) -> None:
+        """Every keyword that turns something off, and the names of the flavor."""
         taken = set(inspect.signature(UnleashClient).parameters)
 
         assert {
@@ -61,8 +61,8 @@ class TestNames:
         } <= taken
         assert "SILENTLY_ALLOW" in InstanceAllowType.__members__
 
-    def test_the_engine_is_the_one_that_is_asked(self, new_client, sdk_of) -> None:
-        """`UnleashClient._engine`; another one counts."""
+    def test_the_engine_is_the_evaluating_one(self, new_client, sdk_of) -> None:
+        """`UnleashClient._engine`; another engine counts."""
         client = new_client()
         engine = sdk_of(client)._engine
 
@@ -72,10 +72,10 @@ class TestNames:
         assert engine.get_metrics() is None
         assert client.drain_counts() is not None
 
-    def test_the_evaluator_is_asked_and_the_enricher_builds(
+    def test_the_evaluator_and_the_enricher_are_called(
         self, new_client, sdk_of
     ) -> None:
-        """`UnleashClient._evaluator`, which ours replaces, and `_enricher.build`."""
+        """`UnleashClient._evaluator`, which is replaced, and `_enricher.build`."""
         sdk = sdk_of(new_client())
         theirs = inspect.signature(_evaluator._Evaluator.is_enabled).parameters
         asked = []
@@ -98,22 +98,22 @@ class TestNames:
         assert "checkout" == sdk._enricher.build({"userId": "7"})["appName"]
 
     def test_the_engine_has_a_version(self, new_client) -> None:
-        """Which is sent with the counts."""
+        """It is sent with the counts."""
         assert isinstance(yggdrasil_engine.__yggdrasil_core_version__, str)
         assert (
             yggdrasil_engine.__yggdrasil_core_version__ == new_client().engine_version
         )
 
     def test_the_client_is_a_state_client(self, new_client) -> None:
-        """The session brings its state and takes its counts."""
+        """The session loads its state and drains its counts."""
         assert keeps_state(new_client())
 
 
 class TestQuiet:
-    """UnleashClient does nothing of its own accord."""
+    """UnleashClient starts nothing by itself."""
 
     def test_there_is_no_job(self, new_client, sdk_of, state) -> None:
-        """Nobody is asked to run anything: what we give for a scheduler cannot."""
+        """The object that replaces its scheduler has no jobs."""
         client = new_client()
         client.load_state(state)
 
@@ -147,7 +147,7 @@ class TestQuiet:
         assert [] == list(tmp_path.iterdir())
 
     def test_nothing_is_logged(self, new_client, state, strategies, caplog) -> None:
-        """A second client is worth no warning, nor is a flag before a state."""
+        """Neither for a second client nor for an evaluation before a state."""
         caplog.set_level(logging.INFO)
         for _ in range(2):
             client = new_client(strategies=strategies, instance_id="the same")
@@ -160,21 +160,21 @@ class TestQuiet:
 
 
 class TestWire:
-    """What UnleashClient would send, we send."""
+    """Requests have the content that UnleashClient would send."""
 
     @pytest.fixture(name="config")
     def _config(self, new_client, sdk_of):
-        """Return the configuration that UnleashClient builds its requests from."""
+        """Return the configuration from which UnleashClient builds its requests."""
         client = new_client(instance_id="i", max_age=15, flush_interval=60)
         return sdk_of(client)._config
 
     def test_the_metrics(self, config) -> None:
-        """Key by key and value by value, but for the connection's random id."""
+        """Key by key and value by value, except for the random connection id."""
         bucket = {"start": "1", "stop": "2", "toggles": {}}
         theirs = _payloads._build_metrics_payload(config, bucket)
-        ours = load_settings({"instance_id": "i"}, {})
+        settings = load_settings({"instance_id": "i"}, {})
         engine = yggdrasil_engine.__yggdrasil_core_version__
-        body = Identity(ours, "checkout").metrics_payload(bucket, engine)
+        body = Identity(settings, "checkout").metrics_payload(bucket, engine)
         sent = json.loads(body)
 
         assert theirs.keys() == sent.keys()
@@ -182,12 +182,12 @@ class TestWire:
         assert theirs == sent
 
     def test_the_registration(self, config) -> None:
-        """Key by key; the values are ours where they name the SDK or a moment."""
+        """Key by key; values differ where they name the SDK or a time."""
         theirs = _payloads._build_register_payload(config, {"mine": object()})
-        ours = load_settings({"instance_id": "i"}, {})
+        settings = load_settings({"instance_id": "i"}, {})
         engine = yggdrasil_engine.__yggdrasil_core_version__
         sent = json.loads(
-            Identity(ours, "checkout").register_payload(["mine"], engine, 60)
+            Identity(settings, "checkout").register_payload(["mine"], engine, 60)
         )
 
         assert theirs.keys() == sent.keys()
@@ -198,10 +198,10 @@ class TestWire:
 
     @pytest.mark.parametrize("kind", ["polling", "metrics"])
     def test_the_headers(self, config, kind, server) -> None:
-        """Name by name; the values are ours where they name the SDK."""
+        """Name by name; values differ where they name the SDK."""
         theirs = getattr(_headers._HeaderFactory(config), kind)()
-        ours = load_settings({"instance_id": "i", "url": server.url}, {})
-        api = UnleashApi(ours, server.url, Identity(ours, "checkout"))
+        settings = load_settings({"instance_id": "i", "url": server.url}, {})
+        api = UnleashApi(settings, server.url, Identity(settings, "checkout"))
         server.answer(202)
         if kind == "polling":
             api.fetch(None, timeout=20)
@@ -221,6 +221,6 @@ class TestWire:
         assert sent["unleash-sdk"].startswith("serverless-flags:")
 
 
-def test_the_version_is_one_we_know() -> None:
+def test_the_version_is_a_known_one() -> None:
     """The private members are those of one major version."""
     assert constants.SDK_VERSION.startswith("6.")

@@ -1,4 +1,4 @@
-"""An ETag that the server does not want back is not sent again and again."""
+"""An ETag that the server rejects is not sent again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def conditional(server):
 
 
 @pytest.mark.parametrize("status", [400, 403, 412, 413, 416, 431])
-def test_a_refused_etag_is_left_out_at_once(api_of, server, state_of, status) -> None:
-    """The flags come with the same fetch, and the ETag is never sent again."""
+def test_a_rejected_etag_is_dropped_at_once(api_of, server, state_of, status) -> None:
+    """The same fetch gets the flags, and the ETag is never sent again."""
     server.answer(status)
     server.answer(200, state_of("a"), ETag='"1"')
     server.answer(200, state_of("b"), ETag='"1"')
@@ -26,7 +26,7 @@ def test_a_refused_etag_is_left_out_at_once(api_of, server, state_of, status) ->
 
 
 def test_the_next_etag_is_sent(api_of, server, state_of) -> None:
-    """It was that one that the server refused."""
+    """Only that ETag was rejected."""
     server.answer(431)
     server.answer(200, state_of("a"), ETag='"2"')
     server.answer(304)
@@ -36,8 +36,8 @@ def test_the_next_etag_is_sent(api_of, server, state_of) -> None:
     assert Fetched(unchanged=True, etag='"2"') == api.fetch('"2"', timeout=20)
 
 
-def test_an_etag_that_was_not_at_fault_is_kept(api_of, server) -> None:
-    """Where the request without it fails as well."""
+def test_an_etag_that_was_not_the_reason_is_kept(api_of, server) -> None:
+    """If the request without it fails as well."""
     for status in (400, 400, 304):
         server.answer(status)
     api = api_of()
@@ -48,10 +48,8 @@ def test_an_etag_that_was_not_at_fault_is_kept(api_of, server) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 404, 407, 408, 429, 500, 503])
-def test_an_answer_with_another_reason_is_not_the_etags_fault(
-    api_of, server, status
-) -> None:
-    """A server that asks to be left alone is not asked twice."""
+def test_an_answer_with_another_reason_keeps_the_etag(api_of, server, status) -> None:
+    """A server that answers 429 is not asked twice."""
     server.answer(status)
     server.answer(304)
     api = api_of()
@@ -60,10 +58,10 @@ def test_an_answer_with_another_reason_is_not_the_etags_fault(
     assert api.fetch('"1"', timeout=20).unchanged
 
 
-def test_without_time_it_is_left_out_the_next_time(
+def test_without_time_it_is_dropped_next_time(
     api_of, server, state_of, monkeypatch
 ) -> None:
-    """The fetch ends with its deadline."""
+    """The fetch ends at its deadline."""
     from types import SimpleNamespace
 
     from serverless_flags.clients import _unleash_api
@@ -83,7 +81,7 @@ def test_without_time_it_is_left_out_the_next_time(
 
 @pytest.mark.parametrize("etag", ["", '"' + "x" * 1024, '"a\tb"', '"\x1b"', '"\xe9"'])
 def test_an_odd_etag_is_never_kept(api_of, server, state_of, etag) -> None:
-    """Servers refuse long headers, and control characters cannot be sent at all."""
+    """Servers reject long headers, and control characters cannot be sent."""
     server.answer(200, state_of("a"), ETag=etag)
 
     assert api_of().fetch(None, timeout=20).etag is None

@@ -1,4 +1,4 @@
-"""Counts that are sent while the interpreter exits: nothing unbounded is called."""
+"""Counts sent at interpreter exit: nothing without a deadline is called."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
 
 @pytest.fixture(name="no_look_up")
 def _no_look_up(monkeypatch):
-    """Let no name be resolved; return the list of attempts."""
+    """Let no host be resolved; return the list of attempts."""
     asked = []
 
     def getaddrinfo(host, *_args, **_options):
@@ -31,7 +31,7 @@ def _no_look_up(monkeypatch):
 
 @pytest.fixture(name="no_thread")
 def _no_thread(monkeypatch):
-    """Let no thread start, as at an interpreter's exit."""
+    """Let no thread start, as at interpreter exit."""
 
     def start():
         def refuse(*_args):
@@ -43,7 +43,7 @@ def _no_thread(monkeypatch):
 
 
 def test_counts_are_sent_without_a_thread(api_of, server, no_thread) -> None:
-    """To an address, over a connection that is opened there and then."""
+    """To an IP address, over a connection that is opened on this thread."""
     server.answer(202)
     one_by_one = functools.partial(socketserver.TCPServer.process_request, server._http)
     server._http.process_request = one_by_one
@@ -54,7 +54,7 @@ def test_counts_are_sent_without_a_thread(api_of, server, no_thread) -> None:
     assert Outcome.TAKEN is sent.outcome
 
 
-def test_a_name_that_was_never_resolved_is_refused(api_of, no_look_up) -> None:
+def test_an_unresolved_host_is_an_error(api_of, no_look_up) -> None:
     """At once, and the counts are kept."""
     api = api_of(url="http://flags.example/api")
     began = time.monotonic()
@@ -66,9 +66,7 @@ def test_a_name_that_was_never_resolved_is_refused(api_of, no_look_up) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_a_first_connection_under_way_is_waited_for_in_time(
-    api_of, monkeypatch
-) -> None:
+def test_a_preconnect_is_waited_for_in_time(api_of, monkeypatch) -> None:
     """Not past the deadline, however long its resolver hangs."""
     goes_on = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: goes_on.wait(20) and [])
@@ -84,8 +82,8 @@ def test_a_first_connection_under_way_is_waited_for_in_time(
     assert time.monotonic() - began < 10
 
 
-def test_a_token_that_was_never_returned_is_refused(api_of, server) -> None:
-    """The user's function is not called then."""
+def test_a_token_that_was_never_returned_is_an_error(api_of, server) -> None:
+    """The user's function is not called."""
     asked = []
     api = api_of(api_token=lambda: asked.append(True) or "t")
     sent = api.send(BUCKET, timeout=20, exiting=True)
@@ -98,8 +96,8 @@ def test_a_token_that_was_never_returned_is_refused(api_of, server) -> None:
     assert [] == server.asked
 
 
-def test_the_last_token_has_to_do(api_of, server, state_of) -> None:
-    """It is not asked for again, even when the server refuses it."""
+def test_the_last_token_is_used(api_of, server, state_of) -> None:
+    """It is not renewed, even if the server rejects it."""
     asked = []
     api = api_of(api_token=lambda: asked.append(True) or "t")
     for status in (200, 401, 202):
@@ -112,10 +110,8 @@ def test_the_last_token_has_to_do(api_of, server, state_of) -> None:
     assert 1 == len(asked)
 
 
-def test_what_another_thread_is_preparing_is_not_waited_for_long(
-    api_of, server
-) -> None:
-    """A lock that is held past the deadline refuses the request."""
+def test_a_lock_of_another_thread_is_waited_for_in_time(api_of, server) -> None:
+    """If it is held past the deadline, the request fails."""
     api = api_of()
     with api._opening:
         sent = api.send(BUCKET, timeout=0.05, exiting=True)
@@ -124,8 +120,10 @@ def test_what_another_thread_is_preparing_is_not_waited_for_long(
     assert [] == server.asked
 
 
-def test_requests_at_once_prepare_one_connection(api_of, server, monkeypatch) -> None:
-    """Only one connection is begun, whoever comes first."""
+def test_concurrent_requests_prepare_one_connection(
+    api_of, server, monkeypatch
+) -> None:
+    """Whichever thread is first, one preconnect is started."""
     made, goes_on = [], threading.Event()
     real = _unleash_api.UnleashApi._new_http
 
@@ -148,8 +146,8 @@ def test_requests_at_once_prepare_one_connection(api_of, server, monkeypatch) ->
 
 
 @pytest.mark.parametrize("timeout", [1e10, float("inf")])
-def test_a_timeout_without_end_is_a_day(api_of, server, timeout) -> None:
-    """Longer ones overflow what waits for them."""
+def test_an_infinite_timeout_is_a_day(api_of, server, timeout) -> None:
+    """Longer ones overflow in locks and sockets."""
     server.answer(202)
 
     assert Outcome.TAKEN is api_of().send(BUCKET, timeout=timeout).outcome

@@ -1,4 +1,4 @@
-"""The headers of every request: names in any script, and those of the user."""
+"""The headers of every request: names in any script, and the user's headers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
 
 @pytest.fixture(name="ask_all")
 def _ask_all(api_of, server, state_of):
-    """Return what sends each kind of request and returns their headers."""
+    """Return a function that sends each kind of request and returns the headers."""
 
     def ask(**settings):
         server.answer(200, state_of())
@@ -32,8 +32,8 @@ def _ask_all(api_of, server, state_of):
 
 
 class TestUserAgent:
-    def test_each_request_has_one(self, ask_all) -> None:
-        """Firewalls of web applications refuse requests without."""
+    def test_each_request_has_a_user_agent(self, ask_all) -> None:
+        """Web application firewalls reject requests without one."""
         agents = {headers["user-agent"] for headers in ask_all()}
 
         assert {f"serverless-flags/{__version__}"} == agents
@@ -52,13 +52,15 @@ class TestNames:
             ("100%", "100%"),
         ],
     )
-    def test_what_no_header_can_carry_is_percent_encoded(self, name, expected) -> None:
-        """All else is sent as it is written."""
+    def test_characters_that_cannot_be_sent_are_percent_encoded(
+        self, name, expected
+    ) -> None:
+        """All others are sent unchanged."""
         assert expected == header_text(name)
 
     @pytest.mark.parametrize("name", ["заказы", "\udcff", "a\r\nX-Y: z", "\u2028"])
-    def test_no_name_stops_a_request(self, api_of, server, state_of, name) -> None:
-        """A platform names functions as it likes; bodies hold the name itself."""
+    def test_no_name_prevents_a_request(self, api_of, server, state_of, name) -> None:
+        """Platforms allow any function name; bodies have the name itself."""
         settings = load_settings({"url": server.url}, {})
         api = UnleashApi(settings, server.url, Identity(settings, name))
         server.answer(200, state_of())
@@ -73,34 +75,34 @@ class TestNames:
 
 
 class TestCustomHeaders:
-    def test_they_are_sent_with_each_request(self, ask_all) -> None:
+    def test_custom_headers_are_sent_with_each_request(self, ask_all) -> None:
         """As UnleashClient sends them."""
         sent = ask_all(custom_headers={"X-Gate": "key", "User-Agent": "mine"})
 
         assert [("key", "mine")] * 3 == [(h["x-gate"], h["user-agent"]) for h in sent]
 
-    def test_they_do_not_change_who_asks(self, ask_all) -> None:
-        """UnleashClient's own headers win there too."""
+    def test_they_do_not_change_the_identity(self, ask_all) -> None:
+        """UnleashClient's own headers take precedence there too."""
         sent = ask_all(custom_headers={"Unleash-AppName": "no"})
 
         assert ["checkout"] * 3 == [headers["unleash-appname"] for headers in sent]
 
-    def test_a_host_may_be_given(self, ask_all) -> None:
-        """Private gateways are reached by one name and asked for another."""
+    def test_a_host_header_may_be_given(self, ask_all) -> None:
+        """Private gateways may need another host than that of the url."""
         assert {"flags.internal"} == {
             headers["host"]
             for headers in ask_all(custom_headers={"host": "flags.internal"})
         }
 
-    def test_authorization_serves_where_no_token_is_given(self, ask_all) -> None:
-        """That is how UnleashClient gets its token."""
+    def test_authorization_is_used_without_a_token(self, ask_all) -> None:
+        """UnleashClient gets its token in this way."""
         sent = ask_all(custom_headers={"authorization": "theirs"})
 
         assert ["theirs"] * 3 == [headers["authorization"] for headers in sent]
 
     @pytest.mark.parametrize("token", ["ours", lambda: "ours"])
-    def test_the_token_wins_over_authorization(self, ask_all, token) -> None:
-        """It is the setting for it, and may be renewed."""
+    def test_the_token_overrides_authorization(self, ask_all, token) -> None:
+        """It is the setting for tokens, and may be renewed."""
         sent = ask_all(api_token=token, custom_headers={"AUTHORIZATION": "theirs"})
 
         assert ["ours"] * 3 == [headers["authorization"] for headers in sent]
@@ -108,7 +110,7 @@ class TestCustomHeaders:
     def test_with_authorization_a_401_does_not_say_that_no_token_was_given(
         self, api_of, server
     ) -> None:
-        """One was, in another way."""
+        """A token was sent, in another way."""
         server.answer(401)
         api = api_of(custom_headers={"Authorization": "t"})
 

@@ -1,4 +1,4 @@
-"""What is said of an answer: the likeliest cause, its cure, and nothing secret."""
+"""Messages about answers: the likely cause, what to change, and no secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUCKET = {"start": "1", "stop": "2", "toggles": {"a": {"yes": 1, "no": 0}}}
 
 @pytest.fixture(name="said")
 def _said():
-    """Return what says what to tell of an answer."""
+    """Return a function that returns the message about an answer."""
 
     def say(status, headers=None, url="https://u.example/api", token=TOKEN, more=()):
         return complaint(
@@ -31,7 +31,7 @@ def _said():
 
 class TestStatus:
     @pytest.mark.parametrize("status", [401, 403])
-    def test_without_a_token_it_says_so(self, said, status) -> None:
+    def test_without_a_token_the_message_says_so(self, said, status) -> None:
         """Unleash answers 401 then, Edge 403."""
         text = said(status, token=None)
 
@@ -39,7 +39,7 @@ class TestStatus:
         assert "UNLEASH_API_TOKEN" in text
 
     def test_401_asks_for_a_backend_token(self, said) -> None:
-        """There are tokens of four kinds."""
+        """Tokens have four kinds."""
         assert "a backend token of this server?" in said(401)
 
     def test_403_names_its_three_causes(self, said) -> None:
@@ -53,23 +53,23 @@ class TestStatus:
         "end", ["/client/features", "/client", "/frontend", "/proxy", "/admin"]
     )
     def test_404_says_what_to_cut_off_the_url(self, said, end) -> None:
-        """An address that was copied from the documentation of the API is too long."""
+        """Urls copied from the documentation of the API are too long."""
         assert "end in /api" in said(404)
         assert f"cut {end} off" in said(404, url=f"https://u.example/api{end}")
 
-    def test_407_is_the_proxys(self, said) -> None:
-        """Of a plain http url through a proxy."""
-        assert "the proxy asks for a user and a password" in said(407)
+    def test_407_is_from_the_proxy(self, said) -> None:
+        """For a plain http url through a proxy."""
+        assert "the proxy requires a user and password" in said(407)
 
     @pytest.mark.parametrize("status", [400, 413, 418, 429, 500, 502, 503])
     def test_another_status_is_named(self, said, status) -> None:
-        """And nothing is made up."""
+        """Without a guess at the cause."""
         assert f"the server answered {status}" == said(status)
 
 
 class TestRedirect:
     @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
-    def test_it_says_where_it_leads(self, said, status) -> None:
+    def test_the_target_of_a_redirect_is_shown(self, said, status) -> None:
         """It is not followed, so that the token stays with its host."""
         text = said(status, {"location": "https://u.example/else/api"})
 
@@ -77,7 +77,7 @@ class TestRedirect:
         assert "redirects are not followed" in text
 
     def test_without_a_target(self, said) -> None:
-        """Then there is nothing to show."""
+        """There is nothing to show then."""
         assert "302, a redirect without a target" in said(302)
 
     @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ class TestRedirect:
             ("/login\r\nWARNING forged", "/loginWARNING forged;"),
             ("/\x1b[31m\u202e", r"/\x1b[31m\u202e;"),
             ("https://u.example/" + "x" * 5000, "x...;"),
-            ("https://[bad", "to what is no url;"),
+            ("https://[bad", "to an invalid url;"),
         ],
     )
-    def test_it_is_escaped_and_bounded(self, said, location, shown) -> None:
+    def test_the_target_is_escaped_and_bounded(self, said, location, shown) -> None:
         """Neither a query nor credentials are shown."""
         text = said(301, {"location": location})
 
@@ -114,10 +114,10 @@ class TestRedirect:
         text = said(301, {"location": location})
 
         assert "s3cr3t" not in text.lower()
-        assert "holds a secret" in text
+        assert "contains a secret" in text
 
     def test_a_custom_header_is_never_shown(self, said) -> None:
-        """Its value may be a secret as well; short ones occur in many words."""
+        """Its value may be a secret; short values occur in ordinary text."""
         headers = {"location": "https://u.example/gatekey-1?/eu"}
 
         assert "gatekey" not in said(301, headers, more=("Bearer gatekey-1",))
@@ -125,7 +125,7 @@ class TestRedirect:
 
 
 class TestRetryAfter:
-    def test_a_date_counts_from_the_servers_own(self) -> None:
+    def test_a_date_is_compared_with_the_servers_own(self) -> None:
         """The clocks of two machines differ."""
         headers = {
             "retry-after": "Wed, 21 Oct 2015 07:30:00 GMT",
@@ -135,8 +135,8 @@ class TestRetryAfter:
         assert 120.0 == retry_after(headers)
 
     @pytest.mark.parametrize("more", [{}, {"date": "today"}])
-    def test_without_one_it_counts_from_ours(self, more) -> None:
-        """The best that there is."""
+    def test_without_the_servers_date_the_local_clock_counts(self, more) -> None:
+        """It is the best available."""
         date = email.utils.formatdate(time.time() + 120, usegmt=True)
         seconds = retry_after({"retry-after": date, **more})
 
@@ -161,13 +161,13 @@ class TestRetryAfter:
         "value",
         ["soon", "1.5", "-1", "١٢", "9" * 5000, "Wed, 99 Oct 2015 99:99:99 GMT"],
     )
-    def test_anything_else_is_no_wish(self, value) -> None:
-        """Nor an error."""
+    def test_any_other_value_is_ignored(self, value) -> None:
+        """It is not an error either."""
         assert retry_after({"retry-after": value}) in {None, 0.0}
 
     @pytest.mark.parametrize("kind", ["fetch", "send"])
-    def test_it_is_read_of_flags_and_of_counts(self, api_of, server, kind) -> None:
-        """Both leave the server alone."""
+    def test_it_applies_to_flags_and_counts(self, api_of, server, kind) -> None:
+        """Both kinds of request back off."""
         date = email.utils.formatdate(time.time() + 1000, usegmt=True)
         server.answer(503, Retry_After=date)
         answer = getattr(api_of(), kind)(
@@ -179,7 +179,7 @@ class TestRetryAfter:
 
 class TestSession:
     def test_the_message_of_an_answer(self, api_of, server) -> None:
-        """The api brings together the answer, the url and the token."""
+        """The API passes the answer, the url and the token."""
         server.answer(301, Location=f"{server.url}/?{TOKEN}")
         server.answer(404)
         server.answer(403)
@@ -188,6 +188,6 @@ class TestSession:
         three = api_of(api_token=lambda: TOKEN)
         server.answer(403)
 
-        assert "holds a secret" in one
+        assert "contains a secret" in one
         assert "cut /client/features off" in two
         assert "backend token" in three.fetch(None, timeout=20).error

@@ -1,4 +1,4 @@
-"""What UnleashClient does with a state that it is handed, and with its counts."""
+"""How UnleashClient loads a state, and how its counts are drained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUMBER = {"name": "default", "parameters": {"rollout": 50}}
 class TestState:
     @pytest.fixture(name="handed_over")
     def _handed_over(self, new_client):
-        """Return a client, and the list of what its engine parsed."""
+        """Return a client, and the list of states that its engine parsed."""
         client = new_client()
         parsed = []
         real = client._library.load_state
@@ -38,7 +38,7 @@ class TestState:
         return client, parsed
 
     def test_a_state_is_parsed_once(self, handed_over, state_of) -> None:
-        """The first one too, and the new one replaces the old one."""
+        """The first one too; a new one replaces the old one."""
         client, parsed = handed_over
         for names in (["a"], ["b", "c"]):
             client.load_state(state_of(*names))
@@ -49,11 +49,11 @@ class TestState:
         assert client.is_enabled("b")
 
     def test_an_unchanged_state_is_never_parsed_again(self, handed_over) -> None:
-        """From the server's 304 to the engine, over the real server's own words."""
+        """From the 304 of the embedded flag server to the engine."""
         client, parsed = handed_over
         with FlagServer({"simpleFlag": True}) as server:
-            ours = load_settings({"url": server.url, "api_token": server.token}, {})
-            api = UnleashApi(ours, server.url, Identity(ours, "checkout"))
+            settings = load_settings({"url": server.url, "api_token": server.token}, {})
+            api = UnleashApi(settings, server.url, Identity(settings, "checkout"))
             refresher = Refresher(
                 api,
                 Freshness(max_age=1, stale_while_revalidate=1, stale_if_error=math.inf),
@@ -85,10 +85,10 @@ class TestState:
             "no object",
         ],
     )
-    def test_a_state_that_the_engine_refuses_is_an_error(
+    def test_a_state_that_the_engine_rejects_is_an_error(
         self, new_client, state_of, state, caplog
     ) -> None:
-        """With the engine's words; the old flags stay."""
+        """With the engine's message; the previous flags stay."""
         client = new_client()
         client.load_state(state_of("old"))
         with pytest.raises(ValueError, match="Failed to parse JSON"):
@@ -102,7 +102,7 @@ class TestState:
     def test_a_flag_that_cannot_be_compiled_is_off(
         self, new_client, features, caplog
     ) -> None:
-        """The state is taken all the same, and the engine's word goes to the log."""
+        """The state is loaded, and the engine's message is logged."""
         unknown = {"contextName": "x", "operator": "WAT", "values": []}
         strategy = {"name": "default", "constraints": [unknown]}
         broken = {"name": "broken", "enabled": True, "strategies": [strategy]}
@@ -126,8 +126,8 @@ class TestState:
 
 
 class TestCounts:
-    def test_counts_are_taken_once(self, new_client, state) -> None:
-        """Taking them empties them; without evaluations there are none."""
+    def test_counts_are_drained_once(self, new_client, state) -> None:
+        """Draining resets them; without evaluations there are no counts."""
         client = new_client()
         client.load_state(state)
         assert client.drain_counts() is None
@@ -147,7 +147,7 @@ class TestCounts:
         assert client.drain_counts() is None
 
     def test_a_new_state_keeps_the_counts(self, new_client, state) -> None:
-        """A refresh in the middle of a minute loses nothing."""
+        """A refresh between two flushes loses nothing."""
         client = new_client()
         client.load_state(state)
         client.is_enabled("on")

@@ -1,4 +1,4 @@
-"""The token and the names under which an instance asks."""
+"""The token, and the identity of a process."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TestToken:
 
         assert "authorization" not in server.asked[0].headers
 
-    def test_a_callable_is_asked_once(self, api_of, server, state_of) -> None:
-        """A secret manager is not asked for every request."""
+    def test_a_callable_is_called_once(self, api_of, server, state_of) -> None:
+        """A secret manager is not queried for every request."""
         tokens = iter(["one"])
         api = api_of(api_token=lambda: next(tokens))
         for _ in range(3):
@@ -38,7 +38,7 @@ class TestToken:
 
     @pytest.mark.parametrize("status", [401, 403])
     @pytest.mark.parametrize("kind", ["fetch", "send", "register"])
-    def test_a_refused_token_is_asked_for_again(
+    def test_a_rejected_token_is_renewed(
         self, api_of, server, state_of, kind, status
     ) -> None:
         """
@@ -57,7 +57,7 @@ class TestToken:
         assert ["old", "new"] == [a.headers["authorization"] for a in server.asked]
 
     def test_a_second_401_is_an_error(self, api_of, server) -> None:
-        """Until the next request, which asks again."""
+        """Until the next request, which calls the function again."""
         tokens = iter(["one", "two", "three"])
         api = api_of(api_token=lambda: next(tokens))
         for _ in range(2):
@@ -71,10 +71,8 @@ class TestToken:
         ]
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_the_same_token_again_is_not_sent_again(
-        self, api_of, server, status
-    ) -> None:
-        """It was not rotated; each request asks once whether it was."""
+    def test_the_same_token_is_not_sent_again(self, api_of, server, status) -> None:
+        """It was not rotated; each request calls the function once."""
         asked = []
         api = api_of(api_token=lambda: asked.append(True) or "t")
         for _ in range(3):
@@ -84,10 +82,10 @@ class TestToken:
         assert 3 == len(server.asked)
         assert 4 == len(asked)
 
-    def test_requests_at_once_ask_for_one_new_token(
+    def test_concurrent_requests_renew_the_token_once(
         self, api_of, server, state_of
     ) -> None:
-        """A request whose token another has renewed meanwhile uses that one."""
+        """A request whose token another has renewed meanwhile uses the new one."""
         tokens = iter(["old", "new"])
         api = api_of(api_token=lambda: next(tokens))
         server.answer(200, state_of())
@@ -112,7 +110,7 @@ class TestToken:
     def test_a_function_that_hangs_is_not_waited_for(
         self, api_of, server, state_of
     ) -> None:
-        """It is called once; its late result serves the next request."""
+        """It is called once, and its late result serves the next request."""
         goes_on, asked = threading.Event(), []
 
         def provide():
@@ -130,7 +128,7 @@ class TestToken:
         assert 1 == len(asked)
 
     def test_the_message_of_its_error_is_shown(self, api_of, server, state_of) -> None:
-        """It is the user's own code that says what is wrong; a token is hidden."""
+        """The user's own code says what is wrong; the token is hidden."""
         answers = iter(["s3cr3t"])
 
         def provide():
@@ -151,7 +149,7 @@ class TestToken:
 
     @pytest.mark.parametrize("error", [ValueError(), SystemExit(), KeyboardInterrupt()])
     def test_an_error_without_a_message_is_named(self, api_of, error) -> None:
-        """Whatever it is, no thread dies of it."""
+        """Whatever it is, it ends no thread with a traceback."""
 
         def provide():
             raise error
@@ -160,17 +158,15 @@ class TestToken:
 
         assert f"api_token() raised {type(error).__name__}" == said
 
-    def test_a_token_of_text_is_not_tried_twice(self, api_of, server) -> None:
+    def test_a_fixed_token_is_not_sent_again(self, api_of, server) -> None:
         """It would be the same one."""
         server.answer(401)
         api_of(api_token="t").fetch(None, timeout=20)
 
         assert 1 == len(server.asked)
 
-    def test_without_time_it_is_not_asked_again(
-        self, api_of, server, monkeypatch
-    ) -> None:
-        """The timeout bounds both requests together."""
+    def test_without_time_it_is_not_renewed(self, api_of, server, monkeypatch) -> None:
+        """The timeout is for both requests together."""
         moments = iter([0.0, 0.0, 0.0])
         clock = SimpleNamespace(monotonic=lambda: next(moments, 21.0))
         monkeypatch.setattr(_unleash_api, "time", clock)
@@ -186,14 +182,14 @@ class TestToken:
         [
             (lambda: 1 / 0, "api_token() raised ZeroDivisionError: division by zero"),
             (lambda: None, "the result of api_token() must be a str or a callable"),
-            (lambda: "s3cr3t\n", "the result of api_token() holds a line break"),
+            (lambda: "s3cr3t\n", "the result of api_token() contains a line break"),
         ],
     )
     @pytest.mark.parametrize("kind", ["fetch", "send"])
-    def test_a_token_that_cannot_be_had_sends_nothing(
+    def test_without_a_token_nothing_is_sent(
         self, api_of, server, kind, provide, why
     ) -> None:
-        """Counts are kept, and the log says why without the token."""
+        """Counts are kept, and the error says why without the token."""
         api = api_of(api_token=provide)
         argument = None if kind == "fetch" else BUCKET
         answer = getattr(api, kind)(argument, timeout=20)
@@ -205,7 +201,7 @@ class TestToken:
             assert Outcome.NOT_DELIVERED is answer.outcome
 
     def test_it_is_never_in_an_error(self, api_of, server) -> None:
-        """Whatever the server says."""
+        """Whatever the server sends."""
         for status in (401, 403, 404, 429, 500, 502):
             server.answer(status, "default:development.s3cr3t")
             api = api_of(api_token="default:development.s3cr3t")
@@ -215,7 +211,7 @@ class TestToken:
 
 class TestIdentity:
     def test_it_is_new_for_each_process(self) -> None:
-        """Two instances of one function are told apart."""
+        """Two processes of one function have different identities."""
         settings = load_settings({}, {})
         one, two = (Identity(settings, "checkout") for _ in range(2))
 
@@ -224,8 +220,8 @@ class TestIdentity:
         assert one.instance_id.startswith("checkout-")
         assert str(uuid.UUID(one.connection_id)) == one.connection_id
 
-    def test_a_given_name_is_kept(self) -> None:
-        """Whoever names instances knows why."""
+    def test_a_given_instance_id_is_kept(self) -> None:
+        """The user may name instances."""
         settings = load_settings({"instance_id": "i-1"}, {})
 
         assert "i-1" == Identity(settings, "checkout").instance_id

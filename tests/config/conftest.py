@@ -1,4 +1,4 @@
-"""What is said about a setting that cannot be meant as it is written."""
+"""Fixtures for the error messages of settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(name="raised", scope="session")
 def _raised() -> Callable[..., str]:
-    """Return what tells the message about a value, given or in the environment."""
+    """Return a function that returns the message about a setting's value."""
 
     def raised(name: str, value: Any, variable: str | None = None) -> str:
         with pytest.raises(ConfigurationError) as caught:

@@ -14,7 +14,7 @@ from serverless_flags.testing import MemoryClient
 
 
 class Client:
-    """The least that is a flag client."""
+    """An object with the two methods of a flag client."""
 
     def is_enabled(self, *_args) -> bool:
         return False
@@ -24,36 +24,36 @@ class Client:
 
 
 class Strategy:
-    """A custom strategy as UnleashClient 6 takes it."""
+    """A custom strategy for UnleashClient 6."""
 
     def apply(self, parameters, context) -> bool:
         return True
 
 
 async def coroutine(*_args) -> None:
-    """Do nothing, later."""
+    """Do nothing, asynchronously."""
 
 
 class Awaited:
-    """An object whose call gives a coroutine."""
+    """An object whose call returns a coroutine."""
 
     async def __call__(self) -> None: ...
 
 
 class TestClient:
     @pytest.mark.parametrize("value", CLIENTS)
-    def test_a_name_is_taken(self, value) -> None:
-        """Each of the clients has a name."""
+    def test_a_client_name_is_accepted(self, value) -> None:
+        """Each client has a name."""
         assert value == load_settings({"client": value}, {}).client
 
-    def test_an_object_is_taken(self) -> None:
-        """Whatever answers both questions is a client."""
+    def test_a_client_object_is_accepted(self) -> None:
+        """An object with both methods is a client."""
         client = Client()
 
         assert client is load_settings({"client": client}, {}).client
 
-    def test_another_name_is_refused(self, raised) -> None:
-        """The message lists the names there are."""
+    def test_an_unknown_client_name_is_rejected(self, raised) -> None:
+        """The message lists the known names."""
         assert (
             "SERVERLESS_FLAGS_CLIENT 'launchdarkly' is not a flag client;"
             " use 'unleash' or 'lean' or 'memory', or an object"
@@ -63,23 +63,23 @@ class TestClient:
     @pytest.mark.parametrize(
         "value", [object(), SimpleNamespace(is_enabled=True, get_variant={})]
     )
-    def test_an_object_that_cannot_answer_is_refused(self, raised, value) -> None:
-        """The message says what it lacks."""
+    def test_an_object_without_the_methods_is_rejected(self, raised, value) -> None:
+        """The message names the methods."""
         assert "is_enabled() and get_variant()" in raised("client", value)
 
     @pytest.mark.parametrize("value", [Client, MemoryClient])
-    def test_a_class_is_refused(self, raised, value) -> None:
-        """Its methods would take the flag's name for the client."""
+    def test_a_class_is_rejected(self, raised, value) -> None:
+        """Its methods would take the flag's name for ``self``."""
         name = value.__name__
 
-        assert f"client is the class {name}; give an instance of it: {name}(...)" == (
+        assert f"client is the class {name}; pass an instance: {name}(...)" == (
             raised("client", value)
         )
 
 
 class TestObjects:
     def test_plugins_are_a_sequence_or_a_list_of_names(self) -> None:
-        """In the environment they are dotted names between commas."""
+        """In the environment they are dotted names, separated by commas."""
         plugin = object()
         environ = {"SERVERLESS_FLAGS_PLUGINS": "one, two.three,"}
 
@@ -102,11 +102,11 @@ class TestObjects:
             ("clock", Awaited(), "clock must be a plain function"),
         ],
     )
-    def test_what_does_not_fit_is_refused(self, raised, name, value, what) -> None:
-        """The message says what fits."""
+    def test_a_wrong_type_is_rejected(self, raised, name, value, what) -> None:
+        """The message says what is expected."""
         assert raised(name, value).startswith(what)
 
-    def test_what_fits_is_taken_as_it_is(self) -> None:
+    def test_objects_are_not_copied(self) -> None:
         """Strategies, the context and the clock are the user's own objects."""
         given_ones = {
             "strategies": {"mine": Strategy()},
@@ -156,7 +156,7 @@ class Coroutine:
 
 
 class Unseen:
-    """A callable whose signature cannot be looked at, as of some builtins."""
+    """A callable without a readable signature, like some built-ins."""
 
     __signature__ = "none"
 
@@ -176,7 +176,7 @@ class TestStrategies:
             Mock(),
         ],
     )
-    def test_what_the_engine_calls_is_taken(self, strategy) -> None:
+    def test_a_valid_strategy_is_accepted(self, strategy) -> None:
         """It has ``apply``, which can be called with parameters and context."""
         given = {"mine": strategy}
 
@@ -185,8 +185,8 @@ class TestStrategies:
     @pytest.mark.parametrize(
         "strategy", [Old(), Three(), Named(), SimpleNamespace(apply=Unseen())]
     )
-    def test_another_form_is_refused(self, raised, strategy) -> None:
-        """The engine would refuse every flag because of it."""
+    def test_an_invalid_strategy_is_rejected(self, raised, strategy) -> None:
+        """The engine would reject all flags because of it."""
         message = raised("strategies", {"mine": strategy})
 
         assert message.startswith("strategies['mine']: apply must take exactly two")
@@ -198,22 +198,27 @@ class TestStrategies:
             ({"mine": object()}, "strategies['mine'] has no method apply(parameters,"),
             ({"mine": lambda p, c: True}, "strategies['mine'] has no method apply("),
             ({"mine": SimpleNamespace(apply=True)}, "strategies['mine'] has no method"),
-            ({"mine": Strategy}, "strategies['mine'] is the class Strategy; give an"),
+            ({"mine": Strategy}, "strategies['mine'] is the class Strategy; pass an"),
             (
                 {"mine": Coroutine()},
                 "strategies['mine']: apply(parameters, context) is",
             ),
-            ({7: Strategy()}, "strategies has the key 7: name strategies as Unleash"),
+            (
+                {7: Strategy()},
+                "strategies has the key 7: use the strategy's name in Unleash",
+            ),
             ({"a": Strategy(), "b": None}, "strategies['b'] has no method"),
         ],
     )
-    def test_what_is_no_strategy_is_refused(self, raised, strategies, what) -> None:
+    def test_an_object_that_is_not_a_strategy_is_rejected(
+        self, raised, strategies, what
+    ) -> None:
         """The message names the strategy and what it needs."""
         assert raised("strategies", strategies).startswith(what)
 
     @pytest.mark.parametrize("client", ["unleash", "lean"])
-    def test_a_strategy_in_place_answers(self, client, tmp_path) -> None:
-        """What the check takes, the engine takes: other flags and its own are on."""
+    def test_the_engine_calls_an_accepted_strategy(self, client, tmp_path) -> None:
+        """The engine loads the strategy, and its flag and others are evaluated."""
         body = (
             '{"version": 2, "features": ['
             '{"name": "mine", "enabled": true, "strategies": [{"name": "mine",'

@@ -1,4 +1,4 @@
-"""The server's URL and the token: checked early, and never shown."""
+"""The server's URL, token and headers: checked early, and never shown."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class TestUrl:
             ("https://u.example.com/a%20b/api", "https://u.example.com/a%20b/api"),
         ],
     )
-    def test_a_url_is_taken(self, value, url) -> None:
-        """A base URL is taken as it is, without a slash at its end."""
+    def test_a_url_is_accepted(self, value, url) -> None:
+        """A base URL is used unchanged, without a trailing slash."""
         assert url == load_settings({"url": value}, {}).url
 
     @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ class TestUrl:
             3,
         ],
     )
-    def test_what_is_no_url_is_told_so(self, raised, value) -> None:
-        """The message shows how one looks."""
+    def test_an_invalid_url_is_rejected(self, raised, value) -> None:
+        """The message shows an example."""
         assert (
             "url is not a URL; write for example https://unleash.example.com/api"
             == raised("url", value)
         )
 
     def test_the_variable_is_named(self, raised) -> None:
-        """A mistake in the environment is found by the variable's name."""
+        """The message about a value from the environment names the variable."""
         assert raised("url", "x", "UNLEASH_URL").startswith("UNLEASH_URL is not a URL")
 
     @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ class TestUrl:
         assert "secret" not in message
         assert "url" in message
 
-    def test_credentials_have_their_place(self, raised) -> None:
-        """The message says where the token goes."""
+    def test_credentials_in_a_url_are_rejected(self, raised) -> None:
+        """The message says where to put the token."""
         assert "put the token in api_token" in raised("url", "https://t@u.example/api")
 
 
 class TestToken:
     @pytest.mark.parametrize("value", ["*:*.secret", " default:development.secret "])
-    def test_a_token_is_taken(self, value) -> None:
-        """Spaces around it, as copying leaves them, are no part of it."""
+    def test_a_token_is_accepted(self, value) -> None:
+        """Spaces around it, as after copying, are removed."""
         assert value.strip() == load_settings({"api_token": value}, {}).api_token
 
-    def test_a_callable_is_asked_when_a_token_is_needed(self) -> None:
-        """It is not called before, and each of its answers is checked."""
+    def test_a_callable_is_called_when_a_token_is_needed(self) -> None:
+        """It is not called before, and each result is checked."""
         answers = iter([" one ", "two", "bad\n", None])
         provide = load_settings({"api_token": lambda: next(answers)}, {}).api_token
 
@@ -98,8 +98,8 @@ class TestToken:
                 provide()
 
     @pytest.mark.parametrize("value", [3, b"secret", ["secret"]])
-    def test_what_is_no_text_is_refused(self, raised, value) -> None:
-        """The message says what is accepted and does not quote what was given."""
+    def test_a_token_that_is_not_a_string_is_rejected(self, raised, value) -> None:
+        """The message says what is accepted, and does not quote the value."""
         message = raised("api_token", value)
 
         assert "api_token must be a str or a callable" in message
@@ -109,24 +109,24 @@ class TestToken:
         "value",
         ["secret\n", "sec\rret", "secr\x00et", "secret\x7f", "\u2026secret"],
     )
-    def test_what_cannot_be_sent_is_refused(self, raised, value) -> None:
-        """A line break would be another header; the usual cause is named."""
+    def test_a_token_that_cannot_be_sent_is_rejected(self, raised, value) -> None:
+        """A line break would start another header; the message names the cause."""
         message = raised("api_token", value)
 
-        assert message.startswith("api_token holds a line break")
+        assert message.startswith("api_token contains a line break")
         assert "newline at the end of a secret's file: strip it" in message
         assert "secr\x00et" not in message
         assert "\u2026" not in message
 
     @pytest.mark.parametrize("value", ["", "  ", "\n", " \t\r\n"])
-    def test_an_empty_one_is_called_empty(self, raised, value) -> None:
-        """Nothing is in it that could be a line break between two headers."""
-        assert "api_token is empty: give a backend token, or leave it out" == raised(
+    def test_an_empty_token_is_rejected(self, raised, value) -> None:
+        """The message says that it is empty, not that it has a line break."""
+        assert "api_token is empty: pass a backend token, or omit it" == raised(
             "api_token", value
         )
 
-    def test_a_coroutine_function_is_refused(self, raised) -> None:
-        """Its token would never come: the function is called and not awaited."""
+    def test_a_coroutine_function_is_rejected(self, raised) -> None:
+        """The function is called and not awaited, so it would never return a token."""
 
         async def provide() -> str:
             return "secret"
@@ -139,12 +139,12 @@ class TestToken:
         """A newline in a deployed secret is found by the variable's name."""
         message = raised("api_token", "s3cr3t\n", "UNLEASH_API_TOKEN")
 
-        assert message.startswith("UNLEASH_API_TOKEN holds a line break")
+        assert message.startswith("UNLEASH_API_TOKEN contains a line break")
         assert "s3cr3t" not in message
 
     @given(before=st.text(max_size=9), after=st.text(max_size=9))
     def test_no_token_is_ever_shown(self, before, after) -> None:
-        """Whatever it is, neither an error nor a repr repeats it."""
+        """Neither an error nor a repr contains any part of a token."""
         token = f"{before}s3cr3t{after}"
         try:
             settings = load_settings({"api_token": token}, {})
@@ -157,15 +157,15 @@ class TestToken:
 
         assert "s3cr3t" not in said
 
-    def test_a_session_does_not_show_it(self) -> None:
-        """Its repr names the URL and nothing secret."""
+    def test_a_sessions_repr_does_not_show_it(self) -> None:
+        """The repr names the URL and nothing secret."""
         session = FlagSession(url="http://127.0.0.1/api", api_token="s3cr3t")
 
         assert "s3cr3t" not in repr(session)
         assert "s3cr3t" not in repr(session._core.settings)
 
-    def test_a_token_of_an_adapter_is_checked_alike(self) -> None:
-        """The check stands alone, for what provides tokens."""
+    def test_adapters_use_the_same_check(self) -> None:
+        """The check is a function that other sources of tokens can call."""
         assert "t" == check_token("secret", " t ")
 
 
@@ -187,8 +187,8 @@ class TestPlainHttp:
             "http://0.0.0.0/api",
         ],
     )
-    def test_others_can_read_on_the_way(self, url) -> None:
-        """The host is another machine, or may be one: a name is no address."""
+    def test_a_token_can_be_read_in_transit(self, url) -> None:
+        """The host is another machine, or may be one: a name is not an address."""
         assert is_plain_http(load_settings({"url": url}, {}).url)
 
     @pytest.mark.parametrize(
@@ -207,14 +207,14 @@ class TestPlainHttp:
             "http://[::ffff:127.0.0.1]/api",
         ],
     )
-    def test_nobody_can_read_on_the_way(self, url) -> None:
-        """TLS, or no way: the host is this machine."""
+    def test_a_token_cannot_be_read_in_transit(self, url) -> None:
+        """The connection uses TLS, or the host is this machine."""
         assert not is_plain_http(load_settings({"url": url}, {}).url)
 
 
 class TestHeaders:
     def test_headers_are_copied(self) -> None:
-        """Names and texts as UnleashClient takes them; later changes have no effect."""
+        """Names and values as UnleashClient accepts them; changes have no effect."""
         given_ones = {"X-Tenant": "shop 7", "Authorization": " Bearer t "}
         headers = load_settings({"custom_headers": given_ones}, {}).custom_headers
         given_ones["X-Tenant"] = "other"
@@ -222,45 +222,45 @@ class TestHeaders:
         assert {"X-Tenant": "shop 7", "Authorization": "Bearer t"} == headers
 
     @pytest.mark.parametrize("value", ["X-Tenant: 7", [("X-Tenant", "7")], 7])
-    def test_what_is_no_mapping_is_refused(self, raised, value) -> None:
-        """The message shows one."""
+    def test_a_value_that_is_not_a_mapping_is_rejected(self, raised, value) -> None:
+        """The message shows an example."""
         assert raised("custom_headers", value) == (
-            "custom_headers must map header names to texts: {'X-Name': 'text'}"
+            "custom_headers must map header names to strings: {'X-Name': 'value'}"
         )
 
     @pytest.mark.parametrize("name", ["", "X Name", "X:Name", "X\r\nName", "X-\xe4", 7])
-    def test_what_is_no_name_is_refused(self, raised, name) -> None:
-        """It may be a secret, where name and text are mixed up, and is not quoted."""
+    def test_an_invalid_header_name_is_rejected(self, raised, name) -> None:
+        """It is not quoted, as it may be a secret if name and value are mixed up."""
         assert raised("custom_headers", {name: "secret"}) == (
-            "custom_headers has a key that is no header name: write 'X-Name'"
+            "custom_headers has a key that is not a header name: write 'X-Name'"
         )
 
     @pytest.mark.parametrize(
         "text", ["sec\nret", "sec\x00ret", "secr\xe9t", b"secret", 7]
     )
-    def test_what_cannot_be_sent_is_refused(self, raised, text) -> None:
-        """A line break would be another header; the text is not quoted."""
+    def test_a_header_that_cannot_be_sent_is_rejected(self, raised, text) -> None:
+        """A line break would start another header; the value is not quoted."""
         assert raised("custom_headers", {"X-Key": text}) == (
-            "custom_headers['X-Key'] must be an ASCII text of one line"
+            "custom_headers['X-Key'] must be an ASCII string on one line"
         )
 
     @pytest.mark.parametrize(
         "name", ["Content-Length", "transfer-encoding", "Connection", "Expect"]
     )
-    def test_what_frames_a_message_is_refused(self, raised, name) -> None:
-        """Another length or encoding than the true one breaks the connection."""
+    def test_a_framing_header_is_rejected(self, raised, name) -> None:
+        """A wrong length or encoding would break the connection."""
         message = raised("custom_headers", {name: "1"})
 
-        assert f"custom_headers[{name!r}] belongs to the connection" in message
+        assert f"custom_headers[{name!r}] is set automatically" in message
 
-    def test_a_name_stands_once(self, raised) -> None:
-        """Two names that differ in case only are one header to the server."""
+    def test_a_repeated_header_is_rejected(self, raised) -> None:
+        """Names that differ only in case are one header to the server."""
         message = raised("custom_headers", {"X-Key": "1", "x-key": "2"})
 
         assert "custom_headers has 'x-key' twice" in message
 
-    def test_they_are_not_shown(self) -> None:
-        """They may be secrets."""
+    def test_headers_are_not_shown(self) -> None:
+        """They may contain secrets."""
         session = FlagSession(custom_headers={"X-Key": "s3cr3t"})
 
         assert "s3cr3t" not in repr(session)

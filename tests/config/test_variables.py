@@ -1,4 +1,4 @@
-"""Environment variables that look like settings and are none."""
+"""Environment variables that look like settings but are not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serverless_flags._settings import variables as variables_module
 
 @pytest.fixture(name="said")
 def _said(monkeypatch, caplog):
-    """Return what makes settings in an environment and returns the warnings."""
+    """Return a function that loads settings and returns the warnings."""
     monkeypatch.setattr(variables_module, "_warned", set())
 
     def said(*variables, **given):
@@ -54,34 +54,34 @@ def _said(monkeypatch, caplog):
         ("UNLEASH_SNAPSHOT", "SERVERLESS_FLAGS_SNAPSHOT"),
     ],
 )
-def test_the_variable_that_is_meant_is_named(said, variable, meant):
-    """One warning names both and not what the variable holds: it may be the token."""
+def test_the_intended_variable_is_suggested(said, variable, meant):
+    """The warning names both variables, and not the value, which may be the token."""
     (message,) = said(variable)
 
     assert message == (
-        f"the environment variable {variable} has no effect: it is no setting;"
+        f"the environment variable {variable} has no effect: it is not a setting;"
         f" did you mean {meant}?"
     )
 
 
-def test_where_nothing_is_near_the_list_is_named(said):
-    """The prefix is ours: whatever it is, it has no effect."""
+def test_without_a_similar_name_the_page_is_named(said):
+    """A variable with the prefix of this package has no effect."""
     (message,) = said("SERVERLESS_FLAGS_QQQ")
 
     assert message == (
-        "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is no setting;"
-        " see the page Settings of the documentation"
+        "the environment variable SERVERLESS_FLAGS_QQQ has no effect: it is not a"
+        " setting; see the page Settings of the documentation"
     )
 
 
-def test_a_process_is_warned_once(said):
+def test_a_process_warns_once(said):
     """Each variable is named once, however many sessions there are."""
     assert 2 == len(said("SERVERLESS_FLAGS_MAXAGE", "UNLEASH_TOKEN"))
     assert [] == said("SERVERLESS_FLAGS_MAXAGE", "UNLEASH_TOKEN")
     assert 1 == len(said("SERVERLESS_FLAGS_MAXAGE", "SERVERLESS_FLAGS_MAXAG"))
 
 
-def test_known_variables_are_silent(caplog):
+def test_known_variables_give_no_warning(caplog):
     """Those of every setting, and those of the adapters."""
     values = {"UNLEASH_URL": "http://x/api", "SERVERLESS_FLAGS_CLIENT": "memory"}
     names = [*ENVIRONMENT.values(), *ADAPTERS]
@@ -101,30 +101,30 @@ def test_known_variables_are_silent(caplog):
         "SERVERLESS_REGION",
     ],
 )
-def test_what_others_may_read_is_silent(said, variable):
-    """Other tools have variables too, and a newer adapter may have more of them."""
+def test_variables_of_other_programs_give_no_warning(said, variable):
+    """Other tools have such variables, and newer adapters may read more of them."""
     assert [] == said(variable)
 
 
 def test_an_empty_variable_is_not_set(caplog):
-    """Deploy tools write empty variables for what is not configured."""
+    """Deployment tools write empty variables for settings that are not configured."""
     load_settings({}, {"SERVERLESS_FLAGS_MAXAGE": "", "UNLEASH_TOKEN": ""})
 
     assert "" == caplog.text
 
 
-def test_what_the_user_reads_is_silent(said):
-    """``api_token=os.environ["UNLEASH_TOKEN"]`` gives the setting its value."""
+def test_a_variable_for_a_given_setting_gives_no_warning(said):
+    """As in ``api_token=os.environ["UNLEASH_TOKEN"]``."""
     assert [] == said("UNLEASH_TOKEN", api_token="s3cr3t")
 
 
-def test_variables_of_plugins_are_silent(said, monkeypatch, tmp_path):
-    """A third party's adapter names its variables by itself: installed, or given."""
+def test_variables_of_plugins_give_no_warning(said, monkeypatch, tmp_path):
+    """A third party's adapter, installed or given, may have its own variables."""
     metadata = tmp_path / "a_cloud-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Name: a-cloud\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[serverless_flags]\na-cloud = cloud\n")
-    variables = [f"SERVERLESS_FLAGS_{word}_MAX_AGE" for word in ("A_CLOUD", "B", "C")]
+    variables = [f"SERVERLESS_FLAGS_{name}_MAX_AGE" for name in ("A_CLOUD", "B", "C")]
 
     class Plugin:
         name = "c"
@@ -138,7 +138,7 @@ def test_variables_of_plugins_are_silent(said, monkeypatch, tmp_path):
 
 
 def test_a_session_warns(monkeypatch, caplog):
-    """It is made from the environment of the process."""
+    """It loads its settings from the environment of the process."""
     monkeypatch.setattr(variables_module, "_warned", set())
     monkeypatch.setenv("SERVERLESS_FLAGS_MAXAGE", "5")
     FlagSession()

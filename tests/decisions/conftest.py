@@ -1,4 +1,4 @@
-"""A clock that the test moves, and a server and a client that do as told."""
+"""A clock that the test advances, and a server and a client with scripted answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Both clocks of a machine, moved by hand."""
+    """Both clocks of a machine, advanced by the test."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -34,7 +34,7 @@ class Clock:
 
 
 class Upstream:
-    """A server: what it answers, in order; a callable is called, an error raised."""
+    """A server with scripted answers; callables are called, exceptions raised."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -55,11 +55,11 @@ class Upstream:
         return answer() if callable(answer) else answer
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class Client:
-    """A flag client whose state and counts are plain lists."""
+    """A flag client whose states and counts are lists."""
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
@@ -98,7 +98,7 @@ def _server() -> Callable[..., Upstream]:
 
 @pytest.fixture(name="bucket")
 def _bucket() -> Callable[..., dict[str, Any]]:
-    """Return what makes a bucket of yes-counts by flag name."""
+    """Return a function that makes a bucket of yes-counts by flag name."""
 
     def make(start: str = "1", stop: str = "2", **yes: int) -> dict[str, Any]:
         toggles = {
@@ -110,7 +110,7 @@ def _bucket() -> Callable[..., dict[str, Any]]:
 
 
 class Refreshing:
-    """A `Refresher` with all that it touches."""
+    """A `Refresher` with its dependencies."""
 
     def __init__(self, upstream, client, clock, **ages) -> None:
         ages = {"max_age": 15.0, "stale_while_revalidate": 45.0, **ages}
@@ -131,12 +131,12 @@ class Refreshing:
             self.refresher.adopt(client)
 
     def claim(self, moment):
-        """Begin a refresh that the test runs; return it and whether it is new."""
+        """Start a refresh that the test runs; return it, and whether it is new."""
         refresh, task = self.refresher.begin(moment, lambda _: Completion())
         return refresh, task is not None
 
     def refresh(self):
-        """Ask the server once; return the refresh, which has ended."""
+        """Refresh once; return the refresh, which has ended."""
         refresh, mine = self.claim(self.clock())
         assert mine
         self.refresher.run(refresh)
@@ -144,7 +144,7 @@ class Refreshing:
         return refresh
 
     def sees(self) -> tuple:
-        """Return what the session would report of the flags."""
+        """Return the source, the age and the last error, as the status has them."""
         refresher = self.refresher
         return refresher.source, refresher.flags, refresher.last_error
 
@@ -159,7 +159,7 @@ def _refreshing(server, client, clock):
 
 
 class Flushing:
-    """A `Flusher` with all that it touches."""
+    """A `Flusher` with its dependencies."""
 
     def __init__(self, upstream, client, clock) -> None:
         self.upstream, self.client, self.clock = upstream, client, clock
@@ -197,7 +197,7 @@ def _flushing(server, client, clock):
 
 @pytest.fixture(name="raising")
 def _raising() -> Callable[..., Callable[..., Any]]:
-    """Return a function that raises what it was made with."""
+    """Return a function that raises the given exception."""
 
     def raising(error: type[BaseException]) -> Callable[..., Any]:
         def fail(*_args: object) -> Any:

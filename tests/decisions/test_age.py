@@ -1,4 +1,4 @@
-"""When flags are fresh, stale or too old, and when a server is left alone."""
+"""When flags are fresh, stale or expired, and how long a back-off lasts."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def freshness(uniform=lambda: 0.0, **settings) -> Freshness:
 
 
 class TestInstant:
-    def test_the_clock_that_says_more_is_believed(self) -> None:
-        """A freeze stops the monotonic clock; a wall clock may be set back."""
+    def test_the_clock_that_advanced_further_counts(self) -> None:
+        """A freeze stops the monotonic clock, and a wall clock may be set back."""
         frozen = Instant(START.monotonic + 1, START.wall + 600)
         set_back = Instant(START.monotonic + 5, START.wall - 3600)
 
@@ -40,7 +40,7 @@ class TestInstant:
         assert 5 == set_back.since(START)
 
     def test_now_reads_both_clocks(self) -> None:
-        """They are the process's own."""
+        """`now` returns the monotonic time and the wall time of the process."""
         before = Instant(time.monotonic(), time.time())
         moment = now()
 
@@ -49,8 +49,8 @@ class TestInstant:
 
 
 class TestBackoff:
-    def test_a_server_that_never_failed_is_asked(self) -> None:
-        """And so is one that has recovered."""
+    def test_without_a_recent_failure_there_is_no_back_off(self) -> None:
+        """A server that never failed, or has recovered, is asked."""
         backoff = Backoff(lambda: 1.0)
         assert not backoff.holds(START)
         backoff.fail(START)
@@ -59,8 +59,8 @@ class TestBackoff:
 
         assert not backoff.holds(START)
 
-    def test_the_wait_doubles_up_to_five_minutes(self) -> None:
-        """Each failure doubles the most that is waited."""
+    def test_the_back_off_doubles_up_to_five_minutes(self) -> None:
+        """Each failure doubles the upper bound of the back-off, up to 5 minutes."""
         backoff = Backoff(lambda: 1.0)
         for most in [1, 2, 4, 8, 16, 32, 64, 128, 256, *[300] * 40]:
             backoff.fail(START)
@@ -68,8 +68,8 @@ class TestBackoff:
             assert backoff.holds(later(most - 0.01))
             assert not backoff.holds(later(most))
 
-    def test_success_forgets_how_often_it_failed(self) -> None:
-        """The next failure waits as the first one did."""
+    def test_success_resets_the_back_off(self) -> None:
+        """The back-off after the next failure is as short as after the first one."""
         backoff = Backoff(lambda: 1.0)
         for _ in range(5):
             backoff.fail(START)
@@ -78,8 +78,8 @@ class TestBackoff:
 
         assert not backoff.holds(later(1))
 
-    def test_the_wait_is_drawn_from_all_of_it(self) -> None:
-        """Full jitter: a fleet that failed together does not come back together."""
+    def test_the_back_off_has_full_jitter(self) -> None:
+        """Processes that failed at the same time do not retry at the same time."""
         backoff = Backoff(iter([0.0, 0.25]).__next__)
         backoff.fail(START)
         assert not backoff.holds(START)
@@ -93,8 +93,8 @@ class TestBackoff:
         drawn=st.floats(0, 1),
         retry_after=st.none() | seconds,
     )
-    def test_the_servers_wish_is_the_least(self, failures, drawn, retry_after) -> None:
-        """``Retry-After`` is kept, and capped at five minutes like all else."""
+    def test_retry_after_is_a_lower_bound(self, failures, drawn, retry_after) -> None:
+        """``Retry-After`` is respected, but capped at five minutes."""
         backoff = Backoff(lambda: drawn)
         for _ in range(failures):
             backoff.fail(START, retry_after)
@@ -104,8 +104,8 @@ class TestBackoff:
         if least > 0.01:
             assert backoff.holds(later(least - 0.01))
 
-    def test_a_freeze_counts_as_waiting(self) -> None:
-        """Time passed for the server too."""
+    def test_a_freeze_counts_towards_the_back_off(self) -> None:
+        """Time during a freeze counts, because it passes for the server too."""
         backoff = Backoff(lambda: 1.0)
         backoff.fail(START)
 
@@ -124,23 +124,23 @@ class TestDue:
             (1e6, Due.BEFORE_HANDLER),
         ],
     )
-    def test_the_age_decides(self, age, due) -> None:
-        """Fresh: nothing; stale: beside the function; too old: before it."""
+    def test_the_age_decides_when_to_refresh(self, age, due) -> None:
+        """Fresh: no refresh; stale: in the background; too old: before the handler."""
         flags = freshness()
         flags.confirm(START)
 
         assert due is flags.due(later(age))
         assert age == pytest.approx(flags.age(later(age)))
 
-    def test_without_flags_they_come_first(self) -> None:
-        """Flags that were never confirmed have no age."""
+    def test_without_flags_the_refresh_comes_first(self) -> None:
+        """Flags that were never confirmed have no age, so the handler waits."""
         flags = freshness()
 
         assert flags.age(START) is None
         assert Due.BEFORE_HANDLER is flags.due(START)
 
-    def test_without_max_age_they_are_never_fresh(self) -> None:
-        """0 asks beside every invocation, or before it without a stale time."""
+    def test_with_max_age_zero_flags_are_never_fresh(self) -> None:
+        """Each invocation refreshes, in the background if a stale time is allowed."""
         for stale, due in ((45.0, Due.BACKGROUND), (0.0, Due.BEFORE_HANDLER)):
             flags = freshness(max_age=0.0, stale_while_revalidate=stale)
             flags.confirm(START)
@@ -148,7 +148,7 @@ class TestDue:
             assert due is flags.due(later(0.001))
 
     def test_a_snapshot_is_served_at_any_age(self) -> None:
-        """The first invocation does not wait; the server is asked beside it."""
+        """The first invocation does not wait; the refresh runs in the background."""
         flags = freshness()
         flags.from_snapshot = True
         assert Due.BACKGROUND is flags.due(START)
@@ -158,8 +158,8 @@ class TestDue:
         assert Due.NOTHING is flags.due(START)
 
     @pytest.mark.parametrize("confirmed", [True, False])
-    def test_a_failing_server_is_left_alone(self, confirmed) -> None:
-        """However old the flags are; success ends it."""
+    def test_nothing_is_due_during_a_back_off(self, confirmed) -> None:
+        """A back-off prevents refreshes at any age of the flags; success ends it."""
         flags = freshness(lambda: 1.0)
         if confirmed:
             flags.confirm(START)
@@ -176,8 +176,8 @@ class TestDue:
         drawn=st.floats(0, 1),
         age=seconds,
     )
-    def test_jitter_only_ever_shortens(self, max_age, stale, drawn, age) -> None:
-        """No flag is older than promised, and a fleet does not ask in step."""
+    def test_jitter_only_shortens_max_age(self, max_age, stale, drawn, age) -> None:
+        """Flags never get older than configured, and a fleet's refreshes spread out."""
         flags = freshness(lambda: drawn, max_age=max_age, stale_while_revalidate=stale)
         flags.confirm(START)
         age = flags.age(later(age))
@@ -193,16 +193,16 @@ class TestDue:
 
 
 class TestExpiry:
-    def test_without_a_limit_nothing_expires(self) -> None:
-        """Stale flags are better than defaults."""
+    def test_without_a_limit_flags_never_expire(self) -> None:
+        """By default stale flags are served rather than defaults."""
         flags = freshness()
         flags.confirm(START)
 
         assert not flags.expires
         assert not flags.expired(later(1e9))
 
-    def test_the_limit_counts_from_max_age(self) -> None:
-        """``stale_if_error`` is RFC 5861's: seconds past freshness."""
+    def test_stale_if_error_counts_from_max_age(self) -> None:
+        """``stale_if_error`` counts from the end of freshness, as in RFC 5861."""
         flags = freshness(stale_if_error=100.0)
         flags.confirm(START)
 
@@ -210,16 +210,16 @@ class TestExpiry:
         assert not flags.expired(later(115))
         assert flags.expired(later(115.01))
 
-    def test_what_may_be_served_anyway_does_not_expire(self) -> None:
-        """A shorter ``stale_if_error`` does not undo ``stale_while_revalidate``."""
+    def test_flags_within_stale_while_revalidate_do_not_expire(self) -> None:
+        """A shorter ``stale_if_error`` does not limit ``stale_while_revalidate``."""
         flags = freshness(stale_if_error=0.0)
         flags.confirm(START)
 
         assert not flags.expired(later(60))
         assert flags.expired(later(60.01))
 
-    def test_flags_without_age_do_not_expire(self) -> None:
-        """A snapshot was never confirmed; there is nothing better."""
+    def test_flags_without_an_age_do_not_expire(self) -> None:
+        """Flags of a snapshot were never confirmed, so they cannot expire."""
         flags = freshness(stale_if_error=0.0)
         flags.from_snapshot = True
 

@@ -1,4 +1,4 @@
-"""Something done once, in the background, and again when it failed."""
+"""Single-flight attempts in the background that are repeated after a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _attempts(clock):
 
 @pytest.fixture(name="slow")
 def _slow():
-    """Return work that lasts until the test is over, or `free` is set."""
+    """Return work that lasts until the test ends or sets ``free``."""
 
     class Slow:
         def __init__(self) -> None:
@@ -43,8 +43,8 @@ def _slow():
 
 
 class TestOneAtATime:
-    def test_whoever_comes_second_gets_the_first_one(self, attempts, slow) -> None:
-        """There is one attempt to wait for, however many ask for it."""
+    def test_a_second_caller_joins_the_attempt(self, attempts, slow) -> None:
+        """All callers wait for the same attempt."""
         first, second = attempts.begin(slow), attempts.begin(slow)
         slow.free.set()
 
@@ -52,8 +52,8 @@ class TestOneAtATime:
         assert first.wait(WAIT)
         assert 1 == slow.times
 
-    def test_threads_begin_one(self, attempts, slow) -> None:
-        """The gate is for many at once."""
+    def test_concurrent_threads_start_one_attempt(self, attempts, slow) -> None:
+        """However many threads ask at once, one attempt is started."""
         gate, begun = threading.Barrier(8), []
 
         def begin() -> None:
@@ -69,7 +69,7 @@ class TestOneAtATime:
         assert 1 == len(set(begun))
 
     def test_it_is_under_way_until_it_has_ended(self, attempts, slow) -> None:
-        """Before and afterwards there is none, though another could be made."""
+        """`under_way` is True only during an attempt; `open` while one is allowed."""
         before = attempts.under_way, attempts.open
         attempt = attempts.begin(slow)
         during = attempts.under_way, attempts.open
@@ -80,10 +80,10 @@ class TestOneAtATime:
         assert (True, True) == during
         assert (False, True) == (attempts.under_way, attempts.open)
 
-    def test_it_is_under_way_before_its_beginning_is_noted(
+    def test_it_is_under_way_before_it_is_registered(
         self, attempts, monkeypatch
     ) -> None:
-        """The thread may be ahead of the one that began it."""
+        """The new thread may run before the starting thread registers the attempt."""
         saw, looked = [], threading.Event()
         start = _thread.start_new_thread
 
@@ -100,10 +100,10 @@ class TestOneAtATime:
 
         assert [True] == saw
 
-    def test_one_that_was_not_noted_is_waited_for_all_the_same(
+    def test_an_unregistered_attempt_is_waited_for(
         self, attempts, slow, monkeypatch
     ) -> None:
-        """An interruption of the one that began it leaves two, one after the other."""
+        """If the starting thread is interrupted, a second attempt follows the first."""
         start = _thread.start_new_thread
 
         def start_and_fail(*args) -> None:
@@ -124,8 +124,8 @@ class TestOneAtATime:
 
 
 class TestAgain:
-    def test_an_attempt_that_failed_is_made_again_later(self, attempts, clock) -> None:
-        """After one second, two, four: the delays double."""
+    def test_a_failed_attempt_is_repeated_with_back_off(self, attempts, clock) -> None:
+        """After failures the back-off doubles: one second, two, four."""
         made, delays = [], []
         for _ in range(4):
             seconds = 0
@@ -142,8 +142,8 @@ class TestAgain:
         assert 4 == len(made)
         assert "no" == attempts.error
 
-    def test_without_a_failure_it_is_made_again_at_once(self, attempts) -> None:
-        """Whoever uses it decides whether once was enough."""
+    def test_after_a_success_another_attempt_is_allowed(self, attempts) -> None:
+        """The caller decides whether one success is enough."""
         made = []
         for _ in range(3):
             attempts.begin(lambda: made.append(1)).wait(WAIT)
@@ -154,7 +154,7 @@ class TestAgain:
 
 class TestWaiting:
     def test_a_thread_that_waits_does_not_wait_again(self, attempts, slow) -> None:
-        """A signal handler on it would wait for a wait that it holds up."""
+        """A signal handler on that thread would wait for its own thread."""
         attempt, nested = attempts.begin(slow), []
         wait = attempt.wait
 
@@ -171,8 +171,8 @@ class TestWaiting:
         assert [True, True] == nested
         assert not attempts.must_not_wait(get_ident())
 
-    def test_the_thread_that_does_the_work_does_not_wait(self, attempts) -> None:
-        """What it calls may ask for what it is making."""
+    def test_the_working_thread_does_not_wait(self, attempts) -> None:
+        """Code that the attempt calls may ask for the same attempt."""
         saw, others = [], []
 
         def work() -> None:
@@ -186,8 +186,10 @@ class TestWaiting:
         assert [True] == saw
         assert [False] == others
 
-    def test_an_interrupted_wait_is_over(self, attempts, slow) -> None:
-        """The thread may wait for the next one."""
+    def test_after_an_interrupted_wait_the_thread_may_wait(
+        self, attempts, slow
+    ) -> None:
+        """An exception that interrupts a wait does not prevent the next wait."""
         attempt = attempts.begin(slow)
 
         def interrupted(_timeout: float) -> bool:
@@ -199,8 +201,8 @@ class TestWaiting:
 
         assert not attempts.must_not_wait(get_ident())
 
-    def test_waiting_for_what_has_ended_holds_nobody_up(self, attempts) -> None:
-        """A handler that comes after the end, in the same wait, may go on."""
+    def test_waiting_for_an_ended_attempt_returns(self, attempts) -> None:
+        """A signal handler that runs after the end, during the same wait, continues."""
         attempt, saw = attempts.begin(lambda: None), []
         wait = attempt.wait
 
@@ -216,10 +218,10 @@ class TestWaiting:
 
 
 class TestBounded:
-    """The last work of a session, on a bare thread."""
+    """The last work of a session, run by `run_bounded`."""
 
-    def test_it_is_waited_for(self) -> None:
-        """It runs beside the caller, who may be interrupted."""
+    def test_the_caller_waits_for_it(self) -> None:
+        """It runs on another thread, because the caller may be interrupted."""
         threads = []
         run_bounded(lambda exiting: threads.append((get_ident(), exiting)), WAIT)
         ((thread, exiting),) = threads
@@ -228,21 +230,21 @@ class TestBounded:
         assert exiting is False
 
     @pytest.mark.parametrize("timeout", [0.0, 0.01, -1.0])
-    def test_but_no_longer_than_its_time(self, slow, timeout) -> None:
-        """What hangs is left behind; it goes on."""
+    def test_the_wait_has_a_timeout(self, slow, timeout) -> None:
+        """Work that hangs continues, and the caller does not wait for it."""
         run_bounded(lambda _: slow(), timeout)
 
         assert not slow.free.is_set()
 
-    def test_an_interruption_leaves_it_running(self, slow, monkeypatch) -> None:
-        """The only copy of counts is not on the thread that is interrupted."""
+    def test_it_survives_an_interruption_of_the_caller(self, slow, monkeypatch) -> None:
+        """An exception in the calling thread does not stop a flush."""
         done = threading.Event()
 
         def work(_exiting: bool) -> None:
             slow()
             done.set()
 
-        def wait(_errand: BackgroundTask, _timeout: float) -> bool:
+        def wait(_task: BackgroundTask, _timeout: float) -> bool:
             slow.began.wait(WAIT)
             raise KeyboardInterrupt
 
@@ -255,14 +257,14 @@ class TestBounded:
         assert done.wait(WAIT)
         assert 1 == slow.times
 
-    def test_work_that_fails_has_ended_too(self, caplog) -> None:
-        """The failure is in the log, and nobody waits for the rest of the time."""
+    def test_failed_work_ends_the_wait(self, caplog) -> None:
+        """The failure is logged, and the caller does not wait until the timeout."""
         run_bounded(lambda _: 1 / 0, WAIT)
 
         assert "ZeroDivisionError" in caplog.text
 
     def test_without_threads_it_runs_on_the_caller(self, monkeypatch) -> None:
-        """As the interpreter exits; the work is told, for it must not block there."""
+        """At interpreter exit the work runs on the caller, with the argument True."""
 
         def refuse(*_args: object) -> None:
             raise RuntimeError("can't create new thread at interpreter shutdown")

@@ -1,4 +1,4 @@
-"""The tree of errors is the one that its module draws."""
+"""The hierarchy of exceptions is the one in the docstring of its module."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ERRORS = [
 ]
 
 
-def test_the_tree_is_drawn() -> None:
-    """Nobody has to read the classes to see what catches what."""
+def test_the_hierarchy_is_documented() -> None:
+    """The module's docstring shows each exception below its base class."""
     drawn = re.findall(r"── (\w+)", exceptions.__doc__)
 
     assert {error.__name__ for error in ERRORS} == set(drawn)
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_one_base_catches_all(error) -> None:
-    """Each error ends in Error and says when it is raised."""
+def test_one_base_class_covers_all(error) -> None:
+    """Each name ends in Error, and each docstring says when it is raised."""
     assert issubclass(error, exceptions.ServerlessFlagsError)
     assert error.__name__.endswith("Error")
     assert error.__doc__.startswith(("Raised when", "Base of"))
@@ -38,8 +38,8 @@ def test_one_base_catches_all(error) -> None:
         (exceptions.MissingDependencyError, ImportError),
     ],
 )
-def test_some_are_what_python_calls_them(error, also) -> None:
-    """Code that knows only Python's errors catches them too."""
+def test_some_derive_from_built_in_exceptions(error, also) -> None:
+    """Code that handles only Python's own exceptions catches them too."""
     with pytest.raises(also, match="why"):
         raise error("why")
     assert f"{error.__name__} also a" in re.sub(" +", " ", exceptions.__doc__)

@@ -1,4 +1,4 @@
-"""Flushes: in time, and each bucket sent once."""
+"""Flushes are made when due, and each bucket is sent once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 class TestWhen:
     def test_a_flush_is_due_once_per_interval(self, flushing, clock, bucket) -> None:
-        """Counted from the last collecting, whatever came of it."""
+        """The interval counts from the last flush, whatever its outcome."""
         it = flushing(TAKEN, counts=[bucket(a=1)])
         it.flusher.interval = 60.0
 
@@ -30,7 +30,7 @@ class TestWhen:
     def test_without_an_interval_every_invocation_flushes_at_its_end(
         self, flushing, clock
     ) -> None:
-        """So nothing is due beside it."""
+        """With interval 0 no flush is due at the start of an invocation."""
         it = flushing()
         it.flusher.interval = 0.0
 
@@ -39,8 +39,8 @@ class TestWhen:
         it.flusher.interval = 60.0
         assert not it.flusher.due_at_end()
 
-    def test_a_failing_server_is_left_alone(self, flushing, clock, bucket) -> None:
-        """PendingCounts wait here; they are merged, not lost."""
+    def test_during_a_back_off_no_flush_is_due(self, flushing, clock, bucket) -> None:
+        """Counts are kept and merged while the server fails."""
         it = flushing(DOWN, counts=[bucket(a=1)])
         it.flusher.flush(1.0)
         it.flusher.interval = 10.0
@@ -53,10 +53,10 @@ class TestWhen:
         it.flusher.interval = 10.0
         assert it.flusher.due(clock())
 
-    def test_a_failure_that_a_freeze_cut_off_says_nothing(
+    def test_a_failure_during_a_freeze_does_not_count(
         self, flushing, clock, bucket
     ) -> None:
-        """The server could not answer an instance that did not run."""
+        """The server could not answer a frozen process, so no back-off starts."""
         it = flushing(lambda: (clock.advance(600), DOWN)[1], counts=[bucket(a=1)])
         it.flusher.flush(1.0)
 
@@ -67,10 +67,10 @@ class TestWhen:
     @pytest.mark.parametrize(
         ("age", "due"), [(0.3, True), (0.31, False), (2.0, False), (2.1, True)]
     )
-    def test_a_slow_server_is_waited_for_once(
+    def test_only_one_invocation_waits_for_a_slow_server(
         self, flushing, clock, bucket, age, due
     ) -> None:
-        """While one flush hangs, invocations do not wait for another; nor for ever."""
+        """While a flush hangs no other waits, until its request must have ended."""
         it = flushing(counts=[bucket(a=1)])
         assert 1 == len(it.flusher.collect())
         clock.advance(age)
@@ -78,7 +78,7 @@ class TestWhen:
         assert due is it.flusher.due_at_end()
 
     def test_without_client_or_server_nothing_is_due(self, flushing, clock) -> None:
-        """There is nothing to count, or nobody to tell."""
+        """Without a client there are no counts, and without a server no requests."""
         for it in (flushing(upstream=False), flushing(client=False)):
             it.flusher.interval = 1.0
 
@@ -89,8 +89,8 @@ class TestWhen:
 
 
 class TestWhat:
-    def test_counts_are_taken(self, flushing, clock, bucket) -> None:
-        """The bucket is sent as the client counted it, within the timeout."""
+    def test_counts_are_sent(self, flushing, clock, bucket) -> None:
+        """The bucket is sent as the client returned it, with the timeout."""
         it = flushing(lambda: (clock.advance(2), TAKEN)[1], counts=[bucket(a=1)])
 
         assert it.flusher.flush(0.7)
@@ -98,48 +98,48 @@ class TestWhat:
         assert [("taken", 2)] == it.observed
         assert it.flusher.last_error is None
 
-    def test_nothing_counted_is_nothing_sent(self, flushing) -> None:
-        """No request is made, nobody is told, and nothing is left to send."""
+    def test_without_counts_nothing_is_sent(self, flushing) -> None:
+        """No request is made, no observer is called, and the flush succeeds."""
         it = flushing()
 
         assert it.flusher.flush(1.0)
         assert [] == it.upstream.asked == it.observed
 
-    def test_refused_counts_go_with_the_next_flush(
+    def test_counts_that_were_not_accepted_are_sent_again(
         self, flushing, bucket, caplog
     ) -> None:
-        """Even if nothing new was counted; the log tells the trouble and its end."""
+        """The next flush sends them; the log has the problem and its end."""
         caplog.set_level(logging.INFO)
         it = flushing(DOWN, DOWN, TAKEN, counts=[bucket(a=1), bucket(a=2, b=3)])
 
         assert [False, False, True] == [it.flusher.flush(1.0) for _ in range(3)]
         assert [{"a": 1}, {"a": 3, "b": 3}, {"a": 3, "b": 3}] == it.sent()
-        assert ["kept", "kept", "taken"] == [word for word, _ in it.observed]
+        assert ["kept", "kept", "taken"] == [outcome for outcome, _ in it.observed]
         assert [
-            "counts were not taken (kept): the server answered 503",
-            "counts are taken again",
+            "counts were not accepted (kept): the server answered 503",
+            "counts are accepted again",
         ] == caplog.messages
         assert it.flusher.last_error is None
 
     @pytest.mark.parametrize(
-        ("answer", "word"), [(NEVER, "refused"), (LOST, "unknown")]
+        ("answer", "outcome"), [(NEVER, "refused"), (LOST, "unknown")]
     )
-    def test_lost_counts_are_never_sent_again(
-        self, flushing, bucket, answer, word
+    def test_unknown_counts_are_never_sent_again(
+        self, flushing, bucket, answer, outcome
     ) -> None:
-        """They are booked; the next flush begins anew."""
+        """They are recorded as unknown; the next flush starts with new counts."""
         it = flushing(answer, TAKEN, counts=[bucket(a=2), bucket(a=1)])
         assert not it.flusher.flush(1.0)
         assert it.flusher.last_error == answer.error
         assert it.flusher.flush(1.0)
 
         assert [{"a": 2}, {"a": 1}] == it.sent()
-        assert word == it.observed[0][0]
+        assert outcome == it.observed[0][0]
         counts = it.flusher.counts
         assert 2 == counts.unknown + counts.uncounted
 
-    def test_a_fault_while_collecting_sends_nothing(self, flushing, client) -> None:
-        """Whoever waits for the end does not wait for a flush that never left."""
+    def test_an_error_while_draining_sends_nothing(self, flushing, client) -> None:
+        """The last flush does not wait for a delivery that was never sent."""
 
         def fail():
             raise KeyError
@@ -153,10 +153,10 @@ class TestWhat:
         assert it.flusher.finish(0.0)
 
     @pytest.mark.parametrize("fault", [KeyError("x"), KeyboardInterrupt()])
-    def test_a_fault_while_sending_books_the_counts(
+    def test_an_error_while_sending_makes_counts_unknown(
         self, flushing, bucket, fault
     ) -> None:
-        """What was written is not known, so the counts are not sent again."""
+        """The bucket may have been sent, so it is not sent again."""
         it = flushing(fault, counts=[bucket(a=2)])
         with contextlib.suppress(KeyboardInterrupt):
             assert not it.flusher.flush(1.0)

@@ -1,4 +1,4 @@
-"""The last flush: whatever is left is sent, waited for, or booked."""
+"""The last flush sends the rest, waits for other requests, or records the loss."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LOST = Sent(Outcome.UNKNOWN, None, "timed out")
 
 
 class TestTheEnd:
-    def test_all_there_is_is_sent(self, flushing, bucket) -> None:
-        """What waits and what was counted since, in one bucket."""
+    def test_everything_is_sent(self, flushing, bucket) -> None:
+        """Pending counts and new ones are sent in one bucket."""
         it = flushing(DOWN, TAKEN, counts=[bucket(a=1), bucket(a=2)])
         it.flusher.flush(1.0)
 
         assert it.flusher.finish(1.0)
         assert [{"a": 1}, {"a": 3}] == it.sent()
 
-    def test_what_the_server_refuses_is_left(self, flushing, bucket) -> None:
-        """The end does not ask a failing server twice, and says the truth."""
+    def test_counts_that_are_not_accepted_are_left(self, flushing, bucket) -> None:
+        """The last flush does not retry at a failing server, and returns False."""
         it = flushing(DOWN, counts=[bucket(a=1)])
 
         assert not it.flusher.finish(1.0)
@@ -31,7 +31,7 @@ class TestTheEnd:
 
     @pytest.fixture(name="under_way")
     def _under_way(self, flushing, bucket):
-        """Return a flusher with a flush under way, and what lets its answer come."""
+        """Return a flusher with a request in flight, and a function that answers it."""
         arrived, free = threading.Event(), threading.Event()
 
         def start(answer, *later, counts=()):
@@ -53,8 +53,8 @@ class TestTheEnd:
         for thread in threads:
             thread.join(20)
 
-    def test_a_flush_under_way_is_waited_for(self, under_way) -> None:
-        """The process must not end under it."""
+    def test_a_request_in_flight_is_waited_for(self, under_way) -> None:
+        """The process must not end before its answer."""
         it, free = under_way(TAKEN)
         finished = []
         thread = threading.Thread(
@@ -67,14 +67,14 @@ class TestTheEnd:
         assert [True] == finished
         assert [{"a": 1}] == it.sent()
 
-    def test_what_a_flush_under_way_could_not_send_goes_with_ours(
+    def test_counts_not_accepted_meanwhile_are_sent_again(
         self, under_way, bucket
     ) -> None:
-        """Refused while we waited, it is sent within the same end."""
-        ours = threading.Event()
+        """If another request fails during the wait, its counts are sent once more."""
+        own = threading.Event()
 
         def second():
-            ours.set()
+            own.set()
             return TAKEN
 
         it, free = under_way(DOWN, second, TAKEN, counts=[bucket(b=2)])
@@ -83,25 +83,25 @@ class TestTheEnd:
             target=lambda: finished.append(it.flusher.finish(20.0))
         )
         thread.start()
-        assert ours.wait(20)
+        assert own.wait(20)
         free.set()
         thread.join(20)
 
         assert [True] == finished
         assert [{"a": 1}, {"b": 2}, {"a": 1}] == it.sent()
 
-    def test_a_flush_that_hangs_does_not_prolong_the_end(self, under_way) -> None:
-        """The grace is a bound; what has no answer by then is not called sent."""
+    def test_a_request_that_hangs_does_not_prolong_the_end(self, under_way) -> None:
+        """The timeout limits the wait, and without an answer `finish` returns False."""
         it, _ = under_way(DOWN)
 
         assert not it.flusher.finish(0.05)
         assert [{"a": 1}] == it.sent()
 
     @pytest.mark.parametrize(("grace", "flushed"), [(0.05, False), (20.0, True)])
-    def test_a_flush_that_begins_meanwhile_is_waited_for_too(
+    def test_a_flush_that_starts_meanwhile_is_waited_for(
         self, flushing, bucket, grace, flushed
     ) -> None:
-        """What was counted last may be under way when ours comes back."""
+        """A background flush may be in flight when the first request has ended."""
         arrived, free = threading.Event(), threading.Event()
 
         def other():
@@ -109,14 +109,14 @@ class TestTheEnd:
             assert free.wait(20)
             return TAKEN
 
-        def ours():
+        def own():
             thread.start()
             assert arrived.wait(20)
             if flushed:
                 threading.Timer(0.05, free.set).start()
             return TAKEN
 
-        it = flushing(ours, other, counts=[bucket(a=1), bucket(b=2)])
+        it = flushing(own, other, counts=[bucket(a=1), bucket(b=2)])
         thread = threading.Thread(target=it.flusher.flush, args=(20.0,))
         finished = it.flusher.finish(grace)
         free.set()
@@ -125,8 +125,8 @@ class TestTheEnd:
         assert flushed is finished
         assert [{"a": 1}, {"b": 2}] == it.sent()
 
-    def test_after_the_grace_nothing_is_sent(self, under_way, monkeypatch) -> None:
-        """What is refused as the grace ends stays where it is."""
+    def test_after_the_timeout_nothing_is_sent(self, under_way, monkeypatch) -> None:
+        """Counts that are not accepted at the end of the timeout stay pending."""
         it, free = under_way(DOWN)
         wait = threading.Event.wait
 
@@ -141,10 +141,10 @@ class TestTheEnd:
 
 
 class TestGivingUp:
-    """A session is closed: what is not taken by now is booked as lost."""
+    """A session is closed: counts that are not accepted by now are lost."""
 
-    def test_what_waits_will_never_be_counted(self, flushing, bucket) -> None:
-        """Refused counts, and what was counted since."""
+    def test_pending_counts_become_uncounted(self, flushing, bucket) -> None:
+        """Pending counts and those counted since the last flush are lost."""
         it = flushing(DOWN, counts=[bucket(a=1), bucket(a=2)])
         it.flusher.flush(1.0)
         it.flusher.give_up()
@@ -153,8 +153,8 @@ class TestGivingUp:
 
         assert (3, 0, False) == (counts.uncounted, counts.unknown, counts.waiting)
 
-    def test_what_is_under_way_is_unknown(self, flushing, bucket) -> None:
-        """Once, however often it is given up; until its answer comes after all."""
+    def test_counts_in_flight_become_unknown(self, flushing, bucket) -> None:
+        """They are recorded once, and corrected if the answer arrives after all."""
         it = flushing(TAKEN, counts=[bucket(a=2)])
         (delivery,) = it.flusher.collect()
         it.flusher.give_up()
@@ -164,10 +164,10 @@ class TestGivingUp:
 
         assert 0 == it.flusher.counts.unknown
 
-    def test_what_is_only_being_collected_is_nothing_yet(
+    def test_counts_that_are_being_drained_are_not_recorded(
         self, flushing, client, bucket
     ) -> None:
-        """Another thread has it; its answer books it, and nothing is negative."""
+        """Another thread drains them; its answer records them, never as negative."""
         it = flushing(TAKEN, LOST)
 
         def close_meanwhile():
@@ -181,15 +181,15 @@ class TestGivingUp:
 
             assert unknown == it.flusher.counts.unknown
 
-    def test_without_a_client_there_is_nothing(self, flushing) -> None:
-        """A session that never had one never counted."""
+    def test_without_a_client_nothing_is_lost(self, flushing) -> None:
+        """A session without a client has no counts."""
         it = flushing(client=False)
         it.flusher.give_up()
 
         assert 0 == it.flusher.counts.uncounted
 
-    def test_what_is_booked_already_is_not_booked_again(self, flushing, bucket) -> None:
-        """Its answer has come; it is about to be forgotten."""
+    def test_recorded_counts_are_not_recorded_again(self, flushing, bucket) -> None:
+        """Giving up after the answer, but before the cleanup, changes nothing."""
         it = flushing(counts=[bucket(a=2)])
         (delivery,) = it.flusher.collect()
         assert delivery.record_once()

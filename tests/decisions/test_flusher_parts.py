@@ -1,4 +1,4 @@
-"""A bucket that is sent in parts, and what becomes of each of them."""
+"""A bucket that is sent in parts, and the outcome of each part."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class TestParts:
     def _six(self, bucket):
         return bucket(a=1, b=1, c=1, d=1, e=1, f=1)
 
-    def test_each_is_sent_once(self, flushing, six) -> None:
-        """One after the other, within one time for all."""
+    def test_each_part_is_sent_once(self, flushing, six) -> None:
+        """Parts are sent one after the other, within one timeout for all."""
         it = flushing(TAKEN, TAKEN, TAKEN, counts=[six])
 
         assert it.flusher.flush(10.0)
@@ -49,8 +49,8 @@ class TestParts:
         assert all(timeout <= 10.0 for _, timeout in it.upstream.asked)
         assert not it.flusher._in_flight
 
-    def test_a_refusal_keeps_the_later_ones(self, flushing, six) -> None:
-        """A failing server is not asked twice in one flush; nothing is lost."""
+    def test_a_failure_keeps_the_later_parts(self, flushing, six) -> None:
+        """A failing server is not asked twice in one flush, and no part is lost."""
         it = flushing(TAKEN, DOWN, TAKEN, TAKEN, counts=[six])
 
         assert not it.flusher.flush(10.0)
@@ -62,8 +62,8 @@ class TestParts:
         assert {"c": 1, "d": 1, "e": 1, "f": 1} == merged
         assert 0 == it.flusher.counts.uncounted + it.flusher.counts.unknown
 
-    def test_an_unknown_one_is_not_sent_again(self, flushing, six) -> None:
-        """The others are, with the next flush."""
+    def test_an_unknown_part_is_not_sent_again(self, flushing, six) -> None:
+        """The other parts are sent with the next flush."""
         it = flushing(LOST, TAKEN, TAKEN, counts=[six])
 
         assert not it.flusher.flush(10.0)
@@ -71,8 +71,8 @@ class TestParts:
         assert [{"a": 1, "b": 1}] == it.sent()[:1]
         assert 2 == it.flusher.counts.unknown
 
-    def test_one_refused_for_good_costs_itself(self, flushing, six) -> None:
-        """The later ones go with the next flush."""
+    def test_a_rejected_part_is_lost_alone(self, flushing, six) -> None:
+        """The later parts are sent with the next flush."""
         it = flushing(TAKEN, NEVER, TAKEN, counts=[six])
         it.flusher.flush(10.0)
 
@@ -80,8 +80,8 @@ class TestParts:
         assert [{"a": 1, "b": 1}, {"c": 1, "d": 1}, {"e": 1, "f": 1}] == it.sent()
         assert 2 == it.flusher.counts.uncounted
 
-    def test_what_there_is_no_time_for_waits(self, flushing, six, monkeypatch) -> None:
-        """The time is for all parts together."""
+    def test_parts_after_the_timeout_are_kept(self, flushing, six, monkeypatch) -> None:
+        """The timeout is for all parts together."""
         now = [0.0]
         monkeypatch.setattr(flush_module.time, "monotonic", lambda: now[0])
 
@@ -96,7 +96,7 @@ class TestParts:
         assert it.flusher.counts.waiting
 
     def test_a_session_that_ends_meanwhile(self, flushing, six) -> None:
-        """What was not sent is lost, what was sent is known; each once."""
+        """Unsent parts are lost, sent ones have their outcome; each counts once."""
         it = flushing(
             TAKEN, lambda: (it.flusher.give_up(), DOWN)[1], TAKEN, counts=[six]
         )
@@ -105,8 +105,8 @@ class TestParts:
 
         assert (4, 0, False) == (counts.uncounted, counts.unknown, counts.waiting)
 
-    def test_an_interruption_books_the_rest(self, flushing, six) -> None:
-        """Each evaluation is sent, unknown or waiting."""
+    def test_an_interruption_keeps_the_rest(self, flushing, six) -> None:
+        """After an exception each evaluation is accepted, unknown or pending."""
         it = flushing(TAKEN, KeyboardInterrupt(), counts=[six])
         with pytest.raises(KeyboardInterrupt):
             it.flusher.flush(10.0)
@@ -117,7 +117,7 @@ class TestParts:
 
 
 class Server:
-    """Answers as drawn; at some answers, and before some drains, the session ends."""
+    """A server with random answers; the session ends at some of them."""
 
     def __init__(self, answers, end) -> None:
         self.answers, self.end = answers, end
@@ -135,11 +135,11 @@ class Server:
         return answer
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class Client:
-    """PendingCounts as drawn; while its counts are taken the session may end."""
+    """A client with random counts; the session may end while they are drained."""
 
     def __init__(self, buckets, end) -> None:
         self.buckets, self.end = buckets, end
@@ -156,6 +156,20 @@ class Client:
         return {"start": "1", "stop": "2", "toggles": toggles} if names else None
 
 
+def _flusher_of(server, client) -> Flusher:
+    flusher = Flusher(
+        server,
+        flush_timeout=1.0,
+        request_timeout=1.0,
+        clock=lambda: Instant(1000.0, 1000.0),
+        problem_log=ProblemLog(),
+        observe=lambda *_: None,
+        backoff=Backoff(lambda: 1.0),
+    )
+    flusher.adopt(client)
+    return flusher
+
+
 answers = st.lists(
     st.tuples(st.sampled_from([TAKEN, DOWN, NEVER, LOST, OSError()]), st.booleans()),
     max_size=8,
@@ -166,7 +180,7 @@ found = st.lists(st.tuples(st.sets(st.sampled_from("abcdef")), st.booleans()))
 @given(answers, found, st.integers(1, 4))
 @settings(max_examples=300)
 def test_each_evaluation_is_in_one_place(answers, found, flushes) -> None:
-    """Whatever the server says, and wherever the end comes: taken, lost or unknown."""
+    """Whatever the answers, counts are accepted, lost or unknown, and never twice."""
 
     def end() -> None:
         if not ended:  # a session ends once
@@ -176,18 +190,7 @@ def test_each_evaluation_is_in_one_place(answers, found, flushes) -> None:
     ended: list[int] = []
     flusher: list[Flusher] = []
     server, client = Server(answers, end), Client(found, end)
-    flusher.append(
-        Flusher(
-            server,
-            flush_timeout=1.0,
-            request_timeout=1.0,
-            clock=lambda: Instant(1000.0, 1000.0),
-            problem_log=ProblemLog(),
-            observe=lambda *_: None,
-            backoff=Backoff(lambda: 1.0),
-        )
-    )
-    flusher[0].adopt(client)
+    flusher.append(_flusher_of(server, client))
     cut, flush_module.parts_of = (
         flush_module.parts_of,
         lambda bucket: parts_of(bucket, SMALL),

@@ -1,4 +1,4 @@
-"""What a copy of a process begins with: the flags, as old as they are."""
+"""A forked process begins with the flags of its parent, at their age."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAME = Fetched(unchanged=True, etag='"1"')
 
 @pytest.fixture(name="refreshing")
 def _refreshing(server, clock):
-    """Return what makes a refresher of a server's answers."""
+    """Return a function that makes a refresher with a server's answers."""
 
     def make(*answers):
         upstream = server(*answers)
@@ -46,7 +46,7 @@ def _refreshing(server, clock):
 
 @pytest.fixture(name="inherited_flags")
 def _inherited_flags(refreshing, client):
-    """Return what a refresher leaves that has taken one answer."""
+    """Return the flags that a refresher passes on after one answer."""
     original = refreshing(ONE)
     original.refresher.adopt(client)
     original.refresh()
@@ -57,7 +57,7 @@ def _inherited_flags(refreshing, client):
 def test_an_answer_may_come_before_the_client(
     refreshing, client, clock, inherited_flags
 ):
-    """It says that the flags are unchanged which the client is given afterwards."""
+    """A 304 may arrive before the client exists; the client gets the flags later."""
     copy = refreshing(SAME)
     copy.refresher.inherit(inherited_flags)
     clock.advance(3600)
@@ -72,10 +72,10 @@ def test_an_answer_may_come_before_the_client(
     assert inherited_flags.confirmed != copy.refresher.inherited_flags.confirmed
 
 
-def test_flags_that_cannot_be_taken_again_are_forgotten(
+def test_flags_that_cannot_be_loaded_are_forgotten(
     refreshing, client, clock, inherited_flags
 ):
-    """Then nothing is known, and the whole state is asked for."""
+    """Then there are no flags, and the next request asks without an ETag."""
     copy = refreshing(SAME, ONE)
     copy.refresher.inherit(inherited_flags)
     asked = copy.refresh()

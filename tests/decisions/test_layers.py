@@ -1,4 +1,4 @@
-"""Layers of evaluation context: of two values for a field, the upper one's."""
+"""Layers of evaluation context: for each field the upper layer's value counts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def flat(layer: dict[str, Any], *, top_first: bool = False) -> dict[Any, Any]:
 
 @given(layers, layers, st.booleans())
 def test_the_upper_layer_wins_field_by_field(base, context, top_first) -> None:
-    """A custom field is the same one at the top level and among the properties."""
+    """A custom field has one value, at the top level or among the properties."""
     before = json.dumps([base, context])
     wanted = [flat(layer, top_first=top_first) for layer in (base, context)]
     merged = layered(base, context)
@@ -67,8 +67,8 @@ def test_the_upper_layer_wins_field_by_field(base, context, top_first) -> None:
 
 
 @given(layers, layers, layers, st.booleans())
-def test_three_layers_are_two_twice(one, two, three, top_first) -> None:
-    """The adapter's, the invocation's and the caller's, in this order."""
+def test_three_layers_are_merged_pairwise(one, two, three, top_first) -> None:
+    """The adapter's, the invocation's and the caller's context, in this order."""
     wanted = [flat(layer, top_first=top_first) for layer in (one, two, three)]
     merged = layered(layered(one, two), three)
 
@@ -91,8 +91,8 @@ def _engine():
 
 
 @given(base=plain, context=plain)
-def test_the_engine_reads_it_so(engine, base, context) -> None:
-    """What the model says is what flags are decided by."""
+def test_the_engine_sees_the_same_context(engine, base, context) -> None:
+    """The engine evaluates flags with the fields that `flat` returns."""
     wanted = {**flat(base), **flat(context)}
     merged = layered(base, context)
     for name in CUSTOM:
@@ -102,13 +102,13 @@ def test_the_engine_reads_it_so(engine, base, context) -> None:
         assert ([] if value is None else [value]) == on
 
 
-def test_the_fields_are_the_engines() -> None:
-    """Two modules name them, so that neither imports the other."""
+def test_the_fields_are_those_of_the_clients() -> None:
+    """Two modules define them, so that neither imports the other."""
     assert ENGINE_FIELDS == FIELDS
 
 
 class Keyed:
-    """What ``dict()`` takes, and is no mapping otherwise."""
+    """An object that ``dict()`` accepts, but not a mapping."""
 
     def keys(self) -> list[str]:
         return ["userId"]
@@ -129,27 +129,27 @@ class TestTaken:
         ],
         ids=["dict", "proxy", "pairs", "generator", "keys"],
     )
-    def test_what_a_dict_can_be_made_of(self, given) -> None:
-        """As UnleashClient takes it."""
+    def test_anything_that_dict_accepts_is_a_context(self, given) -> None:
+        """UnleashClient accepts the same."""
         assert {"userId": "7"} == mapping_of(given)
 
     @pytest.mark.parametrize(
         "properties", [None, 7, "plan=pro", b"plan", ["plan"], object()]
     )
-    def test_properties_that_are_none_cost_themselves(self, properties) -> None:
+    def test_unreadable_properties_are_left_out(self, properties) -> None:
         """The other fields stay."""
         taken = mapping_of({"userId": "7", "properties": properties})
 
         assert {"userId": "7", "properties": {}} == taken
 
-    def test_properties_of_another_kind_are_made_a_dict(self) -> None:
+    def test_properties_are_converted_to_a_dict(self) -> None:
         """They are merged one by one."""
         given = {"properties": MappingProxyType({"plan": "pro"})}
 
         assert {"properties": {"plan": "pro"}} == mapping_of(given)
 
-    def test_a_good_one_is_not_copied(self) -> None:
-        """It costs nothing to look at what is right."""
+    def test_a_valid_context_is_not_copied(self) -> None:
+        """Checking a valid context has no further cost."""
         given = {"userId": "7", "properties": {"plan": "pro"}}
 
         assert given is mapping_of(given)
@@ -157,12 +157,12 @@ class TestTaken:
 
 ODD = {
     "None": None,
-    "a text": "7",
+    "a string": "7",
     "empty text": "",
     "bytes": b"userId",
     "a number": 7,
     "a bool": True,
-    "a list of texts": ["userId"],
+    "a list of strings": ["userId"],
     "a list of triples": [(1, 2, 3)],
     "an object": object(),
     "a class": dict,
@@ -172,8 +172,8 @@ ODD = {
 
 class TestRefused:
     @pytest.mark.parametrize("given", ODD.values(), ids=ODD.keys())
-    def test_one_warning_says_what_came(self, given, caplog) -> None:
-        """The evaluation goes on without it."""
+    def test_one_warning_names_the_type(self, given, caplog) -> None:
+        """The evaluation continues without the context."""
         problem_log = ProblemLog()
         answers = [checked(given, "the context", problem_log) for _ in range(3)]
         (record,) = caplog.records
@@ -182,8 +182,8 @@ class TestRefused:
         assert f"is not a mapping but {type(given).__name__}" in record.getMessage()
         assert "give a dict" in record.getMessage()
 
-    def test_each_kind_of_giver_has_its_warning(self, caplog) -> None:
-        """An adapter's fault does not hide a caller's."""
+    def test_each_source_has_its_own_warning(self, caplog) -> None:
+        """An adapter's mistake does not hide a caller's."""
         problem_log = ProblemLog()
         for who in ("the adapter's context", "the caller's", "the caller's"):
             checked(7, who, problem_log)
@@ -191,7 +191,7 @@ class TestRefused:
         assert 2 == len(caplog.records)
 
     def test_a_coroutine_is_closed(self, caplog) -> None:
-        """An ``async def`` callback is named, and Python has nothing to complain of."""
+        """A warning names an ``async def`` callback; Python warns about nothing."""
 
         async def choose(invocation: Invocation) -> dict[str, str]:
             return {"userId": invocation.id or "7"}
@@ -204,8 +204,8 @@ class TestRefused:
 
 
 class TestRead:
-    def test_the_callback_is_asked_with_the_arguments(self) -> None:
-        """In the adapter's place."""
+    def test_the_callback_gets_the_arguments(self) -> None:
+        """The ``context`` callback replaces the adapter's context."""
         seen = []
 
         def choose(invocation: Invocation) -> dict[str, str]:
@@ -219,8 +219,8 @@ class TestRead:
         assert ("8", [((1,), {"a": 2})]) == (context["userId"], seen)
 
     @pytest.mark.parametrize("lazy", [True, False])
-    def test_else_the_adapter_is(self, lazy) -> None:
-        """It has a mapping, or makes one when it is needed."""
+    def test_without_a_callback_the_adapters_context_is_used(self, lazy) -> None:
+        """The adapter has a mapping, or a function that makes one when needed."""
         known: Any = {"userId": "7"}
         given = (lambda: known) if lazy else known
         context = read_context(None, Invocation(context=given), ((), {}), ProblemLog())
@@ -229,8 +229,8 @@ class TestRead:
 
     @pytest.mark.parametrize("by", ["callback", "adapter"])
     @pytest.mark.parametrize("error", [KeyError, RecursionError, RuntimeError])
-    def test_a_fault_costs_the_context(self, raising, caplog, by, error) -> None:
-        """It is in the log once, with its traceback."""
+    def test_a_failure_leaves_the_context_out(self, raising, caplog, by, error) -> None:
+        """It is logged once, with its traceback."""
         problem_log = ProblemLog()
         choose = raising(error) if by == "callback" else None
         invocation = Invocation(context=raising(error))
@@ -244,8 +244,8 @@ class TestRead:
 
     @pytest.mark.parametrize("by", ["callback", "adapter"])
     @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-    def test_an_interruption_passes(self, raising, by, error) -> None:
-        """It is nobody's fault."""
+    def test_an_interruption_propagates(self, raising, by, error) -> None:
+        """A runtime's exception is not a failure of the callback."""
         choose = raising(error) if by == "callback" else None
         with pytest.raises(error):
             read_context(choose, Invocation(context=raising(error)), ((), {}), None)
@@ -256,12 +256,12 @@ class TestForeign:
     def _fresh(self, monkeypatch):
         monkeypatch.setattr("serverless_flags._passing._names", frozenset())
 
-    def test_without_names_nothing_passes(self) -> None:
-        """Where no platform raises into functions, a fault is a fault."""
+    def test_without_names_no_exception_passes(self) -> None:
+        """If the platform names no exceptions, each exception is a failure."""
         assert not passes(KeyError())
 
     def test_a_subclass_passes_too(self) -> None:
-        """Names are those of classes, as an ``except`` takes them."""
+        """Subclasses of a named class pass, as in an ``except`` clause."""
         let_pass(["builtins.LookupError"])
         let_pass(["builtins.ZeroDivisionError"])
 
@@ -271,11 +271,11 @@ class TestForeign:
 
 
 class OvertimeError(Exception):
-    """What a runtime raises into a running function."""
+    """Stands for an exception that a runtime raises into a running function."""
 
 
-def test_an_exception_of_others_passes_a_mapping(monkeypatch) -> None:
-    """It arrived while the mapping was read, and is no fault of it."""
+def test_a_runtimes_exception_passes_a_mapping(monkeypatch) -> None:
+    """Raised while the mapping is read, it is no failure of the mapping."""
     name = f"{__name__}.OvertimeError"
     monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 

@@ -1,4 +1,4 @@
-"""Counts are cut into parts that a server takes; nothing is lost or counted twice."""
+"""Counts are cut into parts for the server; none is lost or counted twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _bucket(found):
 
 
 def _totals(buckets) -> Counter:
-    """Return what buckets count in all, of each flag and each variant."""
+    """Return the total of buckets, for each flag and each variant."""
     totals: Counter = Counter()
     for bucket in buckets:
         for name, toggle in bucket["toggles"].items():
@@ -50,7 +50,7 @@ def _totals(buckets) -> Counter:
 
 @given(toggles)
 def test_every_count_is_in_one_part(found) -> None:
-    """Yes, no and each variant; the period goes with each part."""
+    """Yes, no and each variant; each part has the period of the bucket."""
     bucket = _bucket(found)
     before = json.dumps(bucket)
     parts = parts_of(bucket, MOST)
@@ -62,8 +62,8 @@ def test_every_count_is_in_one_part(found) -> None:
 
 
 @given(toggles)
-def test_no_part_is_larger_than_a_server_takes(found) -> None:
-    """But for a flag that is so by itself: its name, or one of its variants."""
+def test_no_part_exceeds_the_limit(found) -> None:
+    """Except for a flag whose name or variant alone exceeds it."""
     for part in parts_of(_bucket(found), MOST):
         size = len(json.dumps(part["toggles"]))
         alone = len(part["toggles"]) == 1 and all(
@@ -75,14 +75,14 @@ def test_no_part_is_larger_than_a_server_takes(found) -> None:
 
 @given(toggles)
 def test_no_part_is_empty(found) -> None:
-    """A request costs as much as a full one."""
+    """An empty part would cost a request."""
     parts = parts_of(_bucket(found), MOST)
 
     assert 1 == len(parts) or all(part["toggles"] for part in parts)
 
 
 def test_a_small_bucket_is_one_part() -> None:
-    """The one it was."""
+    """It is returned unchanged."""
     bucket = _bucket({"a": {"yes": 1, "no": 0}})
 
     assert [bucket] == parts_of(bucket)
@@ -104,7 +104,7 @@ def test_many_flags_fill_their_parts() -> None:
 
 
 def test_many_variants_fill_their_parts() -> None:
-    """One flag may be too large by itself."""
+    """A single flag may exceed the limit."""
     names = {f"variant-number-{number:05}": 1 for number in range(9000)}
     found = {"a": {"yes": 9000, "no": 7, "variants": names}, "b": {"yes": 1, "no": 0}}
     parts = parts_of(_bucket(found))
@@ -117,8 +117,8 @@ def test_many_variants_fill_their_parts() -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 200_000, "ü" * 30_000])
-def test_a_name_that_is_too_large_spoils_no_other(name) -> None:
-    """It is a part of its own, which the server may refuse."""
+def test_a_flag_with_a_long_name_is_a_part_of_its_own(name) -> None:
+    """The server may reject that part; the other flags are not affected."""
     found = {
         flag: {"yes": 1, "no": 0, "variants": {"v": 1}} for flag in ("a", name, "b")
     }
@@ -135,22 +135,22 @@ def test_a_name_that_is_too_large_spoils_no_other(name) -> None:
 
 
 class TestBounds:
-    """What waits through an outage is bounded, by number and by size."""
+    """Pending counts are bounded in number and size, even in a long outage."""
 
     @pytest.fixture(name="counts")
     def _counts(self):
         return PendingCounts()
 
-    def test_by_number(self, counts) -> None:
-        """What is over the bound is lost, and booked as such."""
+    def test_the_number_of_flags(self, counts) -> None:
+        """Flags beyond the bound are lost and recorded as uncounted."""
         with mock.patch.object(counts_module, "MOST_TOGGLES", 3):
             taken = counts.take(_bucket({c: {"yes": 1, "no": 1} for c in "abcde"}))
 
         assert ["a", "b", "c"] == list(taken["toggles"])
         assert 4 == counts.uncounted
 
-    def test_by_the_size_of_names(self, counts) -> None:
-        """A program that invents long names fills no memory either."""
+    def test_the_size_of_names(self, counts) -> None:
+        """A program that makes up long names does not fill the memory either."""
         with mock.patch.object(counts_module, "MOST_CHARACTERS", 10):
             taken = counts.take(
                 _bucket({c * 4: {"yes": 2, "no": 0} for c in "abcd"}),
@@ -159,8 +159,8 @@ class TestBounds:
         assert ["aaaa", "bbbb"] == list(taken["toggles"])
         assert 4 == counts.uncounted
 
-    def test_each_time_it_is_taken(self, counts) -> None:
-        """A bucket that grows through an outage stays within them."""
+    def test_the_bounds_hold_after_each_merge(self, counts) -> None:
+        """A bucket that grows during an outage stays within the bounds."""
         with mock.patch.object(counts_module, "MOST_TOGGLES", 3):
             for letters in ("ab", "cd", "ef"):
                 found = {c: {"yes": 1, "no": 0} for c in letters}
@@ -170,8 +170,8 @@ class TestBounds:
         assert 3 == len(taken["toggles"])
         assert 3 == counts.uncounted
 
-    def test_after_the_end_what_is_kept_is_lost(self, counts) -> None:
-        """A refusal that comes late has no next flush."""
+    def test_after_the_end_a_kept_bucket_is_lost(self, counts) -> None:
+        """After a late failure there is no next flush."""
         counts.give_up(None)
         counts.keep(_bucket({"a": {"yes": 2, "no": 1}}))
 

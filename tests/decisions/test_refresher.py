@@ -1,4 +1,4 @@
-"""What a refresh makes of an answer: each body is taken once."""
+"""How a refresher handles an answer; each body is loaded once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DOWN = Fetched(error="the server answered 503", retry_after=60.0)
 
 
 class TestAnswers:
-    def test_a_new_state_is_taken(self, refreshing, clock) -> None:
-        """Once, and its ETag is asked with next time."""
+    def test_a_new_state_is_loaded(self, refreshing, clock) -> None:
+        """It is loaded once, and the next request sends its ETag."""
         it = refreshing(ONE, SAME)
         assert ("none", None, None) == it.sees()
         first = it.refresh()
@@ -30,16 +30,16 @@ class TestAnswers:
         assert ["changed", "unchanged"] == [outcome for outcome, _ in it.observed]
         assert ("server", 1, None) == it.sees()
 
-    def test_an_unchanged_state_is_never_taken_again(self, refreshing) -> None:
-        """Parsing is what a refresh costs; it is paid once per change."""
+    def test_an_unchanged_state_is_not_loaded_again(self, refreshing) -> None:
+        """Parsing is the cost of a refresh, and is paid once per change."""
         it = refreshing(ONE, *[SAME] * 5, TWO)
         for _ in range(7):
             it.refresh()
 
         assert ["one", "two"] == it.client.bodies
 
-    def test_the_age_counts_from_the_sending(self, refreshing, clock) -> None:
-        """An answer is as old as its request, which began after it was claimed."""
+    def test_the_age_counts_from_the_request(self, refreshing, clock) -> None:
+        """Flags are as old as the request, which is sent after the refresh began."""
         it = refreshing(lambda: (clock.advance(3), ONE)[1])
         refresh, _ = it.claim(clock())
         clock.advance(5)
@@ -49,7 +49,7 @@ class TestAnswers:
         assert [("changed", 3)] == it.observed
 
     def test_a_failure_keeps_the_flags(self, refreshing, clock, caplog) -> None:
-        """They are served on, the server is left alone, and the log says so once."""
+        """They are served, a back-off starts, and the problem is logged once."""
         caplog.set_level(logging.INFO)
         it = refreshing(ONE, DOWN, DOWN, SAME)
         it.refresh()
@@ -76,22 +76,22 @@ class TestAnswers:
         ]
 
     def test_a_failure_without_flags_serves_defaults(self, refreshing, caplog) -> None:
-        """The log says what the user sees."""
+        """The log says that defaults are served."""
         it = refreshing(DOWN)
         it.refresh()
 
         assert "defaults are served" in caplog.text
         assert ("none", None, "the server answered 503") == it.sees()
 
-    def test_a_fault_of_the_client_is_a_failure(self, refreshing) -> None:
-        """Its class is told, not its words, which may hold anything."""
+    def test_an_error_in_the_client_is_a_failure(self, refreshing) -> None:
+        """The log names its class, not its text, which may contain anything."""
         it = refreshing(KeyError("token"))
         it.refresh()
 
         assert ("none", None, "KeyError in the flag client") == it.sees()
 
-    def test_an_interrupt_ends_the_waiting(self, refreshing) -> None:
-        """What ends the process is not swallowed, and nobody waits for it."""
+    def test_an_interruption_ends_the_wait(self, refreshing) -> None:
+        """An exception that ends the process propagates, and no caller waits on."""
         it = refreshing(KeyboardInterrupt())
         refresh, _ = it.claim(it.clock())
         with pytest.raises(KeyboardInterrupt):
@@ -104,14 +104,14 @@ class TestAnswers:
         ("error", "why"),
         [(ValueError("no JSON"), "no JSON"), (KeyError("x"), "KeyError")],
     )
-    def test_a_state_that_cannot_be_taken_is_a_failure(
+    def test_a_state_that_cannot_be_loaded_is_a_failure(
         self, refreshing, error, why
     ) -> None:
-        """Its ETag is not kept, so the whole state is asked for again."""
+        """Its ETag is not kept, so the next request asks for the whole state."""
         it = refreshing(ONE, ONE)
         it.client.error = error
         it.refresh()
-        assert ("none", None, f"the flags could not be taken: {why}") == it.sees()
+        assert ("none", None, f"the flags could not be loaded: {why}") == it.sees()
         it.client.error = None
         it.refresh()
 
@@ -119,7 +119,7 @@ class TestAnswers:
         assert ("server", 1, None) == it.sees()
 
     def test_without_a_server_nothing_is_due(self, refreshing, clock) -> None:
-        """A client that looks after itself is not refreshed."""
+        """A client without a server is not refreshed."""
         it = refreshing(upstream=False)
 
         assert Due.NOTHING is it.refresher.due(clock())
@@ -127,7 +127,7 @@ class TestAnswers:
 
 class TestSnapshot:
     def test_a_snapshot_is_served(self, refreshing, clock) -> None:
-        """Until the server has answered, which is asked beside an invocation."""
+        """It is served until the server has answered a background refresh."""
         it = refreshing(TWO)
         assert it.refresher.take_snapshot(ONE, "flags.json")
         assert ("snapshot", 1, None) == it.sees()
@@ -142,7 +142,7 @@ class TestSnapshot:
     def test_a_snapshot_that_cannot_be_served(
         self, refreshing, clock, caplog, broken
     ) -> None:
-        """Is told of, and the server is asked instead."""
+        """A warning says so, and the server is asked instead."""
         it = refreshing()
         if broken == "client":
             it.client.error = ValueError("no JSON")

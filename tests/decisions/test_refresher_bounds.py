@@ -1,4 +1,4 @@
-"""A server that hangs is left alone, and requests for flags have a bound."""
+"""A server that hangs causes a back-off, and requests in flight are bounded."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def _awake(it, clock, seconds) -> Instant:
 class TestAtOnce:
     @pytest.fixture(name="it")
     def _it(self, refreshing):
-        """Return a refresher whose every invocation wants a request of its own."""
+        """Return a refresher for which every invocation wants its own request."""
         return refreshing(max_age=0.0, stale_while_revalidate=0.0)
 
-    def test_requests_under_way_have_a_bound(self, it, clock) -> None:
-        """Whoever comes when there are three joins the youngest."""
+    def test_requests_in_flight_are_bounded(self, it, clock) -> None:
+        """With three in flight, further callers join the newest one."""
         claimed = [it.claim(_awake(it, clock, 0.2)) for _ in range(10)]
         own = [refresh for refresh, mine in claimed if mine]
 
         assert MOST_AT_ONCE == len(own) == len(it.refresher.under_way)
         assert {own[-1]} == {refresh for refresh, mine in claimed[3:]}
 
-    def test_one_that_ended_makes_room(self, it, clock) -> None:
-        """An answer of any kind is an end."""
+    def test_an_ended_request_does_not_count(self, it, clock) -> None:
+        """Any answer ends a request, so another one may start."""
         claimed = [it.claim(_awake(it, clock, 0.2))[0] for _ in range(MOST_AT_ONCE)]
         it.upstream.answers = [DOWN]
         it.refresher.run(claimed[0])
@@ -53,8 +53,8 @@ class TestAtOnce:
         assert mine
         assert another not in claimed
 
-    def test_those_that_a_freeze_cut_off_do_not_count(self, it, clock) -> None:
-        """Their answers will not come; but in all there is a bound too."""
+    def test_frozen_requests_do_not_count(self, it, clock) -> None:
+        """They will not be answered; but a second bound includes them."""
         own = []
         for _ in range(10):
             refresh, mine = it.claim(clock.advance(600))
@@ -62,8 +62,8 @@ class TestAtOnce:
 
         assert MOST_IN_ALL == len(own) == len(it.refresher.under_way)
 
-    def test_what_ended_is_forgotten(self, it, clock) -> None:
-        """A thread that was ahead of its claim leaves one that has ended."""
+    def test_ended_requests_are_removed(self, it, clock) -> None:
+        """If a request ends before it is registered, it is removed later."""
         refresh, _ = it.claim(clock())
         refresh.end()
         assert {refresh} == it.refresher.under_way.keys()
@@ -73,10 +73,10 @@ class TestAtOnce:
 
 
 class TestInVain:
-    """Where a freeze cuts off each request, none of them fails in its own time."""
+    """Where a freeze interrupts each request, none fails by its own timeout."""
 
-    def test_twice_is_enough(self, refreshing, clock) -> None:
-        """The first may be bad luck; after the second the server is left alone."""
+    def test_two_in_a_row_start_a_back_off(self, refreshing, clock) -> None:
+        """The first may be an accident; after the second there is a back-off."""
         it = refreshing()
         saw = []
         for _ in range(TIMED_OUT_WAITS):
@@ -86,8 +86,8 @@ class TestInVain:
 
         assert [False, True] == saw
 
-    def test_who_got_an_answer_did_not_wait_in_vain(self, refreshing, clock) -> None:
-        """Also one that could not be used: it has its own back-off."""
+    def test_an_answered_wait_does_not_count(self, refreshing, clock) -> None:
+        """Neither does a useless answer, which has its own back-off."""
         it = refreshing(ONE)
         refresh = it.refresh()
         for _ in range(5):
@@ -95,8 +95,8 @@ class TestInVain:
 
         assert not it.refresher.freshness.backoff.holds(clock())
 
-    def test_an_answer_in_between_begins_anew(self, refreshing, clock) -> None:
-        """One after the other is what counts."""
+    def test_an_answer_resets_the_count(self, refreshing, clock) -> None:
+        """Only consecutive timed-out waits count."""
         it = refreshing(ONE, ONE)
         saw = []
         for _ in range(3):
@@ -110,11 +110,11 @@ class TestInVain:
 
 
 class TestFailures:
-    """Which of them say something of the server."""
+    """Which failures of requests start a back-off."""
 
     @pytest.fixture(name="fails_after")
     def _fails_after(self, refreshing, clock):
-        """Return what lets a request fail after some seconds awake."""
+        """Return a function that makes a request fail after some seconds."""
 
         def fails_after(seconds, *, awake=True, overtaken=False, freezes=True):
             def late():
@@ -135,23 +135,23 @@ class TestFailures:
         return fails_after
 
     @pytest.mark.parametrize("overtaken", [False, True])
-    def test_in_its_own_time_it_does(self, fails_after, overtaken) -> None:
-        """That another request was begun meanwhile proves no freeze."""
+    def test_a_failure_within_the_timeout_does(self, fails_after, overtaken) -> None:
+        """Another request that was started meanwhile does not prove a freeze."""
         assert fails_after(1.8, overtaken=overtaken)
 
     @pytest.mark.parametrize("seconds", [1.0, 600.0])
-    def test_where_a_freeze_may_have_cut_it_off_it_does_not(
+    def test_a_failure_after_a_possible_freeze_does_not(
         self, fails_after, seconds
     ) -> None:
-        """A gap in which the process did not run may be one."""
+        """A gap in which the process did not run may be a freeze."""
         assert not fails_after(seconds, awake=False, overtaken=True)
 
-    def test_where_nothing_freezes_a_gap_is_none(self, fails_after) -> None:
-        """An idle process notes nothing for a while."""
+    def test_without_freezes_a_gap_means_nothing(self, fails_after) -> None:
+        """An idle process records nothing for a while."""
         assert fails_after(1.8, awake=False, overtaken=True, freezes=False)
 
-    def test_past_its_own_time_it_does_not(self, fails_after) -> None:
-        """A request has ended by then, unless the process stood still."""
+    def test_a_failure_after_the_timeout_does_not(self, fails_after) -> None:
+        """Without a freeze the request would have ended before."""
         assert not fails_after(2.0 + OVERRUN + 0.1, awake=False, freezes=False)
 
 
@@ -165,15 +165,15 @@ class TestAwake:
         ],
     )
     def test_a_gap_may_be_a_freeze(self, clock, freezes, gap, cut_off) -> None:
-        """Where the platform freezes, and the gap is longer than a busy moment."""
+        """Only where the platform freezes, and only after a gap beyond `OVERRUN`."""
         refresh = Refresh(1, clock(), None, freezes=freezes)
         refresh.note_awake(clock.advance(gap))
         refresh.note_awake(clock.advance(0.01))
 
         assert cut_off is refresh.cut_off
 
-    def test_a_wall_clock_that_ran_on_is_a_gap(self, clock) -> None:
-        """A frozen machine may stop the monotonic clock."""
+    def test_a_gap_of_the_wall_clock_counts(self, clock) -> None:
+        """A freeze of the machine may stop the monotonic clock."""
         refresh = Refresh(1, Instant(1000.0, 1000.0), None, freezes=True)
         refresh.note_awake(Instant(1000.0, 1060.0))
 
@@ -181,12 +181,10 @@ class TestAwake:
 
 
 class TestClocks:
-    """A test may freeze the clock of its own thread and leave the others running."""
+    """A test may freeze the clock of its own thread and not those of others."""
 
-    def test_a_request_is_never_sent_before_it_was_begun(
-        self, refreshing, clock
-    ) -> None:
-        """The age of the flags is then that of the clock which is ahead."""
+    def test_a_request_is_never_sent_before_it_began(self, refreshing, clock) -> None:
+        """If the clocks differ, the age counts from the later one."""
         it = refreshing(ONE)
         began = Instant(clock().monotonic, 2_400_000_000.0)
         refresh, _ = it.claim(began)
@@ -195,7 +193,7 @@ class TestClocks:
         assert 2_400_000_000.0 == refresh.sent.wall
         assert 0 == it.refresher.freshness.age(began)
 
-    def test_nor_later_than_its_thread_says(self, refreshing, clock) -> None:
+    def test_the_delay_of_its_thread_does_not_count(self, refreshing, clock) -> None:
         """A slow start of the thread is not part of the request."""
         it = refreshing(ONE)
         refresh, _ = it.claim(clock())
@@ -205,8 +203,8 @@ class TestClocks:
         assert later == refresh.sent
 
 
-def test_a_server_that_is_not_there_is_never_asked(clock) -> None:
-    """A snapshot alone makes no request."""
+def test_without_a_server_no_request_is_made(clock) -> None:
+    """With a snapshot alone no request is made."""
     from serverless_flags._work.freshness import Due, Freshness
 
     freshness = Freshness(
@@ -226,10 +224,8 @@ def test_a_server_that_is_not_there_is_never_asked(clock) -> None:
     assert refresher.inherited_flags is None
 
 
-def test_a_request_that_ends_before_it_is_noted_is_not_under_way(
-    refreshing, clock
-) -> None:
-    """Its thread may be faster than the one that began it."""
+def test_a_request_may_end_before_it_is_registered(refreshing, clock) -> None:
+    """Its thread may end first; the request is then not in flight."""
     it = refreshing()
 
     def run(refresh):

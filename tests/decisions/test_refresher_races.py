@@ -1,4 +1,4 @@
-"""Refreshes that meet: one at a time, and of several answers the newest wins."""
+"""Concurrent refreshes: they share requests, and the newest answer wins."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DOWN = Fetched(error="the server answered 503", retry_after=60.0)
 
 
 class TestOneAtATime:
-    def test_who_comes_second_waits_for_the_first(self, refreshing, clock) -> None:
-        """One request serves all that need it."""
+    def test_a_second_caller_joins_the_request(self, refreshing, clock) -> None:
+        """One request serves all callers that need it."""
         it = refreshing(ONE)
         first, mine = it.claim(clock())
         second, yours = it.claim(clock.advance(2))
@@ -25,16 +25,16 @@ class TestOneAtATime:
         assert (True, False) == (mine, yours)
         assert first is second
 
-    def test_after_an_answer_the_next_request_is_another(self, refreshing) -> None:
-        """What has ended is waited for by nobody."""
+    def test_after_an_answer_a_new_request_is_made(self, refreshing) -> None:
+        """A request that has ended is not joined."""
         it = refreshing(ONE, SAME)
 
         assert it.refresh() is not it.refresh()
 
-    def test_a_request_from_before_a_freeze_is_not_waited_for(
+    def test_a_request_from_before_a_freeze_is_not_joined(
         self, refreshing, clock
     ) -> None:
-        """It never counts as fresh and does not stand in the way of a new one."""
+        """It does not count as fresh, and does not prevent a new request."""
         it = refreshing()
         frozen, _ = it.claim(clock())
         thawed, mine = it.claim(clock.advance(2.1))
@@ -42,17 +42,15 @@ class TestOneAtATime:
         assert mine
         assert thawed.generation > frozen.generation
 
-    def test_a_request_too_old_to_serve_is_not_waited_for(
-        self, refreshing, clock
-    ) -> None:
+    def test_a_request_too_old_to_serve_is_not_joined(self, refreshing, clock) -> None:
         """Its answer would be stale on arrival."""
         it = refreshing(max_age=0.0, stale_while_revalidate=0.5)
         it.claim(clock())
 
         assert it.claim(clock.advance(0.6))[1]
 
-    def test_an_answer_that_was_overtaken_is_dropped(self, refreshing, clock) -> None:
-        """It neither overwrites a newer state nor makes it look older."""
+    def test_an_older_answer_is_dropped(self, refreshing, clock) -> None:
+        """It neither replaces a newer state nor increases its age."""
         it = refreshing(TWO, ONE)
         frozen, _ = it.claim(clock())
         clock.advance(600)
@@ -66,8 +64,8 @@ class TestOneAtATime:
         assert 0 == it.refresher.freshness.age(clock())
         assert ["changed"] == [outcome for outcome, _ in it.observed]
 
-    def test_a_failure_that_was_overtaken_is_dropped(self, refreshing, clock) -> None:
-        """A timeout from before a freeze says nothing of the server now."""
+    def test_an_older_failure_is_dropped(self, refreshing, clock) -> None:
+        """A timeout from before a freeze says nothing about the server now."""
         it = refreshing(TWO, DOWN)
         frozen, _ = it.claim(clock())
         clock.advance(600)
@@ -78,10 +76,10 @@ class TestOneAtATime:
         assert not it.refresher.freshness.backoff.holds(clock())
 
     @pytest.mark.parametrize("seconds", [0, 600])
-    def test_a_failure_that_a_freeze_cut_off_says_nothing(
+    def test_a_failure_during_a_freeze_does_not_count(
         self, refreshing, clock, caplog, seconds
     ) -> None:
-        """An instance that did not run, or has asked again, blames no server."""
+        """A process that was frozen, or has asked again, starts no back-off."""
         it = refreshing(lambda: (clock.advance(seconds), DOWN)[1])
         frozen, _ = it.claim(clock())
         if not seconds:
@@ -93,8 +91,8 @@ class TestOneAtATime:
         assert [] == caplog.messages
         assert ["failed"] == [outcome for outcome, _ in it.observed]
 
-    def test_unchanged_says_nothing_of_other_flags(self, refreshing, clock) -> None:
-        """A 304 confirms the flags it was asked about, not those taken meanwhile."""
+    def test_a_304_for_other_flags_is_dropped(self, refreshing, clock) -> None:
+        """A 304 confirms only the flags whose ETag was sent."""
         it = refreshing(ONE, TWO, SAME, TWO)
         it.refresh()
         slow, _ = it.claim(clock())
@@ -121,7 +119,7 @@ class TestOneAtATime:
         assert ["changed"] == [outcome for outcome, _ in it.observed]
 
     def test_a_request_without_answer_changes_nothing(self, refreshing, clock) -> None:
-        """Whoever gave up waiting may look all the same."""
+        """Applying a request that was not answered does nothing."""
         it = refreshing()
         refresh, _ = it.claim(clock())
         it.refresher.apply(refresh)
@@ -129,8 +127,8 @@ class TestOneAtATime:
         assert ("none", None, None) == it.sees()
         assert [] == it.observed
 
-    def test_threads_agree_on_one_request(self, refreshing, clock) -> None:
-        """However many invocations find stale flags at once."""
+    def test_concurrent_threads_share_one_request(self, refreshing, clock) -> None:
+        """However many invocations find stale flags at the same time."""
         it = refreshing(ONE)
         start = threading.Barrier(8)
         claimed = []
@@ -150,7 +148,7 @@ class TestOneAtATime:
 
 
 class Meanwhile:
-    """A lock that somebody else held for as long as it takes to do something."""
+    """A lock that another thread holds while it does something."""
 
     def __init__(self, something) -> None:
         self._something = [something]
@@ -160,14 +158,12 @@ class Meanwhile:
             self._something.pop()()
 
     def __exit__(self, *_error: object) -> None:
-        """Nobody else waits."""
+        """Do nothing."""
 
 
 class TestExpiry:
-    def test_flags_that_are_too_old_are_forgotten(
-        self, refreshing, clock, caplog
-    ) -> None:
-        """Defaults from then on, until the server has answered."""
+    def test_expired_flags_are_forgotten(self, refreshing, clock, caplog) -> None:
+        """Defaults are served until the server has answered."""
         caplog.set_level(logging.INFO)
         it = refreshing(ONE, ONE, stale_if_error=100.0)
         it.refresh()
@@ -183,22 +179,20 @@ class TestExpiry:
         assert ["one", NO_FLAGS, "one"] == it.client.bodies
         assert [None, None] == [etag for etag, _ in it.upstream.asked]
         assert [
-            "the flags are older than stale_if_error allows: defaults from now on",
+            "the flags are older than stale_if_error allows: serving defaults",
             "flags are served again",
         ] == caplog.messages
 
-    def test_without_a_limit_they_are_never_forgotten(self, refreshing, clock) -> None:
-        """``stale_if_error`` has none by default."""
+    def test_without_a_limit_flags_are_never_forgotten(self, refreshing, clock) -> None:
+        """By default there is no ``stale_if_error``."""
         it = refreshing(ONE)
         it.refresh()
         it.refresher.forget_expired(clock.advance(1e9))
 
         assert ("server", 1, None) == it.sees()
 
-    def test_unchanged_does_not_bring_forgotten_flags_back(
-        self, refreshing, clock
-    ) -> None:
-        """A slow 304 confirms flags that nobody has any more: they are asked for."""
+    def test_a_304_does_not_restore_forgotten_flags(self, refreshing, clock) -> None:
+        """A late 304 confirms flags that are gone, so the next request asks again."""
         it = refreshing(ONE, SAME, ONE, stale_if_error=100.0)
         it.refresh()
         slow, _ = it.claim(clock.advance(200))
@@ -211,8 +205,8 @@ class TestExpiry:
         assert ["one", NO_FLAGS, "one"] == it.client.bodies
         assert ("server", 1, None) == it.sees()
 
-    def test_what_is_confirmed_meanwhile_is_kept(self, refreshing, clock) -> None:
-        """A late answer and an invocation that gave up look at the flags at once."""
+    def test_flags_confirmed_meanwhile_are_kept(self, refreshing, clock) -> None:
+        """A late answer and an invocation that timed out handle them at once."""
         it = refreshing(ONE, SAME, stale_if_error=100.0)
         it.refresh()
         moment = clock.advance(200)
@@ -222,10 +216,8 @@ class TestExpiry:
         assert ["one"] == it.client.bodies
         assert ("server", 1, None) == it.sees()
 
-    def test_without_a_client_there_is_nothing_to_forget(
-        self, refreshing, clock
-    ) -> None:
-        """A source without a client is only a word."""
+    def test_without_a_client_flags_cannot_expire(self, refreshing, clock) -> None:
+        """`source` stays "none" until a client has loaded the flags."""
         it = refreshing(ONE, client=False, stale_if_error=100.0)
         it.refresher.apply(it.refresh())
         it.refresher.forget_expired(clock.advance(200))

@@ -1,4 +1,4 @@
-"""A server on loopback that does, connection by connection, what the test says."""
+"""A server on loopback whose connections follow scripts of the test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 20.0
 
 
 class Request(NamedTuple):
-    """A request as it came in."""
+    """A request as it was received."""
 
     method: str
     target: str
@@ -36,7 +36,7 @@ class Request(NamedTuple):
 
 
 class Conversation:
-    """One connection of a `Peer`: what came in, and what the script sends back."""
+    """One connection of a `Peer`: received requests, and what the script sends."""
 
     def __init__(self, peer: Peer, sock: socket.socket, number: int) -> None:
         self.number = number
@@ -59,7 +59,7 @@ class Conversation:
         return request
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self._socket.sendall(data)
 
     def answer(self, status: int = 200, body: bytes = b"", **headers: str) -> None:
@@ -67,7 +67,7 @@ class Conversation:
         self.send(response(status, body, **headers))
 
     def serve(self, status: int = 200, body: bytes = b"", **headers: str) -> None:
-        """Answer request after request until the client leaves."""
+        """Answer requests until the client closes the connection."""
         while True:
             self.read()
             self.answer(status, body, **headers)
@@ -79,21 +79,21 @@ class Conversation:
         self.close()
 
     def shut(self) -> None:
-        """Say that no more will be sent."""
+        """Close the sending side of the connection."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def wait_until_left(self) -> None:
-        """Wait until the client has closed its end."""
+        """Wait until the client has closed its side."""
         while self._file.read1(65536):
             pass
 
     def end_tls(self) -> None:
-        """Say that no more will be sent, in the words of TLS."""
-        with contextlib.suppress(OSError):  # the client says nothing in return
+        """Send the close_notify alert of TLS."""
+        with contextlib.suppress(OSError):  # the client sends no alert in return
             self._socket.unwrap()
 
     def quiet(self, seconds: float) -> bool:
-        """Whether nothing arrives for some seconds."""
+        """Whether nothing arrives for this number of seconds."""
         return not select.select([self._socket], [], [], seconds)[0]
 
     def secure(self, context: ssl.SSLContext) -> None:
@@ -103,7 +103,7 @@ class Conversation:
         self._file = self._socket.makefile("rb")
 
     def relay(self, port: int) -> None:
-        """Pass bytes both ways between the client and a port, as a proxy does."""
+        """Relay bytes both ways between the client and a port, as a proxy does."""
         with socket.create_connection(("127.0.0.1", port)) as other:
             _relay(self._socket, other)
 
@@ -122,7 +122,7 @@ def response(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
 
 
 def _relay(one: socket.socket, other: socket.socket) -> None:
-    """On one thread, for a TLS socket cannot be shared by two."""
+    """Relay on one thread, as two cannot share a TLS socket."""
     while True:
         pending = [one] if getattr(one, "pending", int)() else []
         readable = pending or select.select([one, other], [], [], PATIENCE)[0]
@@ -135,11 +135,11 @@ def _relay(one: socket.socket, other: socket.socket) -> None:
 
 class Peer:
     """
-    A server whose every connection follows a script.
+    A server whose connections follow scripts.
 
     Args:
-        scripts: one for each connection in order; the last one serves all later ones.
-        tls: what makes it speak TLS.
+        scripts: one for each connection in order; the last one for all later ones.
+        tls: the TLS context of the server, if it uses TLS.
     """
 
     def __init__(
@@ -186,14 +186,14 @@ class Peer:
         self.left.set()
 
     def wait_for(self, happened: list[object]) -> None:
-        """Wait until a script has put something into a list."""
+        """Wait until a script has added an item to a list."""
         deadline = time.monotonic() + PATIENCE
         while not happened and time.monotonic() < deadline:
             time.sleep(0.01)
         assert happened
 
     def stop(self) -> None:
-        """Refuse new connections, drop those there are, wait for the scripts."""
+        """Refuse new connections, drop the open ones, and wait for the scripts."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -217,7 +217,7 @@ def _response_of() -> Callable[..., bytes]:
 
 @pytest.fixture(name="peer")
 def _peer() -> Iterator[Callable[..., Peer]]:
-    """Return what starts a `Peer`; all are stopped after the test."""
+    """Return a function that starts a `Peer`; all are stopped after the test."""
     started = []
 
     def start(*scripts, **options):
@@ -231,7 +231,7 @@ def _peer() -> Iterator[Callable[..., Peer]]:
 
 @pytest.fixture(name="http")
 def _http() -> Iterator[Callable[..., HttpClient]]:
-    """Return what makes an `HttpClient`; all are closed after the test."""
+    """Return a function that makes an `HttpClient`; all are closed after the test."""
     made = []
 
     def make(url, environ=None):
@@ -245,7 +245,7 @@ def _http() -> Iterator[Callable[..., HttpClient]]:
 
 @pytest.fixture(name="get")
 def _get(http: Callable[..., HttpClient]) -> Callable[..., object]:
-    """Return what asks a URL once, over a connection of its own."""
+    """Return a function that requests a URL once, over its own connection."""
 
     def ask(url, environ=None, *, timeout=PATIENCE, path="/client/features"):
         return http(url, environ).request("GET", path, {}, timeout=timeout)
@@ -255,7 +255,7 @@ def _get(http: Callable[..., HttpClient]) -> Callable[..., object]:
 
 @pytest.fixture(name="closed_port")
 def _closed_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -267,7 +267,7 @@ def _authority() -> trustme.CA:
 
 @pytest.fixture(name="tls", scope="session")
 def _tls(authority: trustme.CA) -> ssl.SSLContext:
-    """Return the server's side of TLS, with a certificate for loopback."""
+    """Return the server's TLS context, with a certificate for loopback."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""A session in front of bad servers: bounded, quiet, and well again with the server."""
+"""A session with a misbehaving server: bounded waits, quiet logs, and recovery."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _clock():
 
 @pytest.fixture(name="make")
 def _make(clock, caplog):
-    """Make a session with short timeouts; the token is looked for when it is over."""
+    """Make a session with short timeouts; then check that no token was logged."""
     caplog.set_level(logging.DEBUG)
     made = []
 
@@ -65,7 +65,7 @@ def silent(talk):
 
 
 def drip(talk):
-    """Send the answer one byte at a time, for ever."""
+    """Send the answer one byte at a time, without end."""
     talk.read()
     talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     pause = threading.Event()
@@ -81,7 +81,7 @@ def reset(talk):
 
 
 def truncated(talk):
-    """Close before the body is whole."""
+    """Close the connection before the body is complete."""
     talk.read()
     talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
     talk.shut()
@@ -131,7 +131,7 @@ BAD = [
 
 @pytest.mark.parametrize("script", BAD, ids=lambda script: script.__name__)
 def test_a_bad_server_means_defaults_and_one_warning(peer, make, caplog, script):
-    """From the start on a bad server costs a bounded wait, defaults and one warning."""
+    """A server that is bad from the start costs a bounded wait and one warning."""
     flags = make(peer(script).url)
     handler = flags.wrap(lambda: flags.is_enabled("on"))
 
@@ -145,10 +145,8 @@ def test_a_bad_server_means_defaults_and_one_warning(peer, make, caplog, script)
 
 
 @pytest.mark.parametrize("script", BAD, ids=lambda script: script.__name__)
-def test_a_server_that_goes_bad_leaves_the_last_good_flags(
-    peer, make, clock, caplog, script
-):
-    """The last good flags serve on, and the next good answer ends the trouble."""
+def test_the_last_good_flags_are_served(peer, make, clock, caplog, script):
+    """When the server fails they are served; its next good answer ends the problem."""
     turns = itertools.chain([_good, script], itertools.repeat(_good))
 
     def take_turns(talk):
@@ -159,24 +157,24 @@ def test_a_server_that_goes_bad_leaves_the_last_good_flags(
     first = handler()
     clock.seconds += 61
     during = handler(), handler()
-    trouble = flags.status.last_error
+    error = flags.status.last_error
     clock.seconds += 400
     after = handler()
 
     assert (True, (True, True), True) == (first, during, after)
-    assert trouble is not None
+    assert error is not None
     assert flags.status.last_error is None
     assert "flags are refreshed again" in caplog.text
 
 
 def _good(talk):
-    """Answer one request and close, so that each request is a connection."""
+    """Answer one request and close, so that each request opens a connection."""
     talk.read()
     talk.answer(200, STATE, Connection="close")
 
 
-def test_a_server_that_is_away_is_no_more_than_a_bad_one(make, caplog):
-    """A refused connection costs defaults and one warning."""
+def test_a_server_that_is_down_means_defaults_and_one_warning(make, caplog):
+    """A refused connection is handled like any other failure."""
     with socket.socket() as gone:
         gone.bind(("127.0.0.1", 0))
         flags = make(f"http://127.0.0.1:{gone.getsockname()[1]}")
@@ -197,8 +195,8 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("place", ECHOES)
-def test_a_server_that_echoes_the_token_puts_it_nowhere(peer, make, caplog, place):
-    """Wherever it can stand: neither the status nor the log shows it."""
+def test_an_echoed_token_is_never_shown(peer, make, caplog, place):
+    """Wherever the server puts it, neither the status nor the log shows it."""
 
     def echo(talk):
         talk.read()
@@ -212,8 +210,8 @@ def test_a_server_that_echoes_the_token_puts_it_nowhere(peer, make, caplog, plac
     assert "secret-token" not in str(flags.status) + caplog.text
 
 
-def test_a_peer_makes_no_line_of_the_log(peer, make, caplog):
-    """Whatever it sends, each record is one line."""
+def test_a_server_cannot_add_lines_to_the_log(peer, make, caplog):
+    """Whatever it sends, each log record is one line."""
 
     def forge(talk):
         talk.read()
@@ -228,8 +226,8 @@ def test_a_peer_makes_no_line_of_the_log(peer, make, caplog):
     assert all(message.isprintable() for message in messages)
 
 
-def test_a_redirect_takes_no_token_to_another_host(peer, make):
-    """Where a server redirects to, nothing is sent."""
+def test_a_redirect_does_not_send_the_token_to_another_host(peer, make):
+    """No request is sent to the target of a redirect."""
     other = peer(says(200, STATE))
     target = f"{other.url}/api/client/features"
     flags = make(peer(says(302, Location=target)).url)
@@ -241,10 +239,10 @@ def test_a_redirect_takes_no_token_to_another_host(peer, make):
 
 def test_a_silent_server_delays_only_the_first_invocations(peer, make):
     """
-    The start waits start_timeout, one invocation a back-off refresh_timeout.
+    The start waits start_timeout, and one invocation per back-off refresh_timeout.
 
-    While a request is under way and while the server is left alone, invocations run at
-    once: the server is asked once for all of them.
+    During a request or a back-off, invocations run at once, and the server is asked
+    once for all of them.
     """
     server = peer(silent)
     flags = make(
@@ -262,8 +260,8 @@ def test_a_silent_server_delays_only_the_first_invocations(peer, make):
     assert 1 == server.connections
 
 
-def test_a_silent_server_holds_up_one_flush_not_each(peer, make):
-    """Without a signal each invocation flushes, but not into a server that hangs."""
+def test_a_silent_server_delays_only_one_flush(peer, make):
+    """Without a shutdown signal invocations flush, but not while a flush hangs."""
 
     def script(talk):
         if talk.read().method == "GET":
@@ -284,8 +282,8 @@ def test_a_silent_server_holds_up_one_flush_not_each(peer, make):
     assert flags.status.unknown_counts == 0
 
 
-def test_a_terminating_instance_is_gone_within_its_grace(peer, make):
-    """A last flush into a silent server ends with the grace, its counts unknown."""
+def test_a_terminating_process_ends_within_its_grace(peer, make):
+    """A last flush to a silent server ends with the grace, its counts unknown."""
 
     def script(talk):
         if talk.read().method == "GET":

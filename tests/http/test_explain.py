@@ -1,4 +1,4 @@
-"""Errors are told in words of our own: nothing that a peer sent is in them."""
+"""Descriptions of errors never quote what a peer sent."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SECRET = "default:development.s3cret"
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_text_of_others_is_not_repeated(error) -> None:
-    """The type is named; what it says may quote the answer or the request."""
+def test_the_text_of_an_exception_is_not_shown(error) -> None:
+    """The type is named; the text may quote the answer or the request."""
     explained = explain(error)
 
     assert type(error).__name__ in explained
@@ -52,8 +52,8 @@ def test_a_text_of_others_is_not_repeated(error) -> None:
         (KeyError("x"), "KeyError"),
     ],
 )
-def test_what_an_error_means_is_said(error, expected) -> None:
-    """The operating system's texts are shown; all others are ours."""
+def test_the_meaning_of_an_error(error, expected) -> None:
+    """Only texts of the operating system are shown."""
     assert expected == explain(error)
 
 
@@ -68,6 +68,6 @@ def test_what_an_error_means_is_said(error, expected) -> None:
         ("x" * (MOST + 1), "x" * MOST + "..."),
     ],
 )
-def test_a_text_that_is_shown_is_one_line(text, expected) -> None:
-    """Nothing in it makes a new line of a log or moves a cursor."""
+def test_untrusted_text_is_one_line(text, expected) -> None:
+    """It cannot add a line to a log or move a cursor."""
     assert expected == shown(text)

@@ -1,4 +1,4 @@
-"""A name with several addresses, and how they are remembered."""
+"""A host with several addresses, and the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from serverless_flags._transport import resolver as resolver_module
 
 
 class TestAddresses:
-    """A name with several addresses, and how they are remembered."""
+    """A host with several addresses, and the order in which they are tried."""
 
     @pytest.fixture(name="resolve")
     def _resolve(self, monkeypatch):
-        """Return the list of what the resolver answers, which the test fills."""
+        """Return the list of the resolver's addresses, which the test fills."""
         ports: list[int] = []
         asked: list[str] = []
         real = socket.getaddrinfo
@@ -32,7 +32,7 @@ class TestAddresses:
         return ports, asked
 
     def test_the_next_address_is_tried(self, peer, http, closed_port, resolve) -> None:
-        """One dead address of two costs a try, and only once."""
+        """Of two addresses a dead one costs a try, and only once."""
         server = peer(lambda conversation: conversation.serve(Connection="close"))
         ports, asked = resolve
         ports += [closed_port, server.port]
@@ -42,19 +42,19 @@ class TestAddresses:
         ports.remove(closed_port)
         assert 200 == session.request("GET", "/", {}, timeout=20).status
         assert ["flags.example"] == asked
-        assert server.port == session._route._resolver._addresses[0][1][1]
+        assert server.port == session._connector._resolver._addresses[0][1][1]
 
-    def test_an_address_that_never_answers_leaves_time_for_the_next(
+    def test_a_silent_address_leaves_time_for_the_next(
         self, peer, http, resolve
     ) -> None:
-        """No address but the last may use up the whole deadline."""
+        """No address but the last one may use up the whole deadline."""
         server = peer()
         ports, _ = resolve
         with contextlib.ExitStack() as stack:
             full = stack.enter_context(
                 socket.create_server(("127.0.0.1", 0), backlog=0)
             )
-            for _ in range(4):  # nobody accepts: further connections hang
+            for _ in range(4):  # no server accepts: further connections hang
                 waiting = stack.enter_context(socket.socket())
                 waiting.setblocking(False)
                 waiting.connect_ex(full.getsockname())
@@ -63,10 +63,10 @@ class TestAddresses:
 
         assert 200 == reply.status
 
-    def test_a_kind_of_address_that_the_machine_lacks_is_passed_over(
+    def test_an_unsupported_address_family_is_skipped(
         self, peer, http, monkeypatch
     ) -> None:
-        """A machine without IPv6 cannot even make such a socket; IPv4 will do."""
+        """A system without IPv6 cannot even make the socket; IPv4 is used."""
         server = peer()
 
         def make(family, kind):
@@ -90,7 +90,7 @@ class TestAddresses:
         )
 
     def test_a_server_that_moved_is_found_again(self, peer, http, resolve) -> None:
-        """When a remembered address fails, the name is asked for anew."""
+        """When a known address fails, the host is resolved again."""
         old, new = peer(lambda c: (c.read(), c.answer(Connection="close"))), peer()
         ports, asked = resolve
         ports.append(old.port)
@@ -102,10 +102,10 @@ class TestAddresses:
         assert 200 == session.request("GET", "/", {}, timeout=20).status
         assert 2 == len(asked)
 
-    def test_a_passed_deadline_does_not_ask_the_resolver(
+    def test_after_the_deadline_the_host_is_not_resolved(
         self, peer, http, resolve
     ) -> None:
-        """The resolver has no deadline: at the end of an instance it is not asked."""
+        """The resolver has no deadline, so it is not called at the end of a process."""
         server = peer(lambda conversation: conversation.serve(Connection="close"))
         ports, asked = resolve
         ports.append(server.port)
@@ -137,8 +137,8 @@ class TestAddresses:
 
         interrupted = SimpleNamespace(**{**vars(socket), "socket": Interrupted})
         monkeypatch.setattr(connector_module, "socket", interrupted)
-        route = connector_module.Connector("http://127.0.0.1:9", {})
+        connector = connector_module.Connector("http://127.0.0.1:9", {})
         with pytest.raises(KeyboardInterrupt):
-            route.connect(time.monotonic() + 20)
+            connector.connect(time.monotonic() + 20)
 
         assert -1 == made[0].fileno()

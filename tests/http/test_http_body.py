@@ -1,4 +1,4 @@
-"""How a response's body is read: whole, bounded, decompressed, or not at all."""
+"""How a response's body is read: complete, bounded and decompressed, or rejected."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 def chunked(*chunks: bytes) -> bytes:
-    """Return the chunks of a body, without the last one that ends it."""
+    """Return the chunks of a body, without the final one."""
     framed = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
     return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(framed)
 
 
 def once(*pieces: bytes):
-    """Return a script that answers one request in pieces and says no more."""
+    """Return a script that answers one request in pieces and sends nothing more."""
 
     def script(conversation):
         conversation.read()
@@ -51,7 +51,7 @@ def test_a_body_of_known_length_is_read_whole(peer, get, response_of) -> None:
 
 
 def test_a_chunked_body_is_read_whole(peer, get) -> None:
-    """Chunks are put together, however they are cut."""
+    """Chunks are joined, however they are cut."""
     server = peer(once(chunked(STATE[:7], STATE[7:]), b"0\r\n\r\n"))
     reply = get(server.url)
 
@@ -64,15 +64,17 @@ LONG = bytes(range(256)) * 1024
 
 
 def test_a_body_without_length_ends_with_the_connection(peer, get) -> None:
-    """A server of HTTP/1.0 ends its body by closing."""
+    """An HTTP/1.0 server ends its body by closing the connection."""
     server = peer(once(b"HTTP/1.0 200 OK\r\n\r\n", LONG))
     reply = get(server.url)
 
     assert (200, LONG, None) == (reply.status, reply.body, reply.error)
 
 
-def test_a_server_that_will_close_is_read_to_the_end(peer, http, response_of) -> None:
-    """``Connection: close`` costs nothing but the connection."""
+def test_a_response_with_connection_close_is_read_whole(
+    peer, http, response_of
+) -> None:
+    """Only the connection is not kept after ``Connection: close``."""
     server = peer(once(response_of(200, LONG, Connection="close")))
     session = http(server.url)
     for _ in range(2):
@@ -83,8 +85,8 @@ def test_a_server_that_will_close_is_read_to_the_end(peer, http, response_of) ->
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_without_body_is_whole(peer, http, status) -> None:
-    """After a 204 or a 304 nothing is waited for, and the connection is kept."""
+def test_an_answer_without_a_body_is_complete(peer, http, status) -> None:
+    """A 204 or a 304 has no body, and the connection is kept."""
     server = peer(lambda conversation: conversation.serve(status, etag="x"))
     session = http(server.url)
     replies = [session.request("GET", "/", {}, timeout=20) for _ in range(2)]
@@ -95,7 +97,7 @@ def test_an_answer_without_body_is_whole(peer, http, status) -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "x-gzip", "GZIP"])
 def test_a_compressed_body_is_decompressed(peer, get, response_of, name) -> None:
-    """Gzip is asked for and understood, whatever the spelling."""
+    """Gzip is requested and understood, in any spelling."""
     compressed = gzip.compress(STATE)
     server = peer(once(response_of(200, compressed, Content_Encoding=name)))
     reply = get(server.url)
@@ -120,7 +122,7 @@ MEMBERS = gzip.compress(STATE[:99]) + gzip.compress(STATE[99:])
 )
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_all_members_of_a_compressed_body_are_read(peer, get, body, size) -> None:
-    """However they are cut; what is behind them and is none is passed over."""
+    """However they are cut; other data after them is ignored."""
     cuts = range(0, len(body), size)
     pieces = [body[start : start + size] for start in cuts]
     head = HEAD + b"Content-Encoding: gzip\r\n"
@@ -131,8 +133,8 @@ def test_all_members_of_a_compressed_body_are_read(peer, get, body, size) -> Non
 
 
 @pytest.mark.parametrize("end", [1, 2, 9, 30])
-def test_a_cut_member_is_an_error(peer, get, response_of, end) -> None:
-    """Wherever the last one is cut."""
+def test_an_incomplete_member_is_an_error(peer, get, response_of, end) -> None:
+    """Wherever the last member is cut."""
     first = gzip.compress(STATE[:99])
     cut = MEMBERS[: len(first) + end]
     reply = get(peer(once(response_of(200, cut, Content_Encoding="gzip"))).url)
@@ -144,7 +146,7 @@ def test_a_cut_member_is_an_error(peer, get, response_of, end) -> None:
 
 
 def test_many_members_are_bounded_together(peer, get, response_of, monkeypatch) -> None:
-    """A bomb may come in parts."""
+    """A decompression bomb may come in several members."""
     monkeypatch.setattr(http_module, "MOST_BYTES", 2000)
     bomb = gzip.compress(bytes(900)) * 3
     reply = get(peer(once(response_of(200, bomb, Content_Encoding="gzip"))).url)
@@ -152,15 +154,15 @@ def test_many_members_are_bounded_together(peer, get, response_of, monkeypatch) 
     assert "larger than 2000 bytes" in reply.error
 
 
-def test_another_compression_is_named(peer, get, response_of) -> None:
-    """Only gzip was asked for."""
+def test_another_compression_is_an_error(peer, get, response_of) -> None:
+    """Only gzip was requested; the message says so."""
     reply = get(peer(once(response_of(200, STATE, Content_Encoding="br"))).url)
 
     assert "the body is compressed, but not with gzip (in the body)" == reply.error
 
 
 def test_an_empty_body_needs_no_compression(peer, get, response_of) -> None:
-    """A server that announces gzip and sends nothing sent an empty body."""
+    """A server that announces gzip may send an empty body."""
     server = peer(once(response_of(200, b"", Content_Encoding="gzip")))
     reply = get(server.url)
 
@@ -201,8 +203,8 @@ CUT = gzip.compress(STATE)[:-9]
         "half-a-gzip",
     ],
 )
-def test_a_cut_body_is_an_error(peer, http, pieces, why) -> None:
-    """A body that is not whole is never handed on, and the connection not kept."""
+def test_an_incomplete_body_is_an_error(peer, http, pieces, why) -> None:
+    """It is never used, and the connection is not kept."""
     server = peer(once(*pieces), lambda conversation: conversation.serve())
     session = http(server.url)
     reply = session.request("GET", "/", {}, timeout=20)
@@ -229,8 +231,8 @@ def test_a_body_is_bounded(peer, get, response_of, monkeypatch, framing) -> None
     assert "the body is larger than 1000 bytes" in reply.error
 
 
-def test_a_bomb_is_not_even_unpacked(peer, get, response_of, monkeypatch) -> None:
-    """The bound holds while decompressing, not afterwards."""
+def test_a_bomb_is_not_decompressed(peer, get, response_of, monkeypatch) -> None:
+    """The bound applies during decompression, not afterwards."""
     unpacked = []
 
     class Inflating:
@@ -257,7 +259,7 @@ def test_a_bomb_is_not_even_unpacked(peer, get, response_of, monkeypatch) -> Non
 def test_the_largest_body_is_read(
     peer, get, response_of, monkeypatch, encoding
 ) -> None:
-    """The bound itself is allowed."""
+    """A body of exactly the largest size is accepted."""
     monkeypatch.setattr(http_module, "MOST_BYTES", len(STATE))
     sent = gzip.compress(STATE) if encoding == "gzip" else STATE
     reply = get(peer(once(response_of(200, sent, Content_Encoding=encoding))).url)

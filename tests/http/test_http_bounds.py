@@ -1,4 +1,4 @@
-"""An exchange is bounded as a whole: by its deadline, and by everything it receives."""
+"""A whole exchange is bounded: by its deadline and by the bytes it receives."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EVERY = {**HEADS, **BODIES}
 
 
 def endless(begin: bytes, piece: bytes):
-    """Return a script that answers a request and never stops."""
+    """Return a script that answers a request without end."""
 
     def script(conversation):
         conversation.read()
@@ -53,7 +53,7 @@ def endless(begin: bytes, piece: bytes):
 
 
 def bounded(ask):
-    """Call, and assert that it did not hang."""
+    """Call a function, and assert that it did not hang."""
     began = time.monotonic()
     reply = ask()
 
@@ -63,10 +63,10 @@ def bounded(ask):
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("kind", EVERY)
-def test_a_peer_that_never_stops_ends_by_its_bytes(
+def test_an_endless_answer_ends_at_the_limit_of_bytes(
     peer, get, tls, bundle, monkeypatch, kind, secure
 ) -> None:
-    """Whatever part of an answer has no end, it is left long before the deadline."""
+    """Whatever part of it is endless, the request ends long before the deadline."""
     monkeypatch.setattr(http_module, "MOST_BYTES", 100_000)
     server = peer(endless(*EVERY[kind]), tls=tls if secure else None)
     reply = bounded(lambda: get(server.url, {"REQUESTS_CA_BUNDLE": bundle}))
@@ -79,10 +79,10 @@ def test_a_peer_that_never_stops_ends_by_its_bytes(
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("kind", ["continue", "trailers", "chunks", "no-length"])
-def test_a_peer_that_never_stops_ends_at_the_deadline(
+def test_an_endless_answer_ends_at_the_deadline(
     peer, get, tls, bundle, monkeypatch, kind, secure
 ) -> None:
-    """Were there no bound of bytes, the deadline would be one."""
+    """The deadline holds even without a limit of bytes."""
     monkeypatch.setattr(http_module, "MOST_BYTES", 1 << 40)
     monkeypatch.setattr(http_module, "MOST_HEAD", 1 << 40)
     monkeypatch.setattr(stream_module, "MOST_HEAD", 1 << 40)
@@ -95,8 +95,8 @@ def test_a_peer_that_never_stops_ends_at_the_deadline(
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_proxy_that_never_stops_is_left(peer, get, kind) -> None:
-    """The answer to ``CONNECT`` is bounded as any other; nothing was sent."""
+def test_an_endless_answer_of_a_proxy_is_cut_off(peer, get, kind) -> None:
+    """The answer to ``CONNECT`` is bounded like any other; nothing was sent."""
     proxy = peer(endless(*HEADS[kind]))
     reply = bounded(lambda: get("https://flags.example", {"https_proxy": proxy.url}))
 
@@ -105,8 +105,8 @@ def test_a_proxy_that_never_stops_is_left(peer, get, kind) -> None:
     assert proxy.left.wait(20)
 
 
-def test_a_handshake_that_drips_is_left(peer, get, bundle) -> None:
-    """Bytes that come before the end of a handshake do not prolong the deadline."""
+def test_a_slow_handshake_ends_at_the_deadline(peer, get, bundle) -> None:
+    """Bytes that arrive during a handshake do not prolong the deadline."""
     gone = threading.Event()
 
     def drip(conversation):
@@ -125,22 +125,22 @@ def test_a_handshake_that_drips_is_left(peer, get, bundle) -> None:
     assert "the deadline passed" in reply.error or "timed out" in reply.error
 
 
-def test_counts_behind_endless_interim_answers_are_unknown(peer, http) -> None:
-    """They were written; whether they were taken was never said."""
+def test_counts_before_endless_interim_answers_are_unknown(peer, http) -> None:
+    """They were sent, and the server never said whether it accepted them."""
     server = peer(endless(*HEADS["continue"]))
     reply = http(server.url).request("POST", "/", {}, b"counts", timeout=20)
 
     assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
 
 
-def test_what_arrives_after_the_deadline_is_read_for_a_moment_only() -> None:
-    """A freeze may hide an answer, but no flood is drained."""
+def test_late_bytes_are_read_for_a_moment_only() -> None:
+    """A freeze may hide an answer, but a flood is not read."""
     server, client = socket.socketpair()
     flood = threading.Thread(target=_flood, args=(server,))
     with server, client:
         flood.start()
         stream = Stream(client, time.monotonic() - 600)
-        stream.socket.most = 1 << 40
+        stream.socket.limit = 1 << 40
         reader = stream.makefile()
         with pytest.raises(TimeoutError, match="the deadline passed"):
             for _ in itertools.count():

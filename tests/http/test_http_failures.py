@@ -1,4 +1,4 @@
-"""What a request comes to when the server, the network or the time fails it."""
+"""The outcome of a request when the server, the network or the time fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_and_wait(conversation) -> None:
 
 
 def bounded(ask):
-    """Call, and assert that it did not hang."""
+    """Call a function, and assert that it did not hang."""
     began = time.monotonic()
     reply = ask()
 
@@ -31,7 +31,7 @@ def bounded(ask):
 
 
 def test_a_refused_connection_sent_nothing(get, closed_port) -> None:
-    """Where nobody listens the request is refused, so counts may be sent again."""
+    """If no server listens the counts are not delivered, and may be sent again."""
     reply = get(f"http://127.0.0.1:{closed_port}")
 
     assert (Outcome.NOT_DELIVERED, None, b"") == (
@@ -42,34 +42,34 @@ def test_a_refused_connection_sent_nothing(get, closed_port) -> None:
     assert reply.error.startswith("ConnectionRefusedError: ")
 
 
-def test_an_unknown_name_sent_nothing(get) -> None:
-    """A name without an address is refused; an impossible one is too."""
+def test_an_unknown_host_sent_nothing(get) -> None:
+    """A host without an address is an error; so is an impossible host."""
     for host in ("no-such-host.invalid", "a..b"):
         reply = get(f"http://{host}")
 
         assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
 
 
-def test_a_name_that_resolves_to_nothing_sent_nothing(get, monkeypatch) -> None:
-    """An empty answer of the resolver is an error, not a crash."""
+def test_a_host_without_addresses_sent_nothing(get, monkeypatch) -> None:
+    """An empty result of the resolver is an error, not a crash."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
     reply = get("http://flags.example")
 
     assert Outcome.NOT_DELIVERED is reply.outcome
-    assert "the name could not be resolved: it has no address" in reply.error
+    assert "the name could not be resolved: the host has no address" in reply.error
 
 
-def test_a_server_that_never_answers_is_left(peer, get) -> None:
-    """After the timeout the request, which was sent, has an unknown end."""
+def test_a_silent_server_makes_the_outcome_unknown(peer, get) -> None:
+    """The request was sent, and after the timeout its outcome is unknown."""
     server = peer(read_and_wait)
     reply = bounded(lambda: get(server.url, timeout=SHORT))
 
     assert (Outcome.UNKNOWN, None) == (reply.outcome, reply.status)
-    assert server.left.wait(20)  # it saw the client go
+    assert server.left.wait(20)  # the server saw the client close
 
 
 def test_a_deadline_that_has_passed_sends_nothing(peer, get) -> None:
-    """Without time left no byte is written, so the request is refused."""
+    """After the deadline no byte is written, so the request is not delivered."""
     server = peer()
     reply = get(server.url, timeout=-1)
 
@@ -82,8 +82,8 @@ def test_a_deadline_that_has_passed_sends_nothing(peer, get) -> None:
     "head",
     [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"],
 )
-def test_a_dripping_answer_does_not_prolong_the_deadline(peer, get, head) -> None:
-    """The timeout bounds the whole exchange, not each byte of it."""
+def test_a_slow_answer_does_not_prolong_the_deadline(peer, get, head) -> None:
+    """The timeout limits the whole exchange, not each byte of it."""
     gone = threading.Event()
 
     def drip(conversation):
@@ -102,8 +102,8 @@ def test_a_dripping_answer_does_not_prolong_the_deadline(peer, get, head) -> Non
     assert b"" == reply.body
 
 
-def test_a_server_that_does_not_read_is_left(peer, http) -> None:
-    """A body that nobody takes is bounded too; not written whole, it is not taken."""
+def test_a_server_that_does_not_read_is_given_up(peer, http) -> None:
+    """Sending a body is limited too; an incomplete request is not delivered."""
     server = peer(lambda conversation: gone.wait(20))
     gone = threading.Event()
     body = bytes(32 * 1024 * 1024)
@@ -119,22 +119,22 @@ def test_a_server_that_does_not_read_is_left(peer, http) -> None:
 
 @pytest.fixture(name="overdue")
 def _overdue():
-    """Return a server and a reader whose deadline is over, as after a freeze."""
+    """Return a server and a stream whose deadline has passed, as after a freeze."""
     server, client = socket.socketpair()
     with server, client:
         yield server, Stream(client, time.monotonic() - 600).makefile()
 
 
-def test_an_answer_that_came_during_a_freeze_is_read(overdue) -> None:
-    """The deadline bounds the waiting; what is there already costs none."""
+def test_an_answer_from_before_the_thaw_is_read(overdue) -> None:
+    """The deadline limits waiting, and bytes that have arrived need none."""
     server, reader = overdue
     server.sendall(b"HTTP/1.1 202 Accepted\r\n")
 
     assert b"HTTP/1.1 202 Accepted\r\n" == reader.readline()
 
 
-def test_nothing_is_waited_for_after_the_deadline(overdue) -> None:
-    """Neither for an answer nor for the rest of one."""
+def test_nothing_is_awaited_after_the_deadline(overdue) -> None:
+    """Neither an answer nor the rest of one."""
     server, reader = overdue
     server.sendall(b"HTTP/1.1 202")
 
@@ -143,7 +143,7 @@ def test_nothing_is_waited_for_after_the_deadline(overdue) -> None:
 
 
 def test_nothing_is_written_after_the_deadline() -> None:
-    """What would not be answered in time is not begun."""
+    """A request that cannot be answered in time is not started."""
     server, client = socket.socketpair()
     with server, client:
         stream = Stream(client, time.monotonic() - 1)
@@ -158,7 +158,7 @@ def test_nothing_is_written_after_the_deadline() -> None:
 def test_a_connection_lost_before_the_answer_is_unknown(
     peer, http, answer, how
 ) -> None:
-    """The server may or may not have taken what it read."""
+    """The server may or may not have processed the request it read."""
 
     def script(conversation):
         conversation.read()
@@ -173,8 +173,8 @@ def test_a_connection_lost_before_the_answer_is_unknown(
     assert reply.error is not None
 
 
-def test_a_connection_lost_in_the_body_keeps_the_servers_word(peer, http) -> None:
-    """The status came, so the counts are taken, whatever became of the body."""
+def test_a_connection_lost_in_the_body_keeps_the_status(peer, http) -> None:
+    """The status was received, so the counts are accepted."""
 
     def script(conversation):
         conversation.read()
@@ -189,7 +189,7 @@ def test_a_connection_lost_in_the_body_keeps_the_servers_word(peer, http) -> Non
 
 
 def test_an_answer_that_is_not_http_is_unknown(peer, http) -> None:
-    """Another protocol on the port may have eaten the request."""
+    """Another protocol on the port may have consumed the request."""
 
     def script(conversation):
         conversation.read()
@@ -205,8 +205,10 @@ def test_an_answer_that_is_not_http_is_unknown(peer, http) -> None:
     ("path", "headers"),
     [("/a b", {}), ("/", {"X": "line\nbreak"}), ("/", {"X": "\u20ac"})],
 )
-def test_a_request_that_cannot_be_written_is_refused(peer, http, path, headers) -> None:
-    """What HTTP cannot carry never leaves, and no exception escapes."""
+def test_a_request_that_cannot_be_written_is_not_delivered(
+    peer, http, path, headers
+) -> None:
+    """No byte is sent, and no exception propagates."""
     server = peer()
     reply = http(server.url).request("GET", path, headers, timeout=20)
 
@@ -214,8 +216,8 @@ def test_a_request_that_cannot_be_written_is_refused(peer, http, path, headers) 
     assert [] == server.requests
 
 
-def test_an_error_is_cut_to_a_line_that_can_be_logged(peer, get) -> None:
-    """A server's word in an error is bounded; an error without words says so."""
+def test_an_error_message_is_short(peer, get) -> None:
+    """A quoted text is shortened, and an error without text is named."""
     server = peer(
         lambda conversation: (
             conversation.read(),
@@ -228,7 +230,7 @@ def test_an_error_is_cut_to_a_line_that_can_be_logged(peer, get) -> None:
 
 
 def test_an_error_without_text_is_named(get, monkeypatch) -> None:
-    """An error without a text is named by its type."""
+    """It is named by its type."""
 
     def fail(*_args, **_kwargs):
         raise OSError

@@ -1,4 +1,4 @@
-"""Interim answers are passed over; only what is behind a whole answer is kept."""
+"""Interim responses are skipped; unexpected bytes close the connection."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def ask(session, method="GET", body=None):
 
 @pytest.mark.parametrize("status", [100, 102, 103, 104, 199])
 @pytest.mark.parametrize("times", [1, 3])
-def test_every_interim_answer_is_passed_over(
+def test_every_interim_response_is_skipped(
     peer, http, response_of, status, times
 ) -> None:
-    """To flags and to counts; the connection is kept, and in step."""
+    """For flags and counts; the connection is kept, and the answers match."""
 
     def script(conversation):
         for number in (b"one", b"two", b"three"):
@@ -39,8 +39,8 @@ def test_every_interim_answer_is_passed_over(
     assert 1 == server.connections
 
 
-def test_the_answer_behind_an_interim_one_may_take_its_time(peer, http) -> None:
-    """What comes in a later packet is the answer to this request, not to the next."""
+def test_the_final_answer_may_come_later(peer, http) -> None:
+    """It is the answer to this request, even in a later packet."""
 
     def script(conversation):
         conversation.read()
@@ -55,8 +55,8 @@ def test_the_answer_behind_an_interim_one_may_take_its_time(peer, http) -> None:
     assert "link" not in reply.headers
 
 
-def test_a_proxy_may_send_interim_answers(peer, http, tls, bundle) -> None:
-    """Before it lets the request through."""
+def test_a_proxy_may_send_interim_responses(peer, http, tls, bundle) -> None:
+    """Before it opens the tunnel."""
     server = peer(tls=tls)
 
     def script(conversation):
@@ -69,8 +69,8 @@ def test_a_proxy_may_send_interim_answers(peer, http, tls, bundle) -> None:
     assert 200 == ask(http(f"https://localhost:{server.port}", environ)).status
 
 
-def test_a_switch_of_protocols_is_no_answer(peer, http) -> None:
-    """Nobody asked for one: it is refused, and the connection is not used again."""
+def test_a_switch_of_protocols_is_an_error(peer, http) -> None:
+    """It was not requested, and the connection is not used again."""
 
     def script(conversation):
         conversation.read()
@@ -88,10 +88,10 @@ def test_a_switch_of_protocols_is_no_answer(peer, http) -> None:
 @pytest.mark.parametrize(
     "more", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", EARLY]
 )
-def test_a_connection_with_more_behind_the_answer_is_not_kept(
+def test_a_connection_with_extra_bytes_is_not_kept(
     peer, http, response_of, more
 ) -> None:
-    """What nobody asked for would be taken for the next answer."""
+    """They would be read as the next answer."""
 
     def script(conversation):
         conversation.read()
@@ -107,10 +107,10 @@ def test_a_connection_with_more_behind_the_answer_is_not_kept(
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_a_connection_on_which_more_arrives_is_not_used(
+def test_a_connection_with_later_bytes_is_not_used(
     peer, http, tls, bundle, secure
 ) -> None:
-    """Between two requests there is nothing for a server to say."""
+    """Between two requests a server has nothing to send."""
     sent = []
 
     def script(conversation):
@@ -136,7 +136,7 @@ def test_a_connection_on_which_more_arrives_is_not_used(
 
 @pytest.mark.parametrize("status", [301, 401, 404, 429, 500, 503])
 def test_after_a_failure_the_connection_is_not_kept(peer, http, status) -> None:
-    """A name that moved is answered so by whoever has its old address now."""
+    """If the host has moved, another server may answer at its old address."""
     server = peer(lambda conversation: conversation.serve(status))
     session = http(server.url)
     for _ in range(2):
@@ -145,8 +145,8 @@ def test_after_a_failure_the_connection_is_not_kept(peer, http, status) -> None:
     assert 2 == server.connections
 
 
-def test_a_failure_drops_the_connection_that_another_request_left(peer, http) -> None:
-    """All that leads to the same address is doubtful."""
+def test_a_failure_closes_the_idle_connection_too(peer, http) -> None:
+    """It leads to the same address."""
     server = peer()
     session = http(server.url)
     ask(session)

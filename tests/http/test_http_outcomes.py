@@ -1,4 +1,4 @@
-"""Every status is one of three outcomes: taken, refused, unknown."""
+"""Every status means one of three outcomes: taken, not delivered, unknown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN = {501, 502, 504, 505, 506, 507, 508, 510, 511}
 
 @pytest.mark.parametrize("status", list(HTTPStatus))
 def test_outcome_of_every_status(status) -> None:
-    """2xx is taken; 5xx is unknown, but for 500 and 503; all else is refused."""
+    """2xx is taken; 5xx is unknown, except 500 and 503; others are not delivered."""
     expected = Outcome.NOT_DELIVERED
     if 200 <= status < 300:
         expected = Outcome.TAKEN
@@ -31,7 +31,7 @@ def test_outcome_of_every_status(status) -> None:
     [(202, Outcome.TAKEN), (413, Outcome.NOT_DELIVERED), (504, Outcome.UNKNOWN)],
 )
 def test_the_reply_carries_the_outcome(peer, http, status, outcome) -> None:
-    """The server's status decides, and it is no error of the connection."""
+    """A reply with any status has no connection error."""
     server = peer(lambda conversation: conversation.serve(status))
     reply = http(server.url).request("POST", "/", {}, b"counts", timeout=20)
 
@@ -39,7 +39,7 @@ def test_the_reply_carries_the_outcome(peer, http, status, outcome) -> None:
 
 
 def test_a_redirect_is_not_followed(peer, http) -> None:
-    """The token stays with its host: a redirect is an answer like any other."""
+    """The token stays with its host, so a redirect is an answer like any other."""
     elsewhere = peer()
     server = peer(lambda conversation: conversation.serve(302, Location=elsewhere.url))
     secret = {"Authorization": "default:development.secret"}
@@ -50,8 +50,8 @@ def test_a_redirect_is_not_followed(peer, http) -> None:
     assert 0 == elsewhere.connections
 
 
-def test_an_interim_answer_is_not_the_answer(peer, http) -> None:
-    """``100 Continue`` is passed over."""
+def test_an_interim_response_is_not_the_answer(peer, http) -> None:
+    """``100 Continue`` is skipped."""
 
     def script(conversation):
         conversation.read()
@@ -63,8 +63,8 @@ def test_an_interim_answer_is_not_the_answer(peer, http) -> None:
     assert 202 == reply.status
 
 
-def test_a_request_is_written_as_asked(peer, http) -> None:
-    """Path, headers and body arrive as given, below the path of the URL."""
+def test_a_request_is_written_as_given(peer, http) -> None:
+    """Path, headers and body are unchanged; the path is below that of the URL."""
     server = peer()
     session = http(f"{server.url}/flags/api")
     session.request("POST", "/client/metrics?a=b", {"X-Y": "z"}, b"{}", timeout=20)

@@ -1,4 +1,4 @@
-"""A connection that is begun before the first request."""
+"""A connection that is opened before the first request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from serverless_flags._transport.http import HttpClient
 from serverless_flags._transport.preconnect import Preconnect
 
 
-@pytest.fixture(name="dialled")
-def _dialled(peer):
-    """Return a peer and an `HttpClient` whose first connection to it has been begun."""
+@pytest.fixture(name="preconnected")
+def _preconnected(peer):
+    """Return a peer, and an `HttpClient` and its `Preconnect` to that peer."""
     server = peer()
-    dial = Preconnect(Connector(server.url, {}), 20)
-    http = HttpClient(dial.route, dial)
-    yield server, http, dial
+    preconnect = Preconnect(Connector(server.url, {}), 20)
+    http = HttpClient(preconnect.connector, preconnect)
+    yield server, http, preconnect
     http.close()
 
 
@@ -27,61 +27,63 @@ def ask(http, timeout=20):
     return http.request("GET", "/x", {}, timeout=timeout)
 
 
-def test_the_first_request_takes_it(dialled) -> None:
-    """And the next ones keep it: one connection serves all."""
-    server, http, _ = dialled
+def test_the_first_request_uses_it(preconnected) -> None:
+    """Later requests keep it, so one connection serves all."""
+    server, http, _ = preconnected
     replies = [ask(http), ask(http)]
 
     assert [Outcome.TAKEN] * 2 == [reply.outcome for reply in replies]
     assert [0, 0] == [request.connection for request in server.requests]
 
 
-def test_it_is_taken_once(dialled) -> None:
-    """Whoever finds it gone opens a connection of its own."""
-    server, http, dial = dialled
-    dial.take(time.monotonic() + 20).close()
+def test_it_is_used_once(preconnected) -> None:
+    """A request that finds it taken opens its own connection."""
+    server, http, preconnect = preconnected
+    preconnect.take(time.monotonic() + 20).close()
 
     assert Outcome.TAKEN is ask(http).outcome
     assert 1 == len(server.requests)
 
 
-def test_what_nobody_took_is_closed(dialled) -> None:
-    """The server sees its end, so no descriptor is left behind."""
-    server, http, _ = dialled
+def test_an_unused_connection_is_closed(preconnected) -> None:
+    """The server sees its end, so no file descriptor is leaked."""
+    server, http, _ = preconnected
     http.close()
 
     assert server.left.wait(20)
 
 
-def test_what_came_too_late_is_closed(peer) -> None:
-    """Who no longer waits gets nothing; what comes then is let go."""
+def test_a_late_connection_is_closed(peer) -> None:
+    """A request that no longer waits gets None, and the connection is closed."""
     server = peer()
-    route, goes_on = Connector(server.url, {}), threading.Event()
-    connect = route.connect
-    route.connect = lambda deadline: goes_on.wait(20) and connect(deadline)
-    dial = Preconnect(route, 20)
-    nothing = dial.take(0)
-    goes_on.set()
+    connector, proceed = Connector(server.url, {}), threading.Event()
+    connect = connector.connect
+    connector.connect = lambda deadline: proceed.wait(20) and connect(deadline)
+    preconnect = Preconnect(connector, 20)
+    nothing = preconnect.take(0)
+    proceed.set()
 
     assert nothing is None
     assert server.left.wait(20)
 
 
-def test_nobody_listens(closed_port) -> None:
-    """The request connects again, and is told why it cannot."""
-    dial = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
-    reply = ask(HttpClient(dial.route, dial))
+def test_no_server_listens(closed_port) -> None:
+    """The request connects again, and its reply has the error."""
+    preconnect = Preconnect(Connector(f"http://127.0.0.1:{closed_port}", {}), 20)
+    reply = ask(HttpClient(preconnect.connector, preconnect))
 
     assert Outcome.NOT_DELIVERED is reply.outcome
     assert "refused" in reply.error.lower()
 
 
 def test_certificates_that_cannot_be_read(peer, tmp_path) -> None:
-    """The request is told, and what was begun is let go."""
+    """The request's reply has the error, and the connection is closed."""
     server = peer()
     environ = {"REQUESTS_CA_BUNDLE": str(tmp_path / "none.pem")}
-    dial = Preconnect(Connector(server.url.replace("http:", "https:"), environ), 20)
-    reply = ask(HttpClient(dial.route, dial))
+    preconnect = Preconnect(
+        Connector(server.url.replace("http:", "https:"), environ), 20
+    )
+    reply = ask(HttpClient(preconnect.connector, preconnect))
 
     assert Outcome.NOT_DELIVERED is reply.outcome
     assert "FileNotFoundError" in reply.error

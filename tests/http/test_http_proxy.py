@@ -29,7 +29,7 @@ def _ask(http):
     "variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
 )
 def test_plain_http_asks_the_proxy_for_the_whole_url(peer, ask, variable) -> None:
-    """The proxy gets the absolute target; the server's name is never resolved here."""
+    """The proxy resolves the server's host; it is not resolved here."""
     proxy = peer()
     reply = ask("http://flags.example:4242/api", {variable: proxy.url})
     request = proxy.requests[0]
@@ -49,8 +49,8 @@ def test_plain_http_asks_the_proxy_for_the_whole_url(peer, ask, variable) -> Non
         ("m%C3%A9:x", "m\xe9:x"),
     ],
 )
-def test_the_proxy_is_told_who_asks(peer, ask, credentials, pair) -> None:
-    """Credentials of the proxy's URL become a header, percent signs decoded."""
+def test_credentials_are_sent_to_the_proxy(peer, ask, credentials, pair) -> None:
+    """Credentials in the proxy's URL become a header, percent-decoded."""
     proxy = peer()
     address = proxy.url.replace("//", f"//{credentials}@")
     reply = ask("http://flags.example/api", {"http_proxy": address})
@@ -59,8 +59,8 @@ def test_the_proxy_is_told_who_asks(peer, ask, credentials, pair) -> None:
     assert basic(pair) == proxy.requests[0].headers["proxy-authorization"]
 
 
-def test_a_proxy_without_scheme_is_one(peer, ask) -> None:
-    """``host:port`` is a common way to write it."""
+def test_a_proxy_without_a_scheme(peer, ask) -> None:
+    """``host:port`` is a common form."""
     proxy = peer()
     reply = ask("http://flags.example", {"http_proxy": f"127.0.0.1:{proxy.port}"})
 
@@ -68,7 +68,7 @@ def test_a_proxy_without_scheme_is_one(peer, ask) -> None:
 
 
 def test_the_variable_of_the_scheme_wins(peer, ask, closed_port) -> None:
-    """``http_proxy`` comes before ``all_proxy``, lower case before upper."""
+    """``http_proxy`` is preferred to ``all_proxy``, lower case to upper case."""
     proxy = peer()
     wrong = f"http://127.0.0.1:{closed_port}"
     environ = {"http_proxy": proxy.url, "HTTP_PROXY": wrong, "all_proxy": wrong}
@@ -77,8 +77,8 @@ def test_the_variable_of_the_scheme_wins(peer, ask, closed_port) -> None:
 
 
 @pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
-def test_no_proxy_goes_directly(peer, ask, closed_port, variable) -> None:
-    """A server that ``no_proxy`` names is asked itself."""
+def test_no_proxy_connects_directly(peer, ask, closed_port, variable) -> None:
+    """A server listed in ``no_proxy`` is contacted without a proxy."""
     server = peer()
     environ = {"http_proxy": f"http://127.0.0.1:{closed_port}", variable: "127.0.0.1"}
 
@@ -87,7 +87,7 @@ def test_no_proxy_goes_directly(peer, ask, closed_port, variable) -> None:
 
 
 def test_a_proxy_that_is_down_sent_nothing(ask, closed_port) -> None:
-    """There is no way around a proxy."""
+    """There is no fallback to a direct connection."""
     reply = ask(
         "http://flags.example", {"http_proxy": f"http://127.0.0.1:{closed_port}"}
     )
@@ -96,7 +96,7 @@ def test_a_proxy_that_is_down_sent_nothing(ask, closed_port) -> None:
 
 
 class TestTunnel:
-    """An https URL goes through the proxy unread."""
+    """An https URL is requested through a tunnel, unread by the proxy."""
 
     @pytest.fixture(name="server")
     def _server(self, peer, tls):
@@ -114,7 +114,7 @@ class TestTunnel:
     def test_the_server_answers_through_the_tunnel(
         self, server, proxy, ask, bundle
     ) -> None:
-        """The proxy hears a host, a port and its own credentials, never the token."""
+        """The proxy gets a host, a port and its own credentials, never the token."""
         url = f"https://localhost:{server.port}/api"
         address = proxy.url.replace("//", "//me:secret@")
         environ = {"https_proxy": address, "REQUESTS_CA_BUNDLE": bundle}
@@ -133,7 +133,7 @@ class TestTunnel:
         assert "proxy-authorization" not in request.headers
 
     def test_the_tunnel_is_kept(self, server, proxy, http, bundle) -> None:
-        """One tunnel serves request after request."""
+        """One tunnel serves several requests."""
         environ = {"https_proxy": proxy.url, "REQUESTS_CA_BUNDLE": bundle}
         session = http(f"https://localhost:{server.port}", environ)
         replies = [session.request("GET", "/", {}, timeout=20) for _ in range(2)]
@@ -141,10 +141,10 @@ class TestTunnel:
         assert [200, 200] == [reply.status for reply in replies]
         assert (1, 1) == (proxy.connections, server.connections)
 
-    def test_what_the_tunnel_carried_is_not_the_request(
+    def test_bytes_for_the_proxy_are_not_the_request(
         self, server, proxy, http, bundle
     ) -> None:
-        """A request that cannot be written is refused, though a tunnel stands."""
+        """A request that cannot be written is not delivered, despite the tunnel."""
         environ = {"https_proxy": proxy.url, "REQUESTS_CA_BUNDLE": bundle}
         session = http(f"https://localhost:{server.port}", environ)
         reply = session.request("POST", "/", {"X": "line\nbreak"}, b"", timeout=20)
@@ -154,7 +154,7 @@ class TestTunnel:
         assert [] == server.requests
 
     def test_the_default_port_is_named(self, peer, ask) -> None:
-        """A ``CONNECT`` always names a port, and brackets an IPv6 address."""
+        """``CONNECT`` always names a port, and brackets an IPv6 address."""
         proxy = peer(
             lambda conversation: (conversation.read(), conversation.answer(403))
         )
@@ -167,7 +167,7 @@ class TestTunnel:
 
     @pytest.mark.parametrize("status", [302, 403, 407, 502])
     def test_a_proxy_that_refuses_sent_nothing(self, peer, ask, status) -> None:
-        """The counts have not left, whatever the proxy says."""
+        """The counts have not been sent, whatever the proxy answers."""
         proxy = peer(
             lambda conversation: (conversation.read(), conversation.answer(status))
         )
@@ -178,7 +178,7 @@ class TestTunnel:
 
     @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"hello\r\n"])
     def test_a_proxy_that_breaks_off_sent_nothing(self, peer, ask, answer) -> None:
-        """A tunnel that never stood carried nothing."""
+        """Nothing was sent, because the tunnel was not opened."""
         proxy = peer(
             lambda conversation: (conversation.read(), conversation.send(answer))
         )
@@ -186,8 +186,8 @@ class TestTunnel:
 
         assert (Outcome.NOT_DELIVERED, None) == (reply.outcome, reply.status)
 
-    def test_a_proxy_that_never_answers_is_left(self, peer, ask) -> None:
-        """The deadline holds for the proxy too."""
+    def test_a_silent_proxy_is_given_up(self, peer, ask) -> None:
+        """The deadline applies to the proxy too."""
         proxy = peer(
             lambda conversation: (conversation.read(), conversation.wait_until_left())
         )

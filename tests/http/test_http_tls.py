@@ -1,4 +1,4 @@
-"""HTTPS: what is trusted, where from, and that nothing is sent to anybody else."""
+"""HTTPS: which certificates are trusted, and that no other server gets data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def hashed_name(certificate: bytes) -> str:
-    """Return the name by which OpenSSL looks a certificate up in a directory."""
+    """Return the name under which OpenSSL finds a certificate in a directory."""
     subject = x509.load_pem_x509_certificate(certificate).subject
     canonical = x509.Name(
         [
@@ -49,14 +49,14 @@ def _server(peer, tls):
 
 @pytest.fixture(autouse=True)
 def _environ(monkeypatch):
-    """Keep the machine's own choice of certificates out of the tests."""
+    """Hide the system's own settings for certificates from the tests."""
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_a_bundle_of_the_environment_is_trusted(server, get, bundle, variable) -> None:
-    """A file of certificates, named as ``requests`` and curl read it."""
+    """A file of certificates, in the variables of ``requests`` and curl."""
     assert 200 == get(server.url, {variable: bundle}).status
 
 
@@ -64,19 +64,19 @@ def test_a_bundle_of_the_environment_is_trusted(server, get, bundle, variable) -
 def test_a_directory_of_the_environment_is_trusted(
     server, get, directory, variable
 ) -> None:
-    """A hashed directory does as well."""
+    """A hashed directory may be named too."""
     assert 200 == get(server.url, {variable: directory}).status
 
 
 def test_the_first_bundle_wins(server, get, bundle) -> None:
-    """``REQUESTS_CA_BUNDLE`` comes before ``CURL_CA_BUNDLE``, as in ``requests``."""
+    """``REQUESTS_CA_BUNDLE`` is preferred to ``CURL_CA_BUNDLE``, as in ``requests``."""
     environ = {"REQUESTS_CA_BUNDLE": bundle, "CURL_CA_BUNDLE": "/nowhere"}
 
     assert 200 == get(server.url, environ).status
 
 
-def test_a_bundle_that_is_not_there_sends_nothing(server, get, tmp_path) -> None:
-    """A wrong path is refused with a word that says so; nothing else is trusted."""
+def test_a_missing_bundle_sends_nothing(server, get, tmp_path) -> None:
+    """A wrong path is an error, and no other certificates are used."""
     missing = str(tmp_path / "missing.pem")
     reply = get(server.url, {"REQUESTS_CA_BUNDLE": missing})
 
@@ -98,7 +98,7 @@ def test_an_untrusted_server_gets_nothing(server, http, tmp_path) -> None:
 
 
 def test_the_certificate_must_name_the_host(peer, get, authority, bundle) -> None:
-    """A good certificate of another host is no good."""
+    """A valid certificate for another host is rejected."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("flags.example").configure_cert(context)
     server = peer(tls=context)
@@ -109,7 +109,7 @@ def test_the_certificate_must_name_the_host(peer, get, authority, bundle) -> Non
 
 
 def test_a_server_without_tls_gets_nothing(peer, get, bundle) -> None:
-    """An https URL is never answered in plain text."""
+    """Data for an https URL is never sent unencrypted."""
     server = peer(lambda conversation: conversation.send(b"220 smtp.example\r\n"))
     url = server.url.replace("http:", "https:")
     reply = get(url, {"REQUESTS_CA_BUNDLE": bundle})
@@ -118,8 +118,8 @@ def test_a_server_without_tls_gets_nothing(peer, get, bundle) -> None:
     assert [] == server.requests
 
 
-def test_a_handshake_that_hangs_is_left(peer, get, bundle) -> None:
-    """The deadline holds for the handshake too, and nothing was sent."""
+def test_a_handshake_that_hangs_is_given_up(peer, get, bundle) -> None:
+    """The deadline applies to the handshake, and nothing was sent."""
     server = peer(lambda conversation: conversation.wait_until_left())
     url = server.url.replace("http:", "https:")
     began = time.monotonic()
@@ -131,7 +131,7 @@ def test_a_handshake_that_hangs_is_left(peer, get, bundle) -> None:
 
 @pytest.mark.parametrize("how", ["end_tls", "shut", "close"])
 def test_a_body_without_length_ends_with_the_connection(peer, get, tls, bundle, how):
-    """Whether the server says so or just leaves; most just leave."""
+    """Whether the server sends close_notify or not; most do not."""
     body = b"x" * 100_000
 
     def script(conversation):
@@ -146,7 +146,7 @@ def test_a_body_without_length_ends_with_the_connection(peer, get, tls, bundle, 
 
 
 def test_a_server_that_leaves_during_the_handshake_got_nothing(peer, get, bundle):
-    """The request is refused, and says what happened."""
+    """The request is not delivered, and the error says what happened."""
     server = peer(lambda conversation: conversation.close())
     url = server.url.replace("http:", "https:")
     reply = get(url, {"REQUESTS_CA_BUNDLE": bundle})
@@ -155,10 +155,8 @@ def test_a_server_that_leaves_during_the_handshake_got_nothing(peer, get, bundle
     assert "(while connecting)" in reply.error
 
 
-def test_a_get_over_a_connection_that_was_closed_is_asked_again(
-    peer, http, tls, bundle
-) -> None:
-    """A close that crosses the request, though TLS announces it, is no answer."""
+def test_a_get_over_a_closed_connection_is_sent_again(peer, http, tls, bundle) -> None:
+    """A TLS close_notify that arrives meanwhile is not an answer."""
 
     def script(conversation):
         conversation.read()
@@ -175,7 +173,7 @@ def test_a_get_over_a_connection_that_was_closed_is_asked_again(
 
 
 def test_a_connection_over_tls_is_kept(server, http, bundle) -> None:
-    """The handshake is paid once; session tickets are no sign of a close."""
+    """The handshake is made once; session tickets do not look like a close."""
     session = http(server.url, {"REQUESTS_CA_BUNDLE": bundle})
     replies = [session.request("GET", "/", {}, timeout=20) for _ in range(3)]
 
@@ -184,7 +182,7 @@ def test_a_connection_over_tls_is_kept(server, http, bundle) -> None:
 
 
 def test_certificates_are_read_once(server, http, bundle, monkeypatch) -> None:
-    """A second connection does not read the bundle again."""
+    """A second connection does not read the certificates again."""
     read = []
     real = tls_module.new_context
     monkeypatch.setattr(
@@ -200,11 +198,11 @@ def test_certificates_are_read_once(server, http, bundle, monkeypatch) -> None:
 
 
 class TestTheSystemsCertificates:
-    """Where no variable of ``requests`` names a bundle."""
+    """The system's certificates are used if no variable of ``requests`` is set."""
 
     @pytest.fixture(name="paths")
     def _paths(self, monkeypatch):
-        """Return what chooses where OpenSSL says that the system's bundle is."""
+        """Return a function that sets where OpenSSL looks for the system's bundle."""
 
         def choose(cafile, capath):
             paths = SimpleNamespace(cafile=cafile, capath=capath)
@@ -223,13 +221,13 @@ class TestTheSystemsCertificates:
     def test_a_directory_of_openssl_is_trusted(
         self, server, get, directory, monkeypatch
     ) -> None:
-        """``SSL_CERT_DIR`` too; hashed, it is searched and never read whole."""
+        """``SSL_CERT_DIR`` too; a hashed directory is searched, not read whole."""
         monkeypatch.setenv("SSL_CERT_DIR", directory)
 
         assert 200 == get(server.url).status
 
-    def test_the_systems_bundle_is_verified_against(self, server, get, paths) -> None:
-        """Nothing of ours is in it, so our server is not trusted."""
+    def test_the_systems_bundle_is_used(self, server, get, paths) -> None:
+        """It does not contain the test's authority, so the server is rejected."""
         for capath in (None, "/no/such/directory", "."):
             paths("there.pem", capath)
             reply = get(server.url)
@@ -240,7 +238,7 @@ class TestTheSystemsCertificates:
     def test_a_machine_without_a_bundle_uses_certifi(
         self, server, get, paths, bundle, monkeypatch
     ) -> None:
-        """UnleashClient brings certifi along, for containers that have nothing."""
+        """UnleashClient installs certifi, for containers without a bundle."""
         import certifi
 
         paths(None, None)
@@ -248,10 +246,10 @@ class TestTheSystemsCertificates:
 
         assert 200 == get(server.url).status
 
-    def test_a_machine_without_anything_trusts_nobody(
+    def test_without_any_bundle_no_server_is_trusted(
         self, server, get, paths, monkeypatch
     ) -> None:
-        """Without certifi either, no server is trusted."""
+        """As in a container without certifi."""
         paths(None, None)
         monkeypatch.setitem(sys.modules, "certifi", None)
         reply = get(server.url)

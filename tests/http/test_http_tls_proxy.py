@@ -1,4 +1,4 @@
-"""A proxy that is spoken to over TLS, and proxies of other kinds."""
+"""Proxies that are contacted over TLS, and unsupported proxies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = base64.b64encode(b"me:s3cret").decode()
 
 
 def connects_to(port):
-    """Return the script of a proxy that lets through to a port of loopback."""
+    """Return the script of a proxy that connects to a port on loopback."""
 
     def script(conversation):
         conversation.read()
@@ -69,12 +69,12 @@ def test_an_http_server_is_asked_for_through_tls(peer, http, tls, environ) -> No
     assert f"Basic {SECRET}" == request.headers["proxy-authorization"]
 
 
-def test_the_first_connection_may_be_begun_before(peer, tls, environ) -> None:
+def test_the_first_connection_may_be_opened_in_advance(peer, tls, environ) -> None:
     """Its certificates are read meanwhile."""
     server = peer(tls=tls)
     proxy = peer(connects_to(server.port), tls=tls)
-    route = Connector(f"https://localhost:{server.port}", environ(proxy))
-    session = HttpClient(route, Preconnect(route, 20))
+    connector = Connector(f"https://localhost:{server.port}", environ(proxy))
+    session = HttpClient(connector, Preconnect(connector, 20))
     reply = session.request("GET", "/x", {}, timeout=20)
     session.close()
 
@@ -86,7 +86,7 @@ def test_the_first_connection_may_be_begun_before(peer, tls, environ) -> None:
 def test_a_proxy_that_is_not_trusted_gets_nothing(
     peer, http, tls, environ, tmp_path, url
 ) -> None:
-    """Neither credentials nor the name of the server."""
+    """Neither credentials nor the host of the server."""
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     proxy = peer(tls=tls)
@@ -101,7 +101,7 @@ def test_a_proxy_that_is_not_trusted_gets_nothing(
 def test_a_server_behind_the_proxy_must_prove_its_name(
     peer, http, tls, environ, authority
 ) -> None:
-    """The proxy's certificate does not stand for the server's."""
+    """The proxy's certificate is not valid for the server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("another.example").configure_cert(context)
     server = peer(tls=context)
@@ -113,10 +113,8 @@ def test_a_server_behind_the_proxy_must_prove_its_name(
     assert [] == server.requests
 
 
-def test_a_proxy_that_speaks_before_the_server_is_not_trusted(
-    peer, http, tls, environ
-) -> None:
-    """Behind its answer nothing may come that is not the server's."""
+def test_extra_bytes_of_a_proxy_are_an_error(peer, http, tls, environ) -> None:
+    """Only the server's bytes may follow the answer of the proxy."""
     proxy = peer(
         lambda conversation: (
             conversation.read(),
@@ -129,18 +127,18 @@ def test_a_proxy_that_speaks_before_the_server_is_not_trusted(
     )
 
     assert Outcome.NOT_DELIVERED is reply.outcome
-    assert "the proxy sent more than its answer" in reply.error
+    assert "the proxy sent data after its answer" in reply.error
 
 
 @pytest.mark.parametrize(
     ("url", "cure"),
     [
-        ("https://flags.example", "put its user and password into https_proxy"),
+        ("https://flags.example", "add its user and password to https_proxy"),
         ("http://flags.example", None),
     ],
 )
-def test_a_proxy_that_asks_for_credentials(peer, http, environ, url, cure) -> None:
-    """A 407 to CONNECT says where they belong; to an http request it is an answer."""
+def test_a_proxy_that_requires_credentials(peer, http, environ, url, cure) -> None:
+    """For a tunnel the message names the variable; for http it is an answer."""
     proxy = peer(lambda conversation: (conversation.read(), conversation.answer(407)))
     reply = http(url, environ(proxy)).request("GET", "/x", TOKEN, timeout=20)
 
@@ -157,7 +155,7 @@ def test_a_proxy_that_asks_for_credentials(peer, http, environ, url, cure) -> No
         ("ALL_PROXY", "s3cret", "another kind of proxy"),
     ],
 )
-def test_another_kind_of_proxy_is_refused(peer, http, variable, scheme, named) -> None:
+def test_another_kind_of_proxy_is_rejected(peer, http, variable, scheme, named) -> None:
     """Before a byte is sent; the message names the variable and what is supported."""
     proxy = peer()
     address = f"{scheme}://me:s3cret@127.0.0.1:{proxy.port}"
@@ -187,10 +185,10 @@ def test_another_kind_of_proxy_is_refused(peer, http, variable, scheme, named) -
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_malformed_proxy_is_never_quoted(http, caplog, address, scheme) -> None:
-    """A part of a password may stand wherever a url is cut wrongly."""
+    """In a malformed url any part may belong to the password."""
     caplog.set_level(logging.DEBUG)
-    route = Connector(f"{scheme}://flags.example", {f"{scheme}_proxy": address})
-    session = HttpClient(route, Preconnect(route, 20))
+    connector = Connector(f"{scheme}://flags.example", {f"{scheme}_proxy": address})
+    session = HttpClient(connector, Preconnect(connector, 20))
     reply = session.request("GET", "/x", TOKEN, timeout=20)
 
     assert Outcome.NOT_DELIVERED is reply.outcome
@@ -198,8 +196,8 @@ def test_a_malformed_proxy_is_never_quoted(http, caplog, address, scheme) -> Non
     assert "s3" not in reply.error + caplog.text
 
 
-def test_no_proxy_passes_by_a_malformed_one(peer, http) -> None:
-    """What is not used is not looked at."""
+def test_a_malformed_proxy_that_is_not_used_is_ignored(peer, http) -> None:
+    """A server in ``no_proxy`` is contacted directly."""
     server = peer()
     environ = {"http_proxy": "socks5://proxy", "no_proxy": "127.0.0.1"}
 
@@ -207,7 +205,7 @@ def test_no_proxy_passes_by_a_malformed_one(peer, http) -> None:
 
 
 def test_credentials_in_any_script_can_be_sent(peer, http) -> None:
-    """What Latin-1 has no letters for is sent in UTF-8."""
+    """Characters outside Latin-1 are sent in UTF-8."""
     proxy = peer()
     address = proxy.url.replace("//", "//me:%D0%BA%D0%BB%D1%8E%D1%87@")
     reply = http("http://flags.example", {"http_proxy": address}).request(

@@ -1,4 +1,4 @@
-"""Whatever is raised inside a request: what was written is never sent again."""
+"""Unexpected exceptions in a request: a written request is never sent again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serverless_flags._transport.preconnect import Preconnect
 
 
 class PassingError(Exception):
-    """An exception of a framework."""
+    """Stands for an exception of a framework."""
 
 
 BEFORE = {
@@ -35,7 +35,7 @@ INIT = (http.client.HTTPConnection, "__init__")
 
 
 def patch(monkeypatch, target, error, *, after):
-    """Raise at a place of http.client, before or after it has done its work."""
+    """Raise at a place of http.client, before or after its own code."""
     owner, name = target
     real = getattr(owner, name)
 
@@ -48,8 +48,8 @@ def patch(monkeypatch, target, error, *, after):
 
 
 @pytest.mark.parametrize("place", BEFORE)
-def test_what_was_not_written_is_refused(peer, http, monkeypatch, place) -> None:
-    """The counts may be sent again, and the exception is named."""
+def test_an_unwritten_request_is_not_delivered(peer, http, monkeypatch, place) -> None:
+    """The counts may be sent again, and the error names the exception."""
     server = peer()
     session = http(server.url)
     with monkeypatch.context() as patching:
@@ -63,8 +63,8 @@ def test_what_was_not_written_is_refused(peer, http, monkeypatch, place) -> None
 
 
 @pytest.mark.parametrize("place", ["request", "end of headers", "answer", "head"])
-def test_what_was_written_is_unknown(peer, http, monkeypatch, place) -> None:
-    """The server may have taken the counts; the connection is closed."""
+def test_a_written_request_is_unknown(peer, http, monkeypatch, place) -> None:
+    """The server may have accepted the counts; the connection is closed."""
     server = peer()
     session = http(server.url)
     with monkeypatch.context() as patching:
@@ -77,8 +77,8 @@ def test_what_was_written_is_unknown(peer, http, monkeypatch, place) -> None:
     assert 1 == len(server.requests)
 
 
-def test_a_get_with_an_answer_is_not_asked_again(peer, http, monkeypatch) -> None:
-    """Over a kept connection too: only one that broke is replaced."""
+def test_a_get_with_an_answer_is_not_sent_again(peer, http, monkeypatch) -> None:
+    """Only a connection that broke without an answer is replaced."""
     server = peer()
     session = http(server.url)
     session.request("GET", "/", {}, timeout=20)
@@ -89,7 +89,7 @@ def test_a_get_with_an_answer_is_not_asked_again(peer, http, monkeypatch) -> Non
 
 
 def test_an_error_in_the_body_keeps_the_status(peer, http, monkeypatch) -> None:
-    """The server has said what became of the counts."""
+    """The server has said whether it accepted the counts."""
     server = peer(lambda conversation: conversation.serve(202, b"x"))
     patch(monkeypatch, READ, RuntimeError(), after=False)
     reply = http(server.url).request("POST", "/", {}, b"counts", timeout=20)
@@ -100,8 +100,8 @@ def test_an_error_in_the_body_keeps_the_status(peer, http, monkeypatch) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, PassingError])
 @pytest.mark.parametrize("place", ["answer", "connect"])
-def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) -> None:
-    """It is not ours to swallow; the connection is closed."""
+def test_a_runtimes_exception_propagates(peer, http, monkeypatch, error, place) -> None:
+    """The connection is closed."""
     monkeypatch.setattr(
         passing_module, "_names", frozenset({f"{__name__}.PassingError"})
     )
@@ -111,7 +111,7 @@ def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) ->
     if place == "answer":
         patch(monkeypatch, AFTER["answer"], error(), after=True)
     else:
-        session._drop_kept(0)
+        session._drop_idle(0)
         patch(monkeypatch, (Connector, "connect"), error(), after=False)
 
     with pytest.raises(error):
@@ -119,8 +119,10 @@ def test_an_exception_of_others_passes(peer, http, monkeypatch, error, place) ->
     assert server.left.wait(20)
 
 
-def test_whatever_connecting_raises_is_the_requests_error(http, monkeypatch) -> None:
-    """Not only what a network raises."""
+def test_any_exception_while_connecting_is_the_requests_error(
+    http, monkeypatch
+) -> None:
+    """Not only exceptions of the network."""
     patch(monkeypatch, (Connector, "connect"), RuntimeError("s3cret"), after=False)
     reply = http("http://127.0.0.1:9").request("GET", "/", {}, timeout=20)
 
@@ -130,8 +132,10 @@ def test_whatever_connecting_raises_is_the_requests_error(http, monkeypatch) -> 
     )
 
 
-def test_what_fails_behind_the_connection_closes_it(peer, http, monkeypatch) -> None:
-    """No descriptor is left behind."""
+def test_an_error_after_connecting_closes_the_connection(
+    peer, http, monkeypatch
+) -> None:
+    """No file descriptor is leaked."""
     server = peer(lambda conversation: conversation.wait_until_left())
     patch(monkeypatch, INIT, RuntimeError(), after=False)
     reply = http(server.url).request("GET", "/", {}, timeout=20)
@@ -141,23 +145,23 @@ def test_what_fails_behind_the_connection_closes_it(peer, http, monkeypatch) -> 
 
 
 @pytest.mark.parametrize("host", ["flags..example", "a" * 70 + ".example"])
-def test_the_first_connection_never_dies_aloud(host) -> None:
-    """A host that cannot be resolved is the request's error, not the thread's."""
-    dial = Preconnect(Connector(f"http://{host}", {}), 20)
-    session = HttpClient(dial.route, dial)
+def test_an_error_while_preconnecting_is_not_logged(host) -> None:
+    """A host that cannot be resolved is the error of the request."""
+    preconnect = Preconnect(Connector(f"http://{host}", {}), 20)
+    session = HttpClient(preconnect.connector, preconnect)
     reply = session.request("GET", "/", {}, timeout=20)
 
     assert Outcome.NOT_DELIVERED is reply.outcome
     assert "UnicodeError" in reply.error or "UnicodeEncodeError" in reply.error
 
 
-def test_the_first_connection_survives_what_a_socket_raises(monkeypatch) -> None:
-    """Whatever it is; the thread ends as if nothing had been found."""
+def test_any_exception_while_preconnecting_is_ignored(monkeypatch) -> None:
+    """The thread ends without a connection."""
 
     def fail(*_args):
         raise OverflowError
 
     monkeypatch.setattr(socket.socket, "connect", fail)
-    dial = Preconnect(Connector("http://127.0.0.1:9", {}), 20)
+    preconnect = Preconnect(Connector("http://127.0.0.1:9", {}), 20)
 
-    assert dial.take(time.monotonic() + 20) is None
+    assert preconnect.take(time.monotonic() + 20) is None

@@ -1,4 +1,4 @@
-"""The addresses of one endpoint, by themselves."""
+"""The addresses of one endpoint, without a connection."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from serverless_flags._transport.resolver import Endpoint, Resolver, TransportEr
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_an_address_is_not_resolved(monkeypatch, host) -> None:
-    """Not even at the exit, so loopback and addresses always work."""
+def test_an_ip_address_is_not_resolved(monkeypatch, host) -> None:
+    """Not even at exit, so loopback and IP addresses always work."""
     asked = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: asked.append(1))
     addresses = Resolver(Endpoint(host, 80)).addresses(0, exiting=True)
@@ -23,26 +23,26 @@ def test_an_address_is_not_resolved(monkeypatch, host) -> None:
 
 
 def test_a_late_look_up_serves_the_next_request(monkeypatch) -> None:
-    """Nobody waits for it, but its result is kept."""
-    goes_on = threading.Event()
+    """No request waits for it, but its result is kept."""
+    proceed = threading.Event()
     found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 9))]
 
     def late(*_args, **_options):
-        assert goes_on.wait(20)
+        assert proceed.wait(20)
         return found
 
     monkeypatch.setattr(socket, "getaddrinfo", late)
     resolver = Resolver(Endpoint("flags.example", 9))
     with pytest.raises(TransportError, match="not resolved in time"):
         resolver.addresses(time.monotonic())
-    goes_on.set()
+    proceed.set()
 
     addresses = resolver.addresses(time.monotonic() + 20)
     assert [(socket.AF_INET, ("127.0.0.1", 9))] == addresses
 
 
-def test_the_order_of_newer_addresses_is_left_alone() -> None:
-    """An address that the name no longer has does not come back."""
+def test_a_preferred_address_that_is_gone_is_not_added() -> None:
+    """After a newer look-up, preferring an old address changes nothing."""
     resolver = Resolver(Endpoint("127.0.0.1", 9))
     resolver.prefer((socket.AF_INET, ("127.0.0.2", 9)))
 

@@ -1,4 +1,4 @@
-"""A function without a deadline: called once for all, left behind in time."""
+"""A function without a deadline: called once for all callers, who wait in time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serverless_flags._transport.shared_call import SharedCall
 
 
 class PassingError(Exception):
-    """An exception of a framework."""
+    """Stands for an exception of a framework."""
 
 
 def soon() -> float:
@@ -21,7 +21,7 @@ def soon() -> float:
 
 @pytest.fixture(name="no_thread")
 def _no_thread(monkeypatch):
-    """Let no thread start, as at an interpreter's exit."""
+    """Let no thread start, as at interpreter exit."""
 
     def refuse(*_args):
         raise RuntimeError("can't create new thread at interpreter shutdown")
@@ -29,18 +29,18 @@ def _no_thread(monkeypatch):
     monkeypatch.setattr("_thread.start_new_thread", refuse)
 
 
-def test_callers_at_once_share_one_call() -> None:
-    """A caller that comes while it runs waits for the same one."""
-    calls, goes_on = [], threading.Event()
+def test_concurrent_callers_share_one_call() -> None:
+    """A caller that comes during a call waits for the same call."""
+    calls, proceed = [], threading.Event()
 
     def function():
         calls.append(True)
-        goes_on.wait(20)
+        proceed.wait(20)
 
     shared = SharedCall(function)
     assert shared.wait(time.monotonic()) is None
     assert shared.wait(time.monotonic()) is None
-    goes_on.set()
+    proceed.set()
     call = shared.wait(soon())
 
     assert call is not None
@@ -48,8 +48,8 @@ def test_callers_at_once_share_one_call() -> None:
     assert 1 == len(calls)
 
 
-def test_the_next_caller_calls_again() -> None:
-    """Nothing is remembered of a call that is over."""
+def test_later_callers_call_again() -> None:
+    """No result is remembered."""
     calls = []
     shared = SharedCall(lambda: calls.append(True))
     shared.wait(soon())
@@ -59,8 +59,8 @@ def test_the_next_caller_calls_again() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
-def test_whatever_is_raised_is_the_callers_to_read(error) -> None:
-    """No thread of ours dies of it."""
+def test_an_exception_is_in_the_result(error) -> None:
+    """It does not end a thread with a traceback."""
 
     def function():
         raise error
@@ -71,25 +71,25 @@ def test_whatever_is_raised_is_the_callers_to_read(error) -> None:
     assert isinstance(call.error, error)
 
 
-def test_where_no_call_may_start_none_does() -> None:
-    """One that is under way is waited for all the same."""
-    calls, goes_on = [], threading.Event()
+def test_no_call_is_started_where_none_may() -> None:
+    """A call in progress is still waited for."""
+    calls, proceed = [], threading.Event()
 
     def function():
-        goes_on.wait(20)
+        proceed.wait(20)
         calls.append(True)
 
     shared = SharedCall(function)
     assert shared.wait(soon(), may_start=False) is None
     assert shared.wait(time.monotonic()) is None
-    goes_on.set()
+    proceed.set()
 
     assert shared.wait(soon(), may_start=False) is not None
     assert 1 == len(calls)
 
 
-def test_it_runs_here_unless_it_is_under_way() -> None:
-    """A thread that may wait without a deadline calls it itself, and never twice."""
+def test_run_here_calls_on_this_thread() -> None:
+    """Unless a call is in progress, which is not repeated."""
     calls = []
 
     def function():
@@ -102,8 +102,8 @@ def test_it_runs_here_unless_it_is_under_way() -> None:
     assert [threading.get_ident()] == calls
 
 
-def test_where_no_thread_can_start_the_caller_runs_it(no_thread) -> None:
-    """And reads what it raised."""
+def test_without_threads_the_caller_runs_it(no_thread) -> None:
+    """The exception it raised is in the result."""
 
     def function():
         raise ValueError
@@ -115,10 +115,10 @@ def test_where_no_thread_can_start_the_caller_runs_it(no_thread) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, PassingError])
-def test_an_exception_of_others_passes_on_the_callers_thread(
+def test_a_runtimes_exception_propagates_to_the_caller(
     no_thread, monkeypatch, error
 ) -> None:
-    """There it may have come from outside."""
+    """On the caller's thread it may have come from the runtime."""
     monkeypatch.setattr(
         passing_module, "_names", frozenset({f"{__name__}.PassingError"})
     )

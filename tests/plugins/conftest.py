@@ -1,4 +1,4 @@
-"""Adapters and observers written for one test, installed as a package would be."""
+"""Adapters and observers for one test, as an installed package provides them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SESSION = "the session"
 
 
 class Adapter:
-    """A doorbell that recognises one environment variable."""
+    """An adapter that detects its platform by one environment variable."""
 
     def __init__(
         self, name: str = "cloud", specificity: int = 0, variable: str = "CLOUD"
@@ -50,7 +50,7 @@ def _adapter() -> type[Adapter]:
 
 @pytest.fixture(name="find")
 def _find() -> Callable[..., Plugins]:
-    """Return what finds the plugins of settings in an environment."""
+    """Return a function that discovers the plugins of given settings."""
 
     def find(environ: Mapping[str, str] | None = None, **settings: Any) -> Plugins:
         return discover(load_settings(settings, {}), lambda: SESSION, environ or {})
@@ -62,7 +62,7 @@ def _find() -> Callable[..., Plugins]:
 def _install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
-    """Return what installs a module; a known adapter's word replaces the real one."""
+    """Return a function that installs a module, also in place of a known adapter."""
     monkeypatch.syspath_prepend(str(tmp_path))
     installed: list[str] = []
 
@@ -85,9 +85,9 @@ def _install(
 
 @pytest.fixture(autouse=True)
 def _no_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the real adapters, wherever they are installed: this is about any."""
-    for _, word in MARKERS:
-        monkeypatch.setitem(sys.modules, f"serverless_flags_{word}", None)
+    """Hide the real adapters, wherever they are installed."""
+    for _, name in MARKERS:
+        monkeypatch.setitem(sys.modules, f"serverless_flags_{name}", None)
     scan = importlib.metadata.entry_points
 
     def others(*, group: str) -> list[importlib.metadata.EntryPoint]:
@@ -111,21 +111,21 @@ def _hooks() -> dict[str, list[str]]:
 
 
 def listening(base=object, answers=None, **facts):
-    """Return an object that implements every hook and notes every call of it."""
-    heard: list[tuple[str, tuple]] = []
+    """Return an object that implements every hook and records every call."""
+    received: list[tuple[str, tuple]] = []
 
     def hook(name, arguments):
         namespace: dict = {}
         listed = ", ".join(arguments)
         exec(
-            f"def {name}(self, {listed}): return told({name!r}, ({listed},))",
-            {"told": told},
+            f"def {name}(self, {listed}): return record({name!r}, ({listed},))",
+            {"record": record},
             namespace,
         )
         return hookimpl(namespace[name])
 
-    def told(name, values):
-        heard.append((name, values))
+    def record(name, values):
+        received.append((name, values))
         answer = (answers or {}).get(name)
         if isinstance(answer, Exception):
             raise answer
@@ -137,13 +137,13 @@ def listening(base=object, answers=None, **facts):
         if name != "detect_platform"
     }
     plugin = type("Listener", (base,), {**hooks, **facts})()
-    plugin.heard = heard
+    plugin.received = received
     return plugin
 
 
 @pytest.fixture(name="calls")
 def _calls():
-    """Return what makes the plugins of a platform and an observer, both listening."""
+    """Return a function that makes the `Plugins` of a platform and an observer."""
 
     def make(platform_answers=None, observer_answers=None):
         platform = listening(Platform, platform_answers, name="cloud")
@@ -173,9 +173,9 @@ DOORBELL = """
 """
 
 
-@pytest.fixture(name="doorbell")
-def _doorbell() -> Callable[..., str]:
-    """Return what writes the module of an adapter."""
+@pytest.fixture(name="adapter_source")
+def _adapter_source() -> Callable[..., str]:
+    """Return a function that writes the module of an adapter."""
 
     def write(
         name: str = "cloud", variable: str = "CLOUD", specificity: int = 0
@@ -186,7 +186,7 @@ def _doorbell() -> Callable[..., str]:
 
 
 class Observer:
-    """A plugin of no platform."""
+    """A plugin that detects no platform."""
 
     def __init__(self) -> None:
         self.outcomes: list[str] = []
@@ -203,7 +203,7 @@ def _new_observer() -> type[Observer]:
 
 @pytest.fixture(name="no_scan")
 def _no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail when the entry points are scanned: that costs a cold start 40 ms."""
+    """Fail when the entry points are scanned, which costs a cold start 40 ms."""
 
     def scan(**_group: str) -> None:
         message = "the entry points were scanned"

@@ -1,4 +1,4 @@
-"""Which platform is elected, and what is said about it."""
+"""Which platform is selected, and the warnings about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLOUD = {"CLOUD": "1"}
 
 class TestSeveral:
     def test_the_most_specific_platform_wins(self, find, adapter, caplog) -> None:
-        """Knative runs on Kubernetes: both are right, one is more so."""
+        """Knative runs on Kubernetes: both are detected, and one is more specific."""
         base, special = (
             adapter("base", specificity=1),
             adapter("special", specificity=2),
@@ -26,9 +26,9 @@ class TestSeveral:
         assert "several adapters recognise this process: base, special" in caplog.text
         assert "SERVERLESS_FLAGS_PLATFORM decides otherwise" in caplog.text
 
-    def test_losers_hear_nothing(self, find, caplog) -> None:
-        """Neither a platform that lost nor its doorbell is called again."""
-        heard = []
+    def test_other_adapters_are_not_called(self, find, caplog) -> None:
+        """Neither another platform nor its adapter is called again."""
+        received = []
 
         class Cloud(Platform):
             def __init__(self, name, specificity) -> None:
@@ -40,27 +40,27 @@ class TestSeveral:
 
             @hookimpl
             def begin_invocation(self):
-                heard.append(self.name)
+                received.append(self.name)
 
         plugins = find(plugins=[Cloud("winner", 2), Cloud("loser", 1)])
         plugins.begin_invocation(object())
 
-        assert ["winner"] == heard
+        assert ["winner"] == received
 
-    def test_observers_hear_beside_the_platform(
+    def test_observers_are_called_with_the_platform(
         self, new_observer, find, adapter
     ) -> None:
-        """Two of one class do as well."""
+        """Two observers of one class are both called."""
         observers = [new_observer(), new_observer()]
         plugins = find(CLOUD, plugins=[adapter(), *observers])
         plugins.after_flush("taken", 0.0)
 
         assert [["taken"], ["taken"]] == [each.outcomes for each in observers]
 
-    def test_an_observer_may_be_called_like_the_platform(
+    def test_an_observer_may_have_the_name_of_the_platform(
         self, new_observer, find, adapter
     ) -> None:
-        """Names are for people: a clash is none."""
+        """Names are for people and need not be unique."""
         observer = new_observer()
         observer.name = "cloud"
         plugins = find(CLOUD, plugins=[adapter(), observer])
@@ -71,8 +71,8 @@ class TestSeveral:
 
 
 class TestPlatformSetting:
-    def test_it_decides_between_several(self, find, adapter, caplog) -> None:
-        """The named one wins over a more specific one, without a warning."""
+    def test_the_setting_decides_between_several(self, find, adapter, caplog) -> None:
+        """The named platform wins over a more specific one, without a warning."""
         base, special = (
             adapter("base", specificity=1),
             adapter("special", specificity=2),
@@ -82,18 +82,24 @@ class TestPlatformSetting:
         assert base.platform is plugins.platform
         assert "" == caplog.text
 
-    def test_it_decides_against_a_marker(self, doorbell, find, install, caplog) -> None:
-        """Where a known platform's marker is set, another adapter may be right."""
-        install("serverless_flags_gcp_cloud_functions", doorbell("gcp", "CLOUD"))
-        install("knative", doorbell("knative", "FUNCTION_TARGET"), entry_point="kn")
+    def test_the_setting_overrides_a_marker(
+        self, adapter_source, find, install, caplog
+    ) -> None:
+        """If a known platform's marker is set, another adapter can be named."""
+        install("serverless_flags_gcp_cloud_functions", adapter_source("gcp", "CLOUD"))
+        install(
+            "knative", adapter_source("knative", "FUNCTION_TARGET"), entry_point="kn"
+        )
         plugins = find({**CLOUD, "FUNCTION_TARGET": "x"}, platform="knative")
 
         assert "knative" == plugins.platform.name
         assert "" == caplog.text
 
-    def test_it_names_a_known_platform(self, doorbell, find, install, no_scan) -> None:
-        """Then the marker's adapter is imported by name as ever."""
-        install("serverless_flags_aws_lambda", doorbell("aws_lambda"))
+    def test_the_setting_may_name_a_known_platform(
+        self, adapter_source, find, install, no_scan
+    ) -> None:
+        """The adapter for the marker is imported by name as usual."""
+        install("serverless_flags_aws_lambda", adapter_source("aws_lambda"))
         environ = {**CLOUD, "AWS_LAMBDA_FUNCTION_NAME": "x"}
 
         assert "aws_lambda" == find(environ, platform="aws_lambda").platform.name
@@ -101,13 +107,13 @@ class TestPlatformSetting:
     def test_local_is_the_platform_without_an_adapter(
         self, find, no_scan, caplog
     ) -> None:
-        """``local`` needs nobody's answer, even where a marker is set."""
+        """``local`` needs no adapter, even where a marker is set."""
         plugins = find({"FUNCTION_TARGET": "x"}, platform="local")
 
         assert isinstance(plugins.platform, Local)
         assert "" == caplog.text
 
-    def test_a_name_that_nobody_answers_to_is_told(self, find, caplog) -> None:
+    def test_an_unknown_name_gives_a_warning(self, find, caplog) -> None:
         """A typing error must not look like success."""
         plugins = find(platform="aws-lambda")
 
@@ -115,8 +121,8 @@ class TestPlatformSetting:
         assert "platform='aws-lambda': no installed adapter recognises" in caplog.text
 
 
-def test_without_anybody_it_is_local(find, caplog) -> None:
-    """A laptop, a test or a job is no reason for a warning."""
+def test_without_an_adapter_the_platform_is_local(find, caplog) -> None:
+    """A laptop, a test or a job gives no warning."""
     caplog.set_level(logging.DEBUG)
     plugins = find({})
 
@@ -124,8 +130,8 @@ def test_without_anybody_it_is_local(find, caplog) -> None:
     assert "" == caplog.text
 
 
-def test_the_environment_is_the_processs_own(monkeypatch, adapter) -> None:
-    """Without another one given, it is ``os.environ``."""
+def test_the_environment_is_that_of_the_process(monkeypatch, adapter) -> None:
+    """By default adapters get ``os.environ``."""
     monkeypatch.setenv("CLOUD", "1")
     mine = adapter()
 

@@ -1,4 +1,4 @@
-"""Exceptions of others reach the caller, out of each hook and each search."""
+"""A runtime's exceptions propagate out of each hook and of the discovery."""
 
 from __future__ import annotations
 
@@ -12,7 +12,38 @@ from serverless_flags import Platform, hookimpl
 CLOUD = {"CLOUD": "1"}
 
 
-class TestExceptionsOfOthers:
+INTERRUPTED = """
+import interrupting
+
+interrupting.interrupt(__name__)
+detect_platform = interrupting.adapter.detect_platform
+"""
+"""The source of an adapter whose import may be interrupted."""
+
+
+def _interrupting(where, error, platform):
+    """Return a module whose adapter raises an error once, at one place."""
+    places = [where]
+
+    def interrupt(place: str) -> None:
+        if place in places:
+            places.remove(place)
+            raise error
+
+    class Adapter:
+        @hookimpl
+        def detect_platform(self):
+            interrupt("detect_platform")
+            return platform
+
+        def __dir__(self):
+            interrupt("__dir__")
+            return super().__dir__()
+
+    return SimpleNamespace(interrupt=interrupt, adapter=Adapter())
+
+
+class TestRuntimeExceptions:
     @pytest.fixture(name="let")
     def _let(self, monkeypatch):
         """Let an exception of a runtime pass, for one test."""
@@ -40,8 +71,10 @@ class TestExceptionsOfOthers:
             ("after_flush", ("taken", 0.0)),
         ],
     )
-    def test_they_pass_each_hook(self, find, adapter, let, hook, arguments) -> None:
-        """The platform names them when it is found."""
+    def test_they_propagate_out_of_each_hook(
+        self, find, adapter, let, hook, arguments
+    ) -> None:
+        """The platform names these exceptions when it is selected."""
         cloud, timeout = let
 
         def interrupted(self):
@@ -67,46 +100,23 @@ class TestExceptionsOfOthers:
         ],
     )
     @pytest.mark.parametrize("ends", [False, True])
-    def test_a_search_that_they_end_is_done_again(
+    def test_an_interrupted_discovery_is_repeated(
         self, find, adapter, let, install, monkeypatch, where, environ, ends
     ) -> None:
-        """Nothing half-registered stays, wherever they arrive."""
+        """Nothing is left half registered, wherever the exception is raised."""
         cloud, timeout = let
         mine = adapter()
         mine.platform = cloud()
         find(CLOUD, plugins=[mine])  # from now on its exceptions pass
         error = KeyboardInterrupt if ends else timeout
-        places = [where]
-
-        def arrive(place: str) -> None:
-            if place in places:
-                places.remove(place)
-                raise error
-
-        class Door:
-            @hookimpl
-            def detect_platform(self):
-                arrive("detect_platform")
-                return mine.platform
-
-            def __dir__(self):
-                arrive("__dir__")
-                return super().__dir__()
-
-        module = SimpleNamespace(arrive=arrive, door=Door())
+        module = _interrupting(where, error, mine.platform)
         monkeypatch.setitem(sys.modules, "interrupting", module)
-        source = """
-        import interrupting
-
-        interrupting.arrive(__name__)
-        detect_platform = interrupting.door.detect_platform
-        """
         given = [where] if where == "given_one" else []
         if where.startswith("__") or where == "detect_platform":
-            given = [module.door]
+            given = [module.adapter]
         else:
             found = "found" if where == "found_one" else None
-            install(where, source, entry_point=found)
+            install(where, INTERRUPTED, entry_point=found)
         with pytest.raises(error):
             find(environ, plugins=given)
 

@@ -1,4 +1,4 @@
-"""Plugins that are given: asked first, and held to what they promise."""
+"""Plugins given in the settings: asked first, and checked strictly."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CLOUD = {"CLOUD": "1"}
 
 class TestGiven:
     def test_a_given_plugin_comes_first(
-        self, new_observer, doorbell, find, adapter, install, no_scan
+        self, new_observer, adapter_source, find, adapter, install, no_scan
     ) -> None:
-        """When it recognises the process, nobody else is asked."""
-        install("serverless_flags_aws_lambda", doorbell("aws_lambda"))
+        """If it detects the process, no other plugin is asked."""
+        install("serverless_flags_aws_lambda", adapter_source("aws_lambda"))
         mine = adapter("mine")
         plugins = find(
             {**CLOUD, "AWS_LAMBDA_FUNCTION_NAME": "x"}, plugins=[mine, new_observer()]
@@ -26,20 +26,20 @@ class TestGiven:
         assert mine.platform is plugins.platform
         assert "serverless_flags_aws_lambda" not in sys.modules
 
-    def test_a_given_adapter_that_is_not_at_home_changes_nothing(
-        self, doorbell, find, adapter, install
+    def test_a_given_adapter_of_another_platform_is_ignored(
+        self, adapter_source, find, adapter, install
     ) -> None:
-        """The search goes on, and it hears nothing of what follows."""
-        install("a_cloud", doorbell(), entry_point="cloud")
+        """The discovery continues, and its hooks are not called."""
+        install("a_cloud", adapter_source(), entry_point="cloud")
         plugins = find(CLOUD, plugins=[adapter("other", variable="OTHER")])
 
         assert "cloud" == plugins.platform.name
 
     def test_a_module_is_given_by_its_dotted_name(
-        self, doorbell, find, install
+        self, adapter_source, find, install
     ) -> None:
-        """So it can stand in the environment."""
-        install("a_cloud", doorbell())
+        """So a plugin can be given in the environment."""
+        install("a_cloud", adapter_source())
 
         assert "cloud" == find(CLOUD, plugins="a_cloud").platform.name
 
@@ -47,7 +47,7 @@ class TestGiven:
     def test_a_module_that_cannot_be_imported_is_an_error(
         self, find, install, source
     ) -> None:
-        """What was asked for by name must be there; the message names the cure."""
+        """The message names the module and says what to do."""
         if source is not None:
             install("no_such_plugin", source)
         with pytest.raises(PluginError) as caught:
@@ -60,7 +60,7 @@ class TestGiven:
         assert caught.value.__cause__ is not None
 
     def test_a_misspelt_hook_is_an_error(self, find) -> None:
-        """A hook that is never called is a mistake the author wants to hear of."""
+        """A misspelt hook would never be called."""
 
         class Misspelt:
             @hookimpl
@@ -70,7 +70,7 @@ class TestGiven:
             find(plugins=[Misspelt()])
 
     def test_a_wrong_argument_is_an_error(self, find) -> None:
-        """An argument that is never given as well."""
+        """An unknown argument could never be passed."""
 
         class Wrong:
             @hookimpl
@@ -81,7 +81,7 @@ class TestGiven:
 
     @pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
     def test_a_hook_wrapper_is_an_error(self, find, kind) -> None:
-        """A hook of the hot path is called without pluggy's loop."""
+        """Hooks of the hot path are called without pluggy's loop."""
 
         class Wrapping:
             name = "timing"
@@ -96,8 +96,8 @@ class TestGiven:
         assert "plugin 'timing' does not fit" in str(caught.value)
         assert "read_invocation cannot be a hook wrapper" in str(caught.value)
 
-    def test_a_platform_that_does_not_fit_is_an_error(self, find, adapter) -> None:
-        """What the given adapter answers was given too."""
+    def test_a_platform_that_does_not_match_is_an_error(self, find, adapter) -> None:
+        """The platform of a given adapter counts as given too."""
 
         class Misspelt(Platform):
             name = "cloud"
@@ -110,8 +110,8 @@ class TestGiven:
         with pytest.raises(PluginError, match="plugin 'cloud' does not fit"):
             find(CLOUD, plugins=[mine])
 
-    def test_a_plugin_that_cannot_be_looked_at_is_an_error(self, find) -> None:
-        """Registering reads attributes; whatever happens then is the plugin's fault."""
+    def test_a_plugin_whose_attributes_raise_is_an_error(self, find) -> None:
+        """Registering reads attributes; an exception then is the plugin's failure."""
 
         class Failing:
             def __dir__(self):
@@ -121,8 +121,8 @@ class TestGiven:
         with pytest.raises(PluginError, match=r"'Failing' does not fit.*not connected"):
             find(plugins=[Failing()])
 
-    def test_an_answer_that_is_no_platform_is_none(self, find) -> None:
-        """A name is not enough: a platform carries facts."""
+    def test_a_result_that_is_not_a_platform_is_ignored(self, find) -> None:
+        """A name is not enough, because a platform carries facts."""
 
         class Vague:
             @hookimpl

@@ -1,4 +1,4 @@
-"""How hooks are called: with what they name, and so that no fault gets out."""
+"""How hooks are called: with the arguments they name; failures do not propagate."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SESSION = "the session"
 
 
 def test_an_implementation_may_take_fewer_arguments() -> None:
-    """That is how arguments can be added for ever; defaults are left alone."""
-    heard = []
+    """So arguments can be added later; arguments with defaults are not passed."""
+    received = []
 
     class Cloud(Platform):
         @hookimpl
         def after_flush(self, seconds, mine="default"):
-            heard.append((seconds, mine))
+            received.append((seconds, mine))
 
         @hookimpl
         def connect_instance(self):
@@ -31,41 +31,41 @@ def test_an_implementation_may_take_fewer_arguments() -> None:
     plugins.after_flush("taken", 0.5)
 
     assert plugins.connect_instance("wrap")
-    assert [(0.5, "default")] == heard
+    assert [(0.5, "default")] == received
 
 
 def test_a_hook_of_the_hot_path_may_take_fewer_arguments() -> None:
-    """All, some in any order, or none: each gets what it named."""
-    heard = []
+    """All, some in any order, or none: each gets the arguments it names."""
+    received = []
 
     class Cloud(Platform):
         @hookimpl
         def read_invocation(self, kwargs, args):
-            heard.append((args, kwargs))
+            received.append((args, kwargs))
 
         @hookimpl
         def begin_invocation(self):
-            heard.append("begin")
+            received.append("begin")
 
         @hookimpl
         def end_invocation(self, invocation):
-            heard.append(invocation.id)
+            received.append(invocation.id)
 
     class Observer:
         @hookimpl
         def read_invocation(self, args):
-            heard.append(args)
+            received.append(args)
 
     plugins = Plugins(Cloud(), [("observer", Observer())], lambda: SESSION)
     plugins.read_invocation((1,), {"a": 2})
     plugins.begin_invocation(Invocation(id="7"))
     plugins.end_invocation(Invocation(id="7"))
 
-    assert [((1,), {"a": 2}), (1,), "begin", "7"] == heard
+    assert [((1,), {"a": 2}), (1,), "begin", "7"] == received
 
 
 def test_a_platform_without_hooks_costs_nothing() -> None:
-    """What nobody implements is answered with the default."""
+    """A hook without an implementation returns the default."""
     plugins = Plugins(Local(), [], lambda: SESSION)
     plugins.prepare_function(len, print)
     plugins.begin_invocation(Invocation())
@@ -78,8 +78,8 @@ def test_a_platform_without_hooks_costs_nothing() -> None:
     assert Invocation() == plugins.read_invocation((), {})
 
 
-def test_a_fault_is_told_once(calls, caplog) -> None:
-    """The first time with its traceback, then only to who debugs."""
+def test_a_failure_is_logged_once(calls, caplog) -> None:
+    """The first time with its traceback, later at level DEBUG."""
     caplog.set_level(logging.DEBUG)
     plugins, *_ = calls({"begin_invocation": OSError("the disk")})
     for _ in range(3):
@@ -91,8 +91,8 @@ def test_a_fault_is_told_once(calls, caplog) -> None:
     assert {"serverless_flags"} == {record.name for record in caplog.records}
 
 
-def test_a_base_exception_is_no_fault(calls) -> None:
-    """What ends the process is not swallowed."""
+def test_a_base_exception_propagates(calls) -> None:
+    """An exception that ends the process is not caught."""
 
     class Stop(Platform):
         @hookimpl
@@ -103,15 +103,15 @@ def test_a_base_exception_is_no_fault(calls) -> None:
         Plugins(Stop(), [], lambda: SESSION).begin_invocation(Invocation())
 
 
-def test_an_observer_of_any_kind_is_heard_of() -> None:
-    """An object, a class or a module's namespace: whatever has marked functions."""
-    heard = []
+def test_an_observer_may_be_any_object() -> None:
+    """An object, a class or a module: whatever has marked functions."""
+    received = []
 
     def after_refresh(outcome: str) -> None:
-        heard.append(outcome)
+        received.append(outcome)
 
     namespace = SimpleNamespace(after_refresh=hookimpl(after_refresh))
     plugins = Plugins(Local(), [("log", namespace)], lambda: SESSION)
     plugins.after_refresh("changed", 0.0)
 
-    assert ["changed"] == heard
+    assert ["changed"] == received

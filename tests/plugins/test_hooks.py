@@ -1,4 +1,4 @@
-"""Each hook: who is called, with what, and what comes of the answers."""
+"""Each hook: who is called with which arguments, and the effect of the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SESSION = "the session"
 
 
 def test_every_hook_is_tested_and_documented(hooks) -> None:
-    """A hook has a test of its name and a heading with its exact arguments."""
+    """Each hook has a test of its name, and a heading with its exact arguments."""
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     page = (ROOT / "docs" / "reference" / "hooks.md").read_text()
     headings = re.findall(r"^### `?(\w+\(.*\))`?$", page, re.MULTILINE)
@@ -30,13 +30,13 @@ def test_every_hook_is_tested_and_documented(hooks) -> None:
 
 
 def test_a_hook_says_how_often_it_is_called(hooks) -> None:
-    """An implementer sees from the specification what a call costs."""
+    """The specification shows implementers how often each hook is called."""
     for name in hooks:
         assert "called" in inspect.getdoc(getattr(HookSpecs, name))
 
 
 def test_hook_detect_platform(find, adapter) -> None:
-    """Each plugin is asked once, with the environment; the answer is the platform."""
+    """Each plugin is asked once, with the environment, and returns the platform."""
     mine, other = adapter("mine", variable="MINE"), adapter("other", variable="OTHER")
     environ = {"MINE": "1"}
     plugins = find(environ, plugins=[mine, other])
@@ -46,11 +46,13 @@ def test_hook_detect_platform(find, adapter) -> None:
 
 
 def test_hook_prepare_function(calls, caplog) -> None:
-    """All see the function and its wrapper; a TypeError is for the user."""
+    """All plugins get the function and its wrapper; a TypeError propagates."""
     plugins, platform, observer = calls({"prepare_function": OSError("no")})
     plugins.prepare_function(len, print)
 
-    assert [("prepare_function", (len, print))] == platform.heard == observer.heard
+    assert (
+        [("prepare_function", (len, print))] == platform.received == observer.received
+    )
     assert "plugin 'cloud' failed in prepare_function" in caplog.text
 
     plugins, *_ = calls({"prepare_function": TypeError("turn it round")})
@@ -75,8 +77,8 @@ def test_hook_connect_instance(calls, answers, connected) -> None:
     )
 
     assert connected == plugins.connect_instance("wrap")
-    assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("connect_instance", (SESSION, platform, "wrap"))] == observer.received
+    assert observer.received == platform.received
 
 
 def test_hook_read_invocation(calls) -> None:
@@ -87,13 +89,13 @@ def test_hook_read_invocation(calls) -> None:
     )
 
     assert mine is plugins.read_invocation((1,), {"a": 2})
-    assert [("read_invocation", ((1,), {"a": 2}))] == platform.heard
-    assert [] == observer.heard
+    assert [("read_invocation", ((1,), {"a": 2}))] == platform.received
+    assert [] == observer.received
 
 
 @pytest.mark.parametrize("answer", [None, {"id": "no Invocation"}, OSError("no")])
-def test_hook_read_invocation_without_answer(calls, answer) -> None:
-    """Where the platform knows nothing the next is asked; at last nothing is known."""
+def test_hook_read_invocation_without_a_result(calls, answer) -> None:
+    """Without a description from the platform the next plugin is asked."""
     theirs = Invocation(id="theirs")
     plugins, *_ = calls({"read_invocation": answer}, {"read_invocation": theirs})
     assert theirs is plugins.read_invocation((), {})
@@ -105,20 +107,20 @@ def test_hook_read_invocation_without_answer(calls, answer) -> None:
 
 @pytest.mark.parametrize("hook", ["begin_invocation", "end_invocation"])
 def test_hooks_around_an_invocation(calls, hook) -> None:
-    """All hear of the invocation, the platform first."""
+    """All plugins are called for each invocation, the platform first."""
     invocation = Invocation(id="1")
     plugins, platform, observer = calls()
     getattr(plugins, hook)(invocation)
 
-    assert [(hook, (invocation,))] == platform.heard == observer.heard
+    assert [(hook, (invocation,))] == platform.received == observer.received
 
 
 def test_hook_begin_invocation(calls, caplog) -> None:
-    """A fault of the platform does not keep the observers from hearing."""
+    """A failure of the platform does not prevent the calls of the observers."""
     plugins, _, observer = calls({"begin_invocation": OSError("no")})
     plugins.begin_invocation(Invocation())
 
-    assert 1 == len(observer.heard)
+    assert 1 == len(observer.received)
     assert "plugin 'cloud' failed in begin_invocation" in caplog.text
 
 
@@ -132,7 +134,7 @@ def test_hook_begin_invocation(calls, caplog) -> None:
     ],
 )
 def test_hook_wait_after_response(calls, mine, theirs, taken) -> None:
-    """One that takes over the waiting is enough; a fault takes over nothing."""
+    """One True is enough for the platform to do the waiting; a failure is not."""
 
     def wait(timeout: float) -> bool:
         return timeout > 0
@@ -141,49 +143,49 @@ def test_hook_wait_after_response(calls, mine, theirs, taken) -> None:
     plugins, platform, observer = calls(*answers)
 
     assert taken is plugins.wait_after_response(Invocation(), wait)
-    assert [("wait_after_response", (Invocation(), wait))] == platform.heard
-    assert platform.heard == observer.heard
+    assert [("wait_after_response", (Invocation(), wait))] == platform.received
+    assert platform.received == observer.received
 
 
 def test_hook_end_invocation(calls, caplog) -> None:
-    """A fault of an observer stays its own."""
+    """A failure of one observer affects no other plugin."""
     plugins, platform, _ = calls(None, {"end_invocation": OSError("no")})
     plugins.end_invocation(Invocation())
 
-    assert 1 == len(platform.heard)
+    assert 1 == len(platform.received)
     assert "plugin 'observer' failed in end_invocation" in caplog.text
 
 
 def test_hook_after_refresh(calls) -> None:
-    """All hear what a refresh came to and how long it took."""
+    """All get the outcome of a refresh and how long it took."""
     plugins, platform, observer = calls()
     plugins.after_refresh("changed", 0.25)
 
-    assert [("after_refresh", (SESSION, "changed", 0.25))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("after_refresh", (SESSION, "changed", 0.25))] == observer.received
+    assert observer.received == platform.received
 
 
 def test_hook_after_flush(calls, caplog) -> None:
-    """All hear what a flush came to and how long it took, whoever fails at it."""
+    """All get the outcome of a flush and how long it took, even if one fails."""
     plugins, platform, observer = calls({"after_flush": OSError("no")})
     plugins.after_flush("taken", 0.25)
 
-    assert [("after_flush", (SESSION, "taken", 0.25))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("after_flush", (SESSION, "taken", 0.25))] == observer.received
+    assert observer.received == platform.received
     assert "plugin 'cloud' failed in after_flush" in caplog.text
 
 
 def test_hook_disconnect_instance(calls) -> None:
-    """All hear that the session has sent its last, and why."""
+    """All are called after the session's last flush, with the reason."""
     plugins, platform, observer = calls()
     plugins.disconnect_instance("signal")
 
-    assert [("disconnect_instance", (SESSION, "signal"))] == observer.heard
-    assert observer.heard == platform.heard
+    assert [("disconnect_instance", (SESSION, "signal"))] == observer.received
+    assert observer.received == platform.received
 
 
 def test_hook_emulate(install, tmp_path) -> None:
-    """The adapter of the platform returns its emulator, with what was asked for."""
+    """The platform's adapter returns its emulator, with the requested options."""
     (tmp_path / "main.py").write_text("def handler(): ...")
     install(
         "fake_emulation",

@@ -1,4 +1,4 @@
-"""A platform is facts, and an invocation what the platform says of it."""
+"""The facts of a platform, and its description of an invocation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from serverless_flags import Invocation, Platform
 from serverless_flags.platform import Local
 
 
-def test_the_defaults_promise_nothing() -> None:
-    """What an adapter does not state is what is safe: a freeze, no fork, 1 second."""
+def test_the_defaults_are_the_safe_ones() -> None:
+    """Facts that an adapter does not set: it freezes, does not fork, 1 s of grace."""
     platform = Platform()
 
     assert ("local", 0, None) == (
@@ -30,7 +30,7 @@ def test_the_defaults_promise_nothing() -> None:
 
 
 def test_local_ends_in_order() -> None:
-    """Without a platform the interpreter's exit is the end, and threads run on."""
+    """Without a platform the process ends at interpreter exit, and threads go on."""
     local = Local()
 
     assert local.ends_in_order
@@ -39,7 +39,7 @@ def test_local_ends_in_order() -> None:
 
 
 def test_a_platform_shows_its_name() -> None:
-    """In a log it is its class and its word."""
+    """In a log it appears as its class and its name."""
 
     class Cloud(Platform):
         name = "my_cloud"
@@ -47,8 +47,8 @@ def test_a_platform_shows_its_name() -> None:
     assert "<Cloud my_cloud>" == repr(Cloud())
 
 
-def test_an_invocation_invents_nothing() -> None:
-    """What the platform does not say is None or empty, and nobody changes it."""
+def test_an_empty_invocation() -> None:
+    """Unknown fields are None or empty, and cannot be changed."""
     invocation = Invocation()
 
     assert (None, None, {}, (), {}) == invocation

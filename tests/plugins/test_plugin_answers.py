@@ -1,4 +1,4 @@
-"""What hooks return is checked where it comes in, and what is wrong is named once."""
+"""Results of hooks are checked at once, and wrong ones are logged once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TestDetectPlatform:
             ({"name": "cloud"}, "a value of type dict"),
         ],
     )
-    def test_what_is_no_platform_is_named(self, find, caplog, answer, kind) -> None:
-        """A platform carries facts: nothing else can stand for one."""
+    def test_a_wrong_platform_is_logged(self, find, caplog, answer, kind) -> None:
+        """A platform carries facts, so no other value can replace one."""
 
         class Adapter:
             @hookimpl
@@ -42,8 +42,8 @@ class TestDetectPlatform:
         )
 
     @pytest.mark.parametrize("answer", [None, False])
-    def test_another_process_is_no_mistake(self, find, caplog, answer) -> None:
-        """``return "CLOUD" in environ and Cloud()`` says no with False."""
+    def test_false_means_another_platform(self, find, caplog, answer) -> None:
+        """``return "CLOUD" in environ and Cloud()`` may return False."""
 
         class Adapter:
             @hookimpl
@@ -73,10 +73,10 @@ class TestFacts:
             ("passing_exceptions", (TimeoutError,), ()),
         ],
     )
-    def test_a_fact_of_a_wrong_type_costs_itself(
+    def test_a_fact_of_a_wrong_type_is_replaced(
         self, find, adapter, caplog, fact, value, default
     ) -> None:
-        """The default takes its place, and the platform stays the platform."""
+        """The default is used, and the platform stays selected."""
         mine = adapter()
         setattr(mine.platform, fact, value)
         plugins = find(CLOUD, plugins=[mine])
@@ -87,10 +87,10 @@ class TestFacts:
         assert f"plugin 'Adapter': {fact} of its platform is a " in record.getMessage()
         assert f"; going on with {default!r}" in record.getMessage()
 
-    def test_a_fact_that_cannot_be_read_is_a_fault_of_the_plugin(
+    def test_a_fact_that_cannot_be_read_is_a_failure(
         self, find, adapter, caplog
     ) -> None:
-        """The session goes on without the platform."""
+        """The session continues without the platform."""
 
         class Failing(Platform):
             @property
@@ -125,10 +125,10 @@ class TestReadInvocation:
             ),
         ],
     )
-    def test_what_is_no_invocation_is_named_once(
+    def test_a_wrong_invocation_is_logged_once(
         self, calls, caplog, answer, what
     ) -> None:
-        """The next plugin is asked in its place."""
+        """The next plugin is asked instead."""
         theirs = Invocation(id="theirs")
         plugins, *_ = calls({"read_invocation": answer}, {"read_invocation": theirs})
 
@@ -146,15 +146,15 @@ class TestReadInvocation:
             type("Mine", (Invocation,), {})("1"),
         ],
     )
-    def test_an_invocation_is_taken(self, calls, caplog, answer) -> None:
-        """Whatever its id is, and whatever else a class of the adapter's own has."""
+    def test_an_invocation_is_accepted(self, calls, caplog, answer) -> None:
+        """Whatever its id, and even of a subclass with further fields."""
         plugins, *_ = calls({"read_invocation": answer})
 
         assert [answer] * 2 == [plugins.read_invocation((), {}) for _ in range(2)]
         assert "" == caplog.text
 
-    def test_each_plugin_that_answers_is_checked(self, calls, caplog) -> None:
-        """That the first one answers well says nothing of the second."""
+    def test_the_results_of_each_plugin_are_checked(self, calls, caplog) -> None:
+        """A valid result of one plugin does not skip the check of another."""
         mine = [Invocation(id="mine"), None]
         wrong = Invocation(context=7)
 
@@ -178,8 +178,8 @@ class TestReadInvocation:
 
 
 class TestConnectInstance:
-    def test_a_failure_is_named(self, calls) -> None:
-        """The status says which plugin failed; the traceback is in the log."""
+    def test_a_failure_is_reported(self, calls) -> None:
+        """The status names the plugin that failed; the log has the traceback."""
         plugins, *_ = calls({"connect_instance": RuntimeError("boom")})
 
         assert plugins.connect_instance("wrap") == (
@@ -187,8 +187,8 @@ class TestConnectInstance:
             "plugin 'cloud' failed in connect_instance (RuntimeError)",
         )
 
-    def test_a_forgotten_return_is_named(self, calls, caplog) -> None:
-        """At the first invocation, the last moment at which it could say something."""
+    def test_a_missing_return_is_reported(self, calls, caplog) -> None:
+        """At the first invocation, the last moment at which it could connect."""
         plugins, *_ = calls()
         at_wrap = plugins.connect_instance("wrap")
         connected, why = plugins.connect_instance("first_invocation")
@@ -197,13 +197,13 @@ class TestConnectInstance:
         assert not connected
         assert why == (
             "plugin 'cloud' returned nothing from connect_instance, expected True once"
-            " its signals are connected, or a text that says why not"
+            " its signals are connected, or a string that says why not"
         )
         assert "" == caplog.text
 
     @pytest.mark.parametrize("answer", [False, "too late", RuntimeError("boom")])
-    def test_one_answer_is_enough(self, calls, answer) -> None:
-        """Who has answered at one moment may have nothing to say at the other."""
+    def test_one_result_is_enough(self, calls, answer) -> None:
+        """A plugin that returned a result at one moment may return None later."""
         answers = {"connect_instance": answer}
         plugins, *_ = calls(answers)
         plugins.connect_instance("wrap")
@@ -211,8 +211,8 @@ class TestConnectInstance:
 
         assert (False, "") == plugins.connect_instance("first_invocation")
 
-    def test_an_observer_need_not_answer(self) -> None:
-        """It may only want to know the session."""
+    def test_an_observer_need_not_return_anything(self) -> None:
+        """It may implement the hook only to get the session."""
 
         class Observer:
             @hookimpl
@@ -224,18 +224,18 @@ class TestConnectInstance:
         assert (False, "") == plugins.connect_instance("first_invocation")
 
     @pytest.mark.parametrize("answer", [1, object, ["connected"]])
-    def test_another_answer_is_named(self, calls, caplog, answer) -> None:
-        """Only True is a promise that counts are sent at the end."""
+    def test_another_result_is_reported(self, calls, caplog, answer) -> None:
+        """Only True promises that counts are sent at the end."""
         plugins, *_ = calls({"connect_instance": answer})
         connected, why = plugins.connect_instance("wrap")
 
         assert not connected
         assert why.startswith("plugin 'cloud' returned ")
-        assert why.endswith("or a text that says why not")
+        assert why.endswith("or a string that says why not")
         assert [why] == [record.getMessage() for record in caplog.records]
 
-    def test_a_failure_beside_a_success_is_none(self, calls) -> None:
-        """One plugin that is told of the end is enough."""
+    def test_a_failure_after_a_success_does_not_matter(self, calls) -> None:
+        """One connected plugin is enough."""
         plugins, *_ = calls(
             {"connect_instance": RuntimeError("boom")}, {"connect_instance": True}
         )
@@ -244,8 +244,8 @@ class TestConnectInstance:
 
 
 @pytest.mark.parametrize("answer", [1, "yes", object()])
-def test_who_takes_over_the_waiting_says_true(calls, caplog, answer) -> None:
-    """Anything else is named, and the invocation waits itself."""
+def test_waiting_after_the_response_needs_a_bool(calls, caplog, answer) -> None:
+    """Any other result is logged, and the invocation waits itself."""
     caplog.set_level(logging.INFO)
     plugins, *_ = calls({"wait_after_response": answer})
     taken = [plugins.wait_after_response(Invocation(), bool) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Slips of those who write plugins: each is named with its cure."""
+"""Mistakes of plugin authors: each message says what to change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOUD = {"CLOUD": "1"}
 
 class TestHookimplForgotten:
     def test_on_a_method_of_the_platform(self, find, adapter, caplog) -> None:
-        """It would never be called, and nobody would know."""
+        """An unmarked method would never be called."""
 
         class Cloud(Platform):
             name = "cloud"
@@ -38,7 +38,7 @@ class TestHookimplForgotten:
         )
 
     def test_on_a_function_of_a_module(self, find, install, caplog) -> None:
-        """Of an adapter that is installed, and of one that is given."""
+        """In an adapter that is installed, and in one that is given."""
         install("a_cloud", "def detect_platform(environ): ...", entry_point="cloud")
         find(CLOUD)
         find(plugins=["a_cloud"])
@@ -46,8 +46,10 @@ class TestHookimplForgotten:
 
         assert [True] * 3 == [words in record.message for record in caplog.records]
 
-    def test_a_platform_that_detects_itself_is_named_once(self, find, caplog) -> None:
-        """It is one object, though it is the plugin and the platform."""
+    def test_a_platform_that_detects_itself_gives_one_warning(
+        self, find, caplog
+    ) -> None:
+        """One object is both the plugin and the platform."""
 
         class Cloud(Platform):
             name = "cloud"
@@ -75,7 +77,7 @@ class TestHookimplForgotten:
 
 class TestWhatIsGiven:
     def test_a_platform_in_place_of_its_adapter(self, find, caplog) -> None:
-        """Nobody asks it whether the process is its own."""
+        """Without ``detect_platform`` it is never asked whether it applies."""
 
         class Cloud(Platform):
             name = "cloud"
@@ -87,7 +89,7 @@ class TestWhatIsGiven:
         assert "plugin 'cloud' is a Platform and only observes" in caplog.text
 
     def test_a_class_in_place_of_an_instance(self, find, new_observer) -> None:
-        """Its methods would get the first argument as themselves."""
+        """Its methods would get the first argument as ``self``."""
         with pytest.raises(PluginError) as caught:
             find(plugins=[new_observer])
 
@@ -97,21 +99,21 @@ class TestWhatIsGiven:
         )
 
     def test_a_class_with_static_methods(self, find) -> None:
-        """It is a namespace, as a module is."""
-        heard = []
+        """Such a class is a namespace, like a module."""
+        received = []
 
         class Observer:
             @staticmethod
             @hookimpl
             def after_flush(outcome) -> None:
-                heard.append(outcome)
+                received.append(outcome)
 
         find(plugins=[Observer]).after_flush("taken", 0.0)
 
-        assert ["taken"] == heard
+        assert ["taken"] == received
 
-    def test_a_name_that_is_no_text(self, find, new_observer) -> None:
-        """Names are for people; the class's takes its place."""
+    def test_a_name_that_is_not_a_string(self, find, new_observer) -> None:
+        """The name of the class is used instead."""
         observer = new_observer()
         observer.name = 7
         find(plugins=[observer]).after_flush("taken", 0.0)
@@ -132,7 +134,7 @@ async def both(self, outcome):
 
 @pytest.mark.parametrize("hook", [coroutine, generator, both])
 def test_a_hook_that_a_call_does_not_run_is_an_error(find, hook) -> None:
-    """A coroutine that nobody awaits does nothing."""
+    """Calling a coroutine function without awaiting it does nothing."""
     plugin = type("Late", (), {"after_flush": hookimpl(hook)})
     hook.__name__ = "after_flush"
 
@@ -142,7 +144,7 @@ def test_a_hook_that_a_call_does_not_run_is_an_error(find, hook) -> None:
 
 class TestMisspelt:
     def test_a_hook(self, find) -> None:
-        """The nearest one is named, and all that there are."""
+        """The message suggests the nearest name and lists all hooks."""
 
         class Misspelt:
             @hookimpl
@@ -157,7 +159,7 @@ class TestMisspelt:
         )
 
     def test_an_argument(self, find) -> None:
-        """The arguments of the hook are named."""
+        """The message lists the hook's arguments."""
 
         class Wrong:
             @hookimpl
@@ -184,13 +186,13 @@ class TestMisspelt:
             find(plugins=[Wrong()])
 
     def test_the_platform(self, find, adapter, caplog) -> None:
-        """The setting lists the platforms, and the nearest one first."""
+        """The message about the setting lists the platforms, the nearest first."""
         find(plugins=[adapter("mine")], platform="aws-lambda")
 
         assert "; did you mean aws_lambda? there are Adapter, aws_lamb" in caplog.text
 
-    def test_beside_what_fits(self, find) -> None:
-        """What is right is not named, nor what is no hook."""
+    def test_only_the_mistake_is_named(self, find) -> None:
+        """Correct hooks and other attributes are not mentioned."""
 
         class Plugin:
             after = "a text"
@@ -210,8 +212,8 @@ class TestMisspelt:
             ": disconnect_instance has no argument why; there are reason, session"
         )
 
-    def test_whatever_pluggy_refuses_besides(self, find, monkeypatch) -> None:
-        """Its own words are as good as any."""
+    def test_other_errors_of_pluggy(self, find, monkeypatch) -> None:
+        """Its own message is shown."""
 
         class Observer:
             @hookimpl
@@ -226,10 +228,12 @@ class TestMisspelt:
 
 
 class TestTwoOfOneName:
-    def test_the_distributions_are_named(self, doorbell, find, install, caplog) -> None:
-        """The setting cannot decide between them: one has to go."""
-        install("one", doorbell(), entry_point="one")
-        install("two", doorbell(), entry_point="two")
+    def test_the_distributions_are_named(
+        self, adapter_source, find, install, caplog
+    ) -> None:
+        """The setting cannot decide between them, so one has to be uninstalled."""
+        install("one", adapter_source(), entry_point="one")
+        install("two", adapter_source(), entry_point="two")
         find(CLOUD)
 
         (record,) = caplog.records
@@ -239,10 +243,10 @@ class TestTwoOfOneName:
             " the others"
         )
 
-    def test_where_no_distribution_is_known_the_module_is(
+    def test_without_a_distribution_the_module_is_named(
         self, find, adapter, caplog, monkeypatch
     ) -> None:
-        """Of what is given in the settings, and of what is half installed."""
+        """For a plugin given in the settings, or one that is half installed."""
         point = importlib.metadata.EntryPoint("x", Platform.__module__, "x")
         monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: [point])
         find(CLOUD, plugins=[adapter(), adapter()])

@@ -151,7 +151,8 @@ def test_counts_refused_for_good_are_dropped_with_a_warning(
     assert 0 == server.counted()
     assert 1 == flags.status.uncounted
     assert (
-        f"counts were not taken (refused): the server answered {status}" in caplog.text
+        f"counts were not accepted (refused): the server answered {status}"
+        in caplog.text
     )
 
 
@@ -173,7 +174,7 @@ def test_a_failing_server_is_not_asked_between_flushes(
 
     assert 1 == asked
     assert 6 == server.counted()
-    assert "counts are taken again" in caplog.text
+    assert "counts are accepted again" in caplog.text
 
 
 def test_a_due_flush_waits_for_the_back_off_too(make, server, clock, handler_of):

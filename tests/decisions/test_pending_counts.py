@@ -1,4 +1,4 @@
-"""The book of counts: every evaluation is somewhere, and nothing is sent twice."""
+"""Pending counts: each evaluation is in one place, and none is sent twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from serverless_flags._protocols import Outcome
 from serverless_flags._work import counts as counts_module
-from serverless_flags._work.counts import REFUSED_FOR_GOOD, PendingCounts, evaluations
+from serverless_flags._work.counts import (
+    PERMANENT_REJECTIONS,
+    PendingCounts,
+    evaluations,
+)
 
 counted = st.integers(0, 50)
 toggles = st.dictionaries(
@@ -42,7 +46,7 @@ class Book(RuleBasedStateMachine):
 
     @rule(found=st.none() | toggles)
     def collect(self, found) -> None:
-        """A flush takes what the client has counted and what waits."""
+        """A flush takes the counts of the client and the pending buckets."""
         fresh = None
         if found is not None:
             fresh = {"start": "1", "stop": "2", "toggles": copy.deepcopy(found)}
@@ -56,7 +60,7 @@ class Book(RuleBasedStateMachine):
 
     @rule(found=toggles)
     def give_up(self, found) -> None:
-        """A session ends: nobody will send what waits, or what was counted since."""
+        """The session ends: pending and later counts will never be sent."""
         fresh = {"start": "1", "stop": "2", "toggles": copy.deepcopy(found)}
         self.evaluated += evaluations(fresh)
         self.counts.give_up(fresh)
@@ -68,7 +72,7 @@ class Book(RuleBasedStateMachine):
         data=st.data(), outcome=st.sampled_from(["taken", "not delivered", "unknown"])
     )
     def answer(self, data, outcome) -> None:
-        """A bucket that is under way comes to an end, in any order."""
+        """A request in flight ends with any outcome, in any order."""
         position = data.draw(st.integers(0, len(self.under_way) - 1))
         status = data.draw(st.sampled_from([None, 400, 413, 422, 401, 429, 500, 503]))
         bucket = self.under_way.pop(position)
@@ -77,7 +81,7 @@ class Book(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
-        """Every evaluation is taken, under way, waiting, unknown or uncounted."""
+        """Every evaluation is accepted, in flight, pending, unknown or uncounted."""
         waiting = sum(map(evaluations, self.counts._kept))
         under_way = sum(map(evaluations, self.under_way))
 
@@ -94,24 +98,24 @@ TestBook = Book.TestCase
 TestBook.settings = settings(max_examples=60, stateful_step_count=30)
 
 
-def test_nothing_counted_is_nothing_to_send() -> None:
-    """Without counts there is no bucket and nobody waits."""
+def test_without_counts_there_is_no_bucket() -> None:
+    """Without counts, `take` returns None and nothing is pending."""
     counts = PendingCounts()
 
     assert counts.take(None) is None
     assert not counts.waiting
 
 
-def test_nothing_counted_is_nothing_to_give_up() -> None:
-    """An end without counts books none."""
+def test_giving_up_without_counts_loses_none() -> None:
+    """A session that ends without counts has none uncounted."""
     counts = PendingCounts()
     counts.give_up(None)
 
     assert 0 == counts.uncounted
 
 
-def test_what_was_refused_goes_with_the_next(bucket) -> None:
-    """Flag by flag, yes by yes, variant by variant; the period spans both."""
+def test_pending_counts_are_merged_into_the_next_bucket(bucket) -> None:
+    """Yes, no and variants are added per flag; the period covers both buckets."""
     counts = PendingCounts()
     first = bucket("3", "4", both=1, old=5)
     first["toggles"]["both"]["variants"] = {"red": 1}
@@ -133,8 +137,8 @@ def test_what_was_refused_goes_with_the_next(bucket) -> None:
     assert not counts.waiting
 
 
-def test_what_waits_is_sent_without_anything_new(bucket) -> None:
-    """A quiet function sends its refused counts all the same."""
+def test_pending_counts_are_sent_without_new_ones(bucket) -> None:
+    """Counts that were not accepted are sent even if nothing new was counted."""
     counts = PendingCounts()
     refused = bucket(a=1)
     counts.settle(refused, Outcome.NOT_DELIVERED, None)
@@ -143,8 +147,8 @@ def test_what_waits_is_sent_without_anything_new(bucket) -> None:
     assert counts.take(None) is None
 
 
-def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
-    """A send that hangs in another thread sends what it was given."""
+def test_a_bucket_in_flight_is_not_changed(bucket) -> None:
+    """A request that hangs in another thread sends the bucket it was given."""
     counts = PendingCounts()
     for _ in range(2):
         counts.settle(bucket(a=1), Outcome.NOT_DELIVERED, None)
@@ -157,7 +161,7 @@ def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status", "word", "unknown", "uncounted", "waiting"),
+    ("outcome", "status", "recorded", "unknown", "uncounted", "waiting"),
     [
         (Outcome.TAKEN, 202, "taken", 0, 0, False),
         (Outcome.UNKNOWN, 504, "unknown", 3, 0, False),
@@ -169,17 +173,17 @@ def test_a_bucket_under_way_is_not_changed_by_the_next(bucket) -> None:
         ],
         *[
             (Outcome.NOT_DELIVERED, status, "refused", 0, 3, False)
-            for status in sorted(REFUSED_FOR_GOOD)
+            for status in sorted(PERMANENT_REJECTIONS)
         ],
     ],
 )
-def test_what_becomes_of_a_bucket(
-    bucket, outcome, status, word, unknown, uncounted, waiting
+def test_the_outcome_of_a_bucket(
+    bucket, outcome, status, recorded, unknown, uncounted, waiting
 ) -> None:
-    """Kept where it was surely not taken, booked as lost where it may have been."""
+    """Kept if surely not accepted; recorded as unknown if it may have been."""
     counts = PendingCounts()
 
-    assert word == counts.settle(bucket(a=1, b=2), outcome, status)
+    assert recorded == counts.settle(bucket(a=1, b=2), outcome, status)
     assert (unknown, uncounted, waiting) == (
         counts.unknown,
         counts.uncounted,
@@ -187,8 +191,8 @@ def test_what_becomes_of_a_bucket(
     )
 
 
-def test_invented_names_do_not_fill_the_memory(bucket, monkeypatch) -> None:
-    """Beyond the bound evaluations are dropped, the newest names first, and booked."""
+def test_the_number_of_flags_is_bounded(bucket, monkeypatch) -> None:
+    """Beyond the bound the newest names are dropped and recorded as uncounted."""
     monkeypatch.setattr(counts_module, "MOST_TOGGLES", 2)
     counts = PendingCounts()
     counts.settle(bucket(a=1, b=2), Outcome.NOT_DELIVERED, None)

@@ -1,4 +1,4 @@
-"""Flushes in the background: one under way, one that follows, the others join it."""
+"""Background flushes: one runs, one is queued, and other callers join that one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAIT = 20.0
 
 
 class Counting:
-    """A client that counts, and knows who took its counts."""
+    """A client that records the thread on which its counts are drained."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -32,7 +32,7 @@ class Counting:
         return {}
 
     def load_state(self, body: str) -> None:
-        """There is none."""
+        """Do nothing."""
 
     def drain_counts(self):
         self.drained_by.append(threading.get_ident())
@@ -42,7 +42,7 @@ class Counting:
 
 
 class Slow:
-    """A server that answers when the test says so, and knows who asked it."""
+    """A server that answers when the test says so, and records calling threads."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
@@ -66,7 +66,7 @@ class Slow:
         return self.answer
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 @pytest.fixture(name="client")
@@ -97,8 +97,8 @@ def _flusher(slow, client, clock):
 
 
 class TestTurns:
-    def test_one_under_way_and_one_that_follows(self, flusher, client, slow) -> None:
-        """What was counted while the first was under way goes with the second."""
+    def test_one_runs_and_one_is_queued(self, flusher, client, slow) -> None:
+        """Counts from the time of the first flush are sent by the second one."""
         client.number = 1
         first = flusher.begin()
         slow.arrived.acquire(timeout=WAIT)
@@ -116,8 +116,8 @@ class TestTurns:
         assert [1, 150] == slow.sent
         assert 1 == slow.most
 
-    def test_threads_that_end_at_once(self, flusher, client, slow) -> None:
-        """However many, they share two requests."""
+    def test_many_threads_share_two_requests(self, flusher, client, slow) -> None:
+        """However many threads flush at once, two requests are made."""
         gate, waited = threading.Barrier(21), []
 
         def end() -> None:
@@ -138,8 +138,8 @@ class TestTurns:
         assert 20 == sum(slow.sent)
         assert 1 == slow.most
 
-    def test_tasks_that_end_at_once(self, flusher, client, slow) -> None:
-        """On one loop, which none of them blocks."""
+    def test_many_tasks_share_two_requests(self, flusher, client, slow) -> None:
+        """Tasks on one event loop share two requests and do not block the loop."""
 
         async def end() -> bool:
             client.number += 1
@@ -160,8 +160,10 @@ class TestTurns:
         assert 150 == sum(slow.sent)
         assert len(flushes) <= 2
 
-    def test_after_its_end_another_begins(self, flusher, client, slow) -> None:
-        """A flush that has drained sends nothing that is counted later."""
+    def test_after_a_flush_has_drained_another_one_starts(
+        self, flusher, client, slow
+    ) -> None:
+        """A flush that has drained does not send later counts."""
         for _ in range(3):
             client.number = 1
             slow.free.release()
@@ -169,10 +171,10 @@ class TestTurns:
 
         assert [1, 1, 1] == slow.sent
 
-    def test_one_that_hangs_is_not_waited_for_for_ever(
+    def test_a_flush_that_hangs_is_not_waited_for_forever(
         self, slow, client, clock
     ) -> None:
-        """A request ends by its own deadline; where it does not, the next goes on."""
+        """The next flush starts after the request timeout of the hanging one."""
         flusher = Flusher(
             slow,
             flush_timeout=0.01,
@@ -195,8 +197,8 @@ class TestTurns:
         assert second.wait(WAIT)
         assert [1, 2] == slow.sent
 
-    def test_without_a_client_there_is_none(self, slow, clock) -> None:
-        """There is nothing to send, or nobody to send it to."""
+    def test_without_a_client_or_server_there_is_none(self, slow, clock) -> None:
+        """Nothing can be sent, so no flush is started."""
         flusher = Flusher(
             slow,
             flush_timeout=1.0,
@@ -208,8 +210,8 @@ class TestTurns:
 
         assert flusher.begin() is None
 
-    def test_a_fault_gives_the_turn_back(self, flusher, client, slow) -> None:
-        """The next one does not wait for it, and what was counted is sent."""
+    def test_an_error_lets_the_next_flush_start(self, flusher, client, slow) -> None:
+        """After an error while draining, the next flush sends the counts."""
         take, client.drain_counts = client.drain_counts, lambda: 1 / 0
         client.number = 1
         assert flusher.begin().wait(WAIT)
@@ -222,10 +224,10 @@ class TestTurns:
 
 
 class TestDrained:
-    """PendingCounts are taken on the thread that sends them, in no other place."""
+    """Counts are drained only on the thread that sends them."""
 
     def test_in_the_background(self, flusher, client, slow) -> None:
-        """Never on the thread that runs the user's function."""
+        """Counts are never drained on the thread that runs the user's function."""
         client.number = 1
         flush = flusher.begin()
         slow.arrived.acquire(timeout=WAIT)
@@ -236,7 +238,7 @@ class TestDrained:
         assert threading.get_ident() not in client.drained_by
 
     def test_not_before_its_turn(self, flusher, client, slow) -> None:
-        """Until then they stay in the client, which cannot be interrupted."""
+        """Until a queued flush starts, its counts stay in the client."""
         client.number = 1
         flusher.begin()
         slow.arrived.acquire(timeout=WAIT)
@@ -251,7 +253,7 @@ class TestDrained:
         assert second.drained
         assert client.drained_by == slow.sent_by
 
-    def test_by_a_flush_that_is_asked_for(self, flusher, client, slow) -> None:
+    def test_by_finish_on_the_calling_thread(self, flusher, client, slow) -> None:
         """`finish` drains and sends on the thread that calls it."""
         client.number = 1
         slow.free.release()

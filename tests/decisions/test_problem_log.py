@@ -1,4 +1,4 @@
-"""What is said in the log: each trouble once, and when it is over."""
+"""The problem log: each problem is logged once, and its end once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serverless_flags._log import ProblemLog
 
 @pytest.fixture(name="said")
 def _said(caplog):
-    """Return what tells what was said since the last look."""
+    """Return a function that returns the messages since its last call."""
     caplog.set_level(logging.DEBUG, logger="serverless_flags")
 
     def look():
@@ -22,8 +22,8 @@ def _said(caplog):
     return look
 
 
-def test_a_trouble_is_told_once(said) -> None:
-    """As long as it lasts, only who debugs hears of it again."""
+def test_a_problem_is_logged_once(said) -> None:
+    """While it lasts, repetitions are logged at level DEBUG only."""
     problem_log = ProblemLog()
     for number in range(3):
         problem_log.warn("disk", "full: %s", number)
@@ -35,8 +35,8 @@ def test_a_trouble_is_told_once(said) -> None:
     ] == said()
 
 
-def test_the_end_of_a_trouble_is_told_once(said) -> None:
-    """And only if its beginning was; then it may begin again."""
+def test_the_end_of_a_problem_is_logged_once(said) -> None:
+    """Only if its beginning was logged; then it may begin again."""
     problem_log = ProblemLog()
     problem_log.resolved("disk", "free again")
     problem_log.warn("disk", "full")
@@ -51,8 +51,8 @@ def test_the_end_of_a_trouble_is_told_once(said) -> None:
     ] == said()
 
 
-def test_troubles_are_told_apart(said) -> None:
-    """One does not hide another, nor do two sessions hide each other's."""
+def test_problems_are_separate(said) -> None:
+    """One kind does not hide another, nor one session's those of another."""
     one, other = ProblemLog(), ProblemLog()
     one.warn("disk", "a")
     one.warn("net", "b")
@@ -61,8 +61,8 @@ def test_troubles_are_told_apart(said) -> None:
     assert [("WARNING", "a"), ("WARNING", "b"), ("WARNING", "c")] == said()
 
 
-def test_a_trouble_may_bring_its_traceback(caplog) -> None:
-    """Where an exception is handled, the log may show it."""
+def test_a_problem_may_have_a_traceback(caplog) -> None:
+    """Inside an exception handler the log may show the exception."""
     try:
         raise OSError("no")  # noqa: TRY301  reason: any exception will do
     except OSError:

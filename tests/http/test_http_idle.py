@@ -1,4 +1,4 @@
-"""The kept connection: reused while it lasts, never trusted with a POST for long."""
+"""The idle connection: reused while it is fresh, and only briefly for a POST."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from serverless_flags._transport.stream import Stream
 
 
 def answer_one_and_close(conversation) -> None:
-    """Answer one request as if the connection stayed, and close it."""
+    """Answer one request as if the connection stayed open, and close it."""
     conversation.read()
     conversation.answer()
 
 
 def answer_one_and_eat_the_next(conversation) -> None:
-    """Answer one request; read the next one and close without a word."""
+    """Answer one request; read the next one and close without an answer."""
     conversation.read()
     conversation.answer()
     conversation.read()
@@ -31,7 +31,7 @@ def ask(session, method="GET", body=None, timeout=20):
 
 @pytest.fixture(name="idle")
 def _idle(monkeypatch):
-    """Return what lets both clocks of the module, or one of them, move on."""
+    """Return a function that advances both clocks of the module, or one of them."""
     import time
     from types import SimpleNamespace
 
@@ -47,8 +47,8 @@ def _idle(monkeypatch):
     return shift.update
 
 
-def test_one_connection_serves_request_after_request(peer, http) -> None:
-    """A handshake is paid once: GET and POST share one connection."""
+def test_one_connection_serves_several_requests(peer, http) -> None:
+    """A GET and a POST share one connection and its handshake."""
     server = peer()
     session = http(server.url)
     replies = [ask(session), ask(session, "POST", b"counts"), ask(session)]
@@ -60,7 +60,7 @@ def test_one_connection_serves_request_after_request(peer, http) -> None:
 
 
 def test_a_connection_that_the_server_closed_is_not_used(peer, http) -> None:
-    """A close that has arrived is seen before anything is sent over it."""
+    """If the close has arrived, nothing is sent over the connection."""
     server = peer(answer_one_and_close, lambda conversation: conversation.serve())
     session = http(server.url)
     ask(session)
@@ -71,8 +71,8 @@ def test_a_connection_that_the_server_closed_is_not_used(peer, http) -> None:
     assert [0, 1] == [request.connection for request in server.requests]
 
 
-def test_a_get_over_a_broken_connection_is_asked_again(peer, http) -> None:
-    """A close that crosses the request costs a GET nothing but a new connection."""
+def test_a_get_over_a_broken_connection_is_sent_again(peer, http) -> None:
+    """If the server closes while a GET is sent, a new connection is used."""
     server = peer(
         answer_one_and_eat_the_next, lambda conversation: conversation.serve()
     )
@@ -85,7 +85,7 @@ def test_a_get_over_a_broken_connection_is_asked_again(peer, http) -> None:
 
 
 def test_a_post_is_never_sent_twice(peer, http) -> None:
-    """The server may have taken the counts before the connection broke."""
+    """The server may have processed the counts before the connection broke."""
     server = peer(
         answer_one_and_eat_the_next, lambda conversation: conversation.serve()
     )
@@ -97,8 +97,8 @@ def test_a_post_is_never_sent_twice(peer, http) -> None:
     assert ["GET", "POST"] == [request.method for request in server.requests]
 
 
-def test_a_get_whose_time_is_up_is_not_asked_again(peer, http) -> None:
-    """A kept connection that hangs uses up the deadline; there is no second one."""
+def test_a_get_after_its_deadline_is_not_sent_again(peer, http) -> None:
+    """If an idle connection hangs until the deadline, there is no second try."""
 
     def answer_one_and_hang(conversation):
         conversation.read()
@@ -119,16 +119,16 @@ def test_a_get_whose_time_is_up_is_not_asked_again(peer, http) -> None:
 @pytest.mark.parametrize(
     ("method", "idle_for", "connections"),
     [
-        ("GET", http_module.IDLE_FOR_GET - 1, 1),
-        ("GET", http_module.IDLE_FOR_GET + 1, 2),
-        ("POST", http_module.IDLE_FOR_POST - 1, 1),
-        ("POST", http_module.IDLE_FOR_POST + 1, 2),
+        ("GET", http_module.MAX_IDLE_GET - 1, 1),
+        ("GET", http_module.MAX_IDLE_GET + 1, 2),
+        ("POST", http_module.MAX_IDLE_POST - 1, 1),
+        ("POST", http_module.MAX_IDLE_POST + 1, 2),
     ],
 )
-def test_an_idle_connection_is_given_up(
+def test_an_old_idle_connection_is_not_used(
     peer, http, idle, clock, method, idle_for, connections
 ) -> None:
-    """What was idle too long, or frozen on either clock, may be dead unheard."""
+    """After a long idle time, or a freeze, it may be dead."""
     server = peer()
     session = http(server.url)
     ask(session)
@@ -139,8 +139,8 @@ def test_an_idle_connection_is_given_up(
     assert connections == server.connections
 
 
-def test_a_request_beside_another_opens_its_own_connection(peer, http) -> None:
-    """No request ever waits for another; of two connections one is kept."""
+def test_a_parallel_request_opens_its_own_connection(peer, http) -> None:
+    """No request waits for another; one of the two connections is kept."""
     arrived, free = threading.Event(), threading.Event()
 
     def first(conversation):
@@ -161,13 +161,13 @@ def test_a_request_beside_another_opens_its_own_connection(peer, http) -> None:
 
     assert 200 == fast.status
     assert 2 == server.connections
-    assert 1 == len(session._kept)
+    assert 1 == len(session._idle)
     ask(session)
     assert 0 == server.requests[-1].connection
 
 
-def test_close_lets_go_of_the_connection(peer, http) -> None:
-    """After ``close`` the server sees the end; a later request opens a new one."""
+def test_close_closes_the_idle_connection(peer, http) -> None:
+    """The server sees the end; a later request opens a new connection."""
     server = peer()
     session = http(server.url)
     ask(session)
@@ -180,18 +180,18 @@ def test_close_lets_go_of_the_connection(peer, http) -> None:
 
 
 def test_a_connection_closed_from_outside_is_not_used(peer, http) -> None:
-    """A file descriptor that somebody closed, as a fork's clean-up, is given up."""
+    """A file descriptor closed elsewhere, as after a fork, is detected."""
     server = peer()
     session = http(server.url)
     ask(session)
-    session._kept[0].stream.socket.close()
+    session._idle[0].stream.socket.close()
 
     assert 200 == ask(session, "POST", b"counts").status
     assert 2 == server.connections
 
 
-def test_a_connection_that_is_over_leaves_nothing_behind(peer, http) -> None:
-    """No cycle holds its buffers until the collector runs."""
+def test_a_closed_connection_is_freed_at_once(peer, http) -> None:
+    """No reference cycle keeps its buffers until a garbage collection."""
     server = peer(lambda conversation: conversation.serve(Connection="close"))
     session = http(server.url)
     gc.collect()

@@ -1,4 +1,4 @@
-"""Addresses have an age, and after any failure the name is resolved again."""
+"""Addresses have an age, and after any failure the host is resolved again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def closing(status=200):
 
 @pytest.fixture(name="resolve")
 def _resolve_(monkeypatch):
-    """Return the ports to which the name resolves, and the list of look-ups."""
+    """Return the ports to which the host resolves, and the list of look-ups."""
     ports: list[int] = []
     asked: list[str] = []
 
@@ -40,7 +40,7 @@ def _resolve_(monkeypatch):
 
 @pytest.fixture(name="clocks")
 def _clocks(monkeypatch):
-    """Return what lets one of the two clocks of the addresses move on."""
+    """Return a function that advances one of the two clocks of the addresses."""
     return _move_clocks(monkeypatch, resolver_module)
 
 
@@ -85,7 +85,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_after_any_failure_the_name_is_resolved_again(
+def test_after_any_failure_the_host_is_resolved_again(
     peer, http, resolve, failure, method
 ) -> None:
     """The old address accepts connections and answers, but the server has moved."""
@@ -101,10 +101,10 @@ def test_after_any_failure_the_name_is_resolved_again(
     assert 1 == len(new.requests)
 
 
-def test_after_a_failed_handshake_the_name_is_resolved_again(
+def test_after_a_failed_handshake_the_host_is_resolved_again(
     peer, http, resolve, tls, bundle
 ) -> None:
-    """Whoever has the old address now has another certificate."""
+    """The server that has the old address now has another certificate."""
     ports, asked = resolve
     ports.append(peer(tls=tls).port)
     session = http("https://flags.example", {"REQUESTS_CA_BUNDLE": bundle})
@@ -114,7 +114,7 @@ def test_after_a_failed_handshake_the_name_is_resolved_again(
     assert 2 == len(asked)
 
 
-def test_while_requests_do_well_the_name_is_resolved_once(peer, http, resolve) -> None:
+def test_without_failures_the_host_is_resolved_once(peer, http, resolve) -> None:
     """A look-up costs time."""
     ports, asked = resolve
     ports.append(peer(closing()).port)
@@ -126,8 +126,10 @@ def test_while_requests_do_well_the_name_is_resolved_once(peer, http, resolve) -
 
 
 @pytest.mark.parametrize("clock", ["monotonic", "wall"])
-def test_addresses_are_old_after_a_minute(peer, http, resolve, clocks, clock) -> None:
-    """By either clock: a freeze stops one of them."""
+def test_addresses_are_resolved_again_after_a_minute(
+    peer, http, resolve, clocks, clock
+) -> None:
+    """By either clock, because a freeze may stop one of them."""
     ports, asked = resolve
     old, new = peer(closing()), peer(closing())
     ports.append(old.port)
@@ -143,8 +145,8 @@ def test_addresses_are_old_after_a_minute(peer, http, resolve, clocks, clock) ->
     assert 2 == len(asked)
 
 
-def test_where_resolving_fails_the_old_addresses_serve(peer, http, resolve) -> None:
-    """They are better than none; the next request tries again."""
+def test_without_a_result_the_old_addresses_are_used(peer, http, resolve) -> None:
+    """The next request resolves the host again."""
     ports, asked = resolve
     server = peer(closing(503), closing())
     ports.append(server.port)
@@ -161,35 +163,35 @@ def test_where_resolving_fails_the_old_addresses_serve(peer, http, resolve) -> N
 def test_a_resolver_that_hangs_is_not_waited_for(
     peer, http, resolve, monkeypatch, exiting
 ) -> None:
-    """A request uses the old addresses in time; at the exit it does so at once."""
+    """A request uses the old addresses in time, and at exit without waiting."""
     ports, _ = resolve
     ports.append(peer(closing(503), closing()).port)
     session = http(URL)
     ask(session)
-    goes_on, asked = threading.Event(), []
+    proceed, asked = threading.Event(), []
 
     def hanging(*_args, **_options):
         asked.append(True)
-        goes_on.wait(20)
+        proceed.wait(20)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     try:
         reply = ask(session, timeout=20 if exiting else 3, exiting=exiting)
     finally:
-        goes_on.set()
+        proceed.set()
 
     assert 200 == reply.status
     assert ([] if exiting else [True]) == asked
 
 
-def test_a_name_that_was_never_resolved_ends_with_the_deadline(http, monkeypatch):
-    """However long the resolver hangs, and it is asked once for all requests."""
-    goes_on, asked = threading.Event(), []
+def test_resolving_for_the_first_time_ends_at_the_deadline(http, monkeypatch):
+    """However long the resolver hangs; it is called once for all requests."""
+    proceed, asked = threading.Event(), []
 
     def hanging(*_args, **_options):
         asked.append(True)
-        goes_on.wait(20)
+        proceed.wait(20)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
@@ -197,15 +199,15 @@ def test_a_name_that_was_never_resolved_ends_with_the_deadline(http, monkeypatch
     try:
         replies = [ask(session, timeout=0.05) for _ in range(3)]
     finally:
-        goes_on.set()
+        proceed.set()
 
     assert [Outcome.NOT_DELIVERED] * 3 == [reply.outcome for reply in replies]
     assert "the name was not resolved in time" in replies[0].error
     assert 1 == len(asked)
 
 
-def test_at_the_exit_no_name_is_resolved_that_never_was(http, resolve) -> None:
-    """The request is refused at once, with the reason."""
+def test_at_exit_an_unresolved_host_is_not_resolved(http, resolve) -> None:
+    """The request fails at once, with the reason."""
     _, asked = resolve
     reply = ask(http(URL), "POST", exiting=True)
 
@@ -215,7 +217,7 @@ def test_at_the_exit_no_name_is_resolved_that_never_was(http, resolve) -> None:
 
 
 def test_at_the_exit_old_addresses_are_used(peer, http, resolve, clocks) -> None:
-    """The age does not matter then: there is no time to ask."""
+    """At exit the age does not matter, because no time is left to resolve."""
     ports, asked = resolve
     ports.append(peer(closing()).port)
     session = http(URL)
@@ -229,7 +231,7 @@ def test_at_the_exit_old_addresses_are_used(peer, http, resolve, clocks) -> None
 def test_at_the_exit_a_failed_connection_is_not_tried_again(
     peer, http, resolve
 ) -> None:
-    """That would take a look-up."""
+    """At exit a second try would need a look-up."""
     ports, asked = resolve
     server = peer(closing())
     ports.append(server.port)
@@ -244,10 +246,10 @@ def test_at_the_exit_a_failed_connection_is_not_tried_again(
 @pytest.mark.parametrize(
     "error", [UnicodeError("label too long"), OverflowError(), ValueError("\0")]
 )
-def test_whatever_resolving_raises_is_the_requests_error(
+def test_any_exception_of_the_resolver_is_the_requests_error(
     http, monkeypatch, error
 ) -> None:
-    """A host that no resolver can read is refused, and named by the type alone."""
+    """A host that no resolver can read is an error, described by its type."""
 
     def fail(*_args, **_options):
         raise error
@@ -261,10 +263,10 @@ def test_whatever_resolving_raises_is_the_requests_error(
 
 
 @pytest.mark.parametrize("clock", ["monotonic", "wall"])
-def test_a_connection_is_opened_anew_after_some_minutes(
+def test_a_busy_connection_is_replaced_after_some_minutes(
     peer, http, monkeypatch, clock
 ) -> None:
-    """However busy it is: else a name that moved is never noticed."""
+    """Otherwise a host that has moved would never be noticed."""
     move = _move_clocks(monkeypatch, http_module, stream_module)
     server = peer()
     session = http(server.url)

@@ -1,4 +1,4 @@
-"""Work on a thread of its own, and waiting for it from threads and event loops."""
+"""Background tasks, and waiting for them from threads and event loops."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from serverless_flags._background import (
 PATIENCE = 20
 
 
-def test_waiting_ends_with_the_work() -> None:
-    """Whoever waits is told that it ended; whoever comes later, at once."""
+def test_waiting_ends_with_the_task() -> None:
+    """Waiting returns when the task ends, and at once after it has ended."""
     free = threading.Event()
-    errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
-    assert not errand.ended
-    assert not errand.wait(0)
-    assert not errand.wait(-5)
+    task = BackgroundTask(lambda: free.wait(PATIENCE)).start()
+    assert not task.ended
+    assert not task.wait(0)
+    assert not task.wait(-5)
     free.set()
 
-    assert errand.wait(PATIENCE)
-    assert errand.ended
-    assert errand.wait(0)
+    assert task.wait(PATIENCE)
+    assert task.ended
+    assert task.wait(0)
 
 
-def test_an_errand_runs_beside_the_caller() -> None:
-    """On a thread of its own, which no exit waits for."""
+def test_a_task_runs_on_another_thread() -> None:
+    """It is a daemon thread, which does not delay the exit."""
     threads = []
-    errand = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
-    assert errand.wait(PATIENCE)
+    task = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
+    assert task.wait(PATIENCE)
 
     assert threads[0] is not threading.current_thread()
     assert threads[0].daemon
@@ -45,37 +45,37 @@ def test_an_errand_runs_beside_the_caller() -> None:
 
 @pytest.fixture(name="no_threads")
 def _no_threads(monkeypatch):
-    """Start no thread, as when the interpreter exits."""
+    """Let no thread start, as at interpreter exit."""
     monkeypatch.setattr("_thread.start_new_thread", _no_thread)
 
 
-def test_an_errand_without_a_thread_runs_at_once(no_threads) -> None:
-    """Late is not lost: the caller does the work."""
+def test_without_threads_a_task_runs_on_the_caller(no_threads) -> None:
+    """The caller does the work itself."""
     threads = []
-    errand = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
+    task = BackgroundTask(lambda: threads.append(threading.current_thread())).start()
 
     assert [threading.current_thread()] == threads
-    assert errand.ended
+    assert task.ended
 
 
-def test_a_thread_that_never_begins_has_ended(
+def test_a_lost_thread_counts_as_ended(
     monkeypatch,
 ) -> None:
-    """An exception of others may end it before its first line."""
+    """A runtime's exception may end a thread before its first line."""
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
     monkeypatch.setattr("serverless_flags._background.THREAD_LOST_AFTER", 0.01)
-    errand = BackgroundTask(lambda: None).start()
-    assert not Completion.wait(errand, 0.05)  # which starts no other one
+    task = BackgroundTask(lambda: None).start()
+    assert not Completion.wait(task, 0.05)  # which does not start another one
 
-    assert errand.ended
+    assert task.ended
 
 
 class TestLostThreads:
-    """An exception of others may end a thread before its first line."""
+    """A runtime's exception may end a thread before its first line."""
 
     @pytest.fixture(name="lost")
     def _lost(self, monkeypatch):
-        """Let the first thread never begin; return the functions of all of them."""
+        """Let the first thread never begin; return the functions of all threads."""
         start, started = _thread.start_new_thread, []
 
         def lose(run, given):
@@ -85,42 +85,42 @@ class TestLostThreads:
         monkeypatch.setattr("_thread.start_new_thread", lose)
         return started
 
-    def test_who_waits_starts_another_one(self, lost) -> None:
+    def test_waiting_starts_another_thread(self, lost) -> None:
         """The work is done once, even if the first thread was only late."""
         done = []
-        errand = BackgroundTask(lambda: done.append(1)).start()
+        task = BackgroundTask(lambda: done.append(1)).start()
 
-        assert errand.wait(PATIENCE)
+        assert task.wait(PATIENCE)
         lost[0]()
         assert [1] == done
         assert 2 == len(lost)
 
-    def test_a_loop_that_waits_does_too(self, lost) -> None:
-        """Without blocking it."""
+    def test_waiting_on_an_event_loop_does_too(self, lost) -> None:
+        """It does not block the loop."""
         done = []
-        errand = BackgroundTask(lambda: done.append(1)).start()
+        task = BackgroundTask(lambda: done.append(1)).start()
 
-        assert asyncio.run(errand.wait_async(PATIENCE))
+        assert asyncio.run(task.wait_async(PATIENCE))
         assert [1] == done
 
     def test_the_last_work_is_done(self, lost) -> None:
-        """A session's last flush is waited for in this way."""
+        """A session's last flush uses `run_bounded`."""
         done = []
         run_bounded(done.append, PATIENCE)
 
         assert [False] == done
 
-    def test_no_other_thread_where_there_is_none(self, monkeypatch) -> None:
-        """The waiting ends at its timeout."""
+    def test_no_second_thread_where_none_can_start(self, monkeypatch) -> None:
+        """The wait ends at its timeout."""
         monkeypatch.setattr("_thread.start_new_thread", lambda *_: 1)
-        errand = BackgroundTask(lambda: None).start()
+        task = BackgroundTask(lambda: None).start()
         monkeypatch.undo()
         monkeypatch.setattr("_thread.start_new_thread", _no_thread)
 
-        assert not errand.wait(0.01)
+        assert not task.wait(0.01)
 
-    def test_what_has_begun_is_not_started_again(self, monkeypatch) -> None:
-        """A thread that begins late has the work."""
+    def test_a_task_that_has_begun_is_not_started_again(self, monkeypatch) -> None:
+        """A thread that begins late does the work."""
         free, begins, started = threading.Event(), threading.Event(), []
         start = _thread.start_new_thread
 
@@ -130,12 +130,10 @@ class TestLostThreads:
 
         monkeypatch.setattr("_thread.start_new_thread", begin_late)
         monkeypatch.setattr("serverless_flags._background.NEXT_THREAD_AFTER", PATIENCE)
-        errand = BackgroundTask(lambda: free.wait(PATIENCE)).start()
-        monkeypatch.setattr(
-            Completion, "wait", lambda *_: begins.set() or _begun(errand)
-        )
+        task = BackgroundTask(lambda: free.wait(PATIENCE)).start()
+        monkeypatch.setattr(Completion, "wait", lambda *_: begins.set() or _begun(task))
 
-        assert not errand.wait(PATIENCE)
+        assert not task.wait(PATIENCE)
         assert 1 == len(started)
         free.set()
 
@@ -145,32 +143,32 @@ def _no_thread(*_args) -> None:
     raise RuntimeError(message)
 
 
-def _begun(errand) -> bool:
+def _begun(task) -> bool:
     """Wait until the work has begun; it has not ended."""
-    while not errand._began:
+    while not task._began:
         time.sleep(0.001)
     return False
 
 
-def test_work_that_fails_has_ended_too(caplog) -> None:
-    """Nothing waits for what will not come, and the log has the failure."""
-    errand = BackgroundTask(lambda: 1 / 0).start()
+def test_failed_work_ends_the_wait(caplog) -> None:
+    """Waiting returns, and the failure is logged."""
+    task = BackgroundTask(lambda: 1 / 0).start()
 
-    assert errand.wait(PATIENCE)
+    assert task.wait(PATIENCE)
     assert "a background task failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
 
 class TestAll:
-    def test_all_have_ended(self) -> None:
-        """However many they are, and whichever ends last."""
+    def test_waiting_for_all_of_them(self) -> None:
+        """`wait_for_all` returns True when each has ended, in any order."""
         parts = [BackgroundTask(lambda: None).start() for _ in range(3)]
 
         assert wait_for_all(parts, PATIENCE)
         assert wait_for_all([], 0)
 
-    def test_one_has_not(self) -> None:
-        """The time is for all together, and the others have had their chance."""
+    def test_waiting_for_all_times_out(self) -> None:
+        """The timeout is for all together."""
         ended, never = Completion(), Completion()
         ended.end()
 
@@ -179,7 +177,7 @@ class TestAll:
 
 
 class TestOnALoop:
-    def test_the_loop_goes_on_while_one_waits(self) -> None:
+    def test_waiting_does_not_block_the_loop(self) -> None:
         """Other tasks run; the end wakes the waiting one."""
         waitable = Completion()
 
@@ -192,8 +190,8 @@ class TestOnALoop:
 
         assert asyncio.run(main()) is True
 
-    def test_what_has_ended_is_not_waited_for(self) -> None:
-        """Not even one turn of the loop."""
+    def test_waiting_for_an_ended_one_returns_at_once(self) -> None:
+        """It takes not even one turn of the loop."""
         waitable = Completion()
         waitable.end()
         coroutine = waitable.wait_async(PATIENCE)
@@ -204,8 +202,8 @@ class TestOnALoop:
         assert asyncio.run(main()) is True
 
     @pytest.mark.parametrize("timeout", [0.01, 0, -1])
-    def test_a_timeout_ends_the_waiting(self, timeout) -> None:
-        """The work goes on; its end, later, disturbs nobody."""
+    def test_waiting_has_a_timeout(self, timeout) -> None:
+        """The work continues, and its end has no effect on the loop."""
         waitable = Completion()
 
         async def main():
@@ -216,8 +214,8 @@ class TestOnALoop:
 
         assert asyncio.run(main()) is False
 
-    def test_the_end_may_come_with_the_timeout(self) -> None:
-        """Both wake the same waiting once."""
+    def test_the_end_and_the_timeout_may_coincide(self) -> None:
+        """Both wake the same waiting task once."""
         waitable = Completion()
 
         async def main():
@@ -228,8 +226,8 @@ class TestOnALoop:
 
         assert asyncio.run(main()) is True
 
-    def test_a_cancelled_waiting_leaves_nothing(self) -> None:
-        """A cancelled task is gone; the end wakes nobody."""
+    def test_a_cancelled_wait_is_cleaned_up(self) -> None:
+        """When the work ends, it wakes no task."""
         waitable = Completion()
 
         async def main():
@@ -243,8 +241,8 @@ class TestOnALoop:
 
         asyncio.run(main())
 
-    def test_a_loop_that_is_closed_is_not_woken(self) -> None:
-        """The work of one invocation may outlive the loop of it."""
+    def test_a_closed_loop_is_not_woken(self) -> None:
+        """The work of one invocation may outlast its event loop."""
         waitable = Completion()
         asyncio.run(waitable.wait_async(0))
         waitable.end()
@@ -252,7 +250,7 @@ class TestOnALoop:
         assert waitable.ended
 
     def test_threads_and_loops_wait_together(self) -> None:
-        """One end wakes them all."""
+        """One end wakes all of them."""
         waitable = Completion()
         ended = []
         threads = [
@@ -270,18 +268,16 @@ class TestOnALoop:
         assert [True, True] == ended
 
 
-def test_a_failure_stays_where_the_caller_does_the_work(no_threads, caplog) -> None:
-    """It is the task's, and the log has it."""
-    errand = BackgroundTask(lambda: 1 / 0).start()
+def test_a_failure_on_the_caller_is_logged(no_threads, caplog) -> None:
+    """It does not propagate to the caller."""
+    task = BackgroundTask(lambda: 1 / 0).start()
 
-    assert errand.ended
+    assert task.ended
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_an_exception_of_others_passes_where_the_caller_does_the_work(
-    no_threads, monkeypatch
-) -> None:
-    """It was raised into the caller's thread."""
+def test_a_runtimes_exception_on_the_caller_propagates(no_threads, monkeypatch) -> None:
+    """The runtime raised it into the calling thread."""
     name = f"{__name__}.OvertimeError"
     monkeypatch.setattr("serverless_flags._passing._names", frozenset({name}))
 
@@ -293,4 +289,4 @@ def test_an_exception_of_others_passes_where_the_caller_does_the_work(
 
 
 class OvertimeError(Exception):
-    """What a runtime raises into a running function."""
+    """Stands for an exception that a runtime raises into a running function."""

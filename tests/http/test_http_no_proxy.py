@@ -1,4 +1,4 @@
-"""``no_proxy`` in all its forms, and where we differ from ``requests`` on purpose."""
+"""``no_proxy`` in all its forms, and deliberate differences from ``requests``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROXY = "http://proxy.example:3128"
 
 
 def bypasses(url: str, no_proxy: str) -> bool:
-    """Whether the URL is asked directly."""
+    """Whether the URL is requested without a proxy."""
     environ = {"http_proxy": PROXY, "https_proxy": PROXY, "no_proxy": no_proxy}
     return Connector(url, environ).proxy is None
 
@@ -34,8 +34,8 @@ def bypasses(url: str, no_proxy: str) -> bool:
         ("http://10.1.2.3", "10.1.2.3/32"),
     ],
 )
-def test_what_both_ask_directly(url, no_proxy) -> None:
-    """Hosts, domains, addresses and networks are read as ``requests`` reads them."""
+def test_both_connect_directly(url, no_proxy) -> None:
+    """Hosts, domains, addresses and networks are read as by ``requests``."""
     assert should_bypass_proxies(url, no_proxy)
     assert bypasses(url, no_proxy)
 
@@ -53,8 +53,8 @@ def test_what_both_ask_directly(url, no_proxy) -> None:
         ("http://flags.example.com", "10.0.0.0/8"),
     ],
 )
-def test_what_both_ask_the_proxy_for(url, no_proxy) -> None:
-    """What ``no_proxy`` does not name goes through the proxy."""
+def test_both_use_the_proxy(url, no_proxy) -> None:
+    """Servers that ``no_proxy`` does not list are requested through the proxy."""
     assert not should_bypass_proxies(url, no_proxy)
     assert not bypasses(url, no_proxy)
 
@@ -70,14 +70,14 @@ def test_what_both_ask_the_proxy_for(url, no_proxy) -> None:
         ("http://[2001:db8::1]", "2001:db8::/32"),
     ],
 )
-def test_what_only_we_ask_directly(url, no_proxy) -> None:
-    """Stars, default ports and networks of IPv6 mean what their writers meant."""
+def test_only_this_package_connects_directly(url, no_proxy) -> None:
+    """Stars, default ports and IPv6 networks have their intended meaning."""
     assert not should_bypass_proxies(url, no_proxy)
     assert bypasses(url, no_proxy)
 
 
-def test_half_a_label_is_no_domain() -> None:
-    """Older versions of ``requests`` take any end of a name for its domain."""
+def test_part_of_a_label_is_not_a_domain() -> None:
+    """Older versions of ``requests`` accept any ending of the host."""
     assert not bypasses("http://flags.example.com", "ample.com")
 
 
@@ -99,8 +99,8 @@ ports = st.sampled_from(["", ":80", ":4242"])
     ),
 )
 @example(host="10.1.2.3", port="", entries=["10.255.0.0/9"])
-def test_no_proxy_is_read_as_requests_reads_it(host, port, entries) -> None:
-    """Wherever an entry does not cut a label of the host, both say the same."""
+def test_no_proxy_is_read_as_by_requests(host, port, entries) -> None:
+    """For entries that end at a label of the host, the result is the same."""
     assume(not any(_cuts_a_label(host, entry) for entry in entries))
     url, no_proxy = f"http://{host}{port}/api", ",".join(entries)
 

@@ -1,4 +1,4 @@
-"""How often questions outside invocations look for what is due."""
+"""How often evaluations outside invocations check for due work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from serverless_flags._clock import now, ticking
-from serverless_flags._work.due import OUTSIDE_LOOKS, DueWork
+from serverless_flags._work.due import OUTSIDE_CHECK_INTERVAL, DueWork
 
 
 @pytest.fixture(name="duties")
@@ -19,16 +19,16 @@ def _duties(clock):
     )
 
 
-def test_one_look_for_many_questions(duties, clock) -> None:
-    """A loop that asks all the time looks once in a while."""
+def test_many_evaluations_make_one_check(duties, clock) -> None:
+    """A loop of evaluations checks at most every `OUTSIDE_CHECK_INTERVAL` seconds."""
     asked = [duties.note_outside() for _ in range(3)]
-    clock.advance(OUTSIDE_LOOKS)
+    clock.advance(OUTSIDE_CHECK_INTERVAL)
     later = [duties.note_outside() for _ in range(2)]
 
     assert [True, False, False] == asked
     assert [True, False] == later
 
 
-def test_the_monotonic_clock_alone_is_read() -> None:
-    """Each question would pay for both."""
+def test_only_the_monotonic_clock_is_read() -> None:
+    """Each evaluation outside invocations reads one clock."""
     assert time.monotonic is ticking(now)
