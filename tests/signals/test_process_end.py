@@ -209,7 +209,7 @@ class TestLocks:
 
             def work(timeout):
                 say("flushed")
-                logging.warning("counts were not taken")
+                logging.warning("counts were not accepted")
 
             session = Session(work=work)
             signals.connect_sigterm(session, grace=0.2)
