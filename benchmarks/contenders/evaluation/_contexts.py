@@ -1,7 +1,7 @@
-"""The three contexts that every contender is asked with."""
+"""The three evaluation contexts that every contender uses."""
 
 USERS = [str(number) for number in range(16)]
-"""For whom the flags are on."""
+"""The users for whom the flags are on."""
 USER = "7"
 
 NOBODY, ONE, TEN = "no context", "userId", "10 fields"
@@ -22,27 +22,27 @@ UNLEASH = {
     ONE: {"userId": USER},
     TEN: {**FIELDS, "properties": PROPERTIES},
 }
-"""As Unleash's clients take them."""
+"""The contexts as Unleash's clients take them."""
 
 FLAT = {NOBODY: {}, ONE: {}, TEN: {**FIELDS, **PROPERTIES}}
-"""What is known besides the user, as the other clients take it."""
+"""The fields besides the user, as the other clients take them."""
 
 
 def enabled(who):
-    """Name the question whether a flag is on."""
+    """Return the name of the quantity for `is_enabled`."""
     return f"is_enabled, {who}"
 
 
 def variant(who):
-    """Name the question for a text."""
+    """Return the name of the quantity for `get_variant`."""
     return f"get_variant, {who}"
 
 
 def flag_for(who):
-    """Name the flag that is on for them."""
+    """Return the name of the flag that is on for this context."""
     return "everybody" if who == NOBODY else "users"
 
 
 def text_for(who):
-    """Name the flag whose text they get."""
+    """Return the name of the flag whose text this context gets."""
     return "text for everybody" if who == NOBODY else "text"

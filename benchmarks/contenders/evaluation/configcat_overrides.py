@@ -1,4 +1,4 @@
-"""ConfigCat with local flags only, which rules decide."""
+"""ConfigCat with local flags only, which have rules."""
 
 import json
 import tempfile

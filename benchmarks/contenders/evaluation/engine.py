@@ -1,4 +1,4 @@
-"""The raw engine: its public methods, its calls, and its calls with JSON ready."""
+"""The raw engine: its public methods, its library calls, and these with JSON ready."""
 
 import json
 import os
@@ -21,13 +21,13 @@ def _public(timing):
     def on(name, context):
         return engine.is_enabled(name, context).is_enabled
 
-    def word(name, context):
+    def text(name, context):
         return engine.get_variant(name, context).variant.name
 
     for who, context in CONTEXTS.items():
         timing.call(enabled(who), on, (flag_for(who), context), expected=True)
         asked = (text_for(who), context)
-        timing.call(variant(who), word, asked, expected="blue")
+        timing.call(variant(who), text, asked, expected="blue")
 
 
 def _calls(timing):
@@ -42,10 +42,10 @@ def _calls(timing):
 def _ready(timing):
     calls = Calls()
     for who, context in CONTEXTS.items():
-        text = json.dumps(context).encode()
-        asked = (flag_for(who).encode(), text)
+        encoded = json.dumps(context).encode()
+        asked = (flag_for(who).encode(), encoded)
         timing.call(enabled(who), calls.is_enabled_in, asked, expected=True)
-        asked = (text_for(who).encode(), text)
+        asked = (text_for(who).encode(), encoded)
         timing.call(variant(who), calls.get_variant_in, asked, expected=ANSWER)
 
 

@@ -22,9 +22,9 @@ client = ldclient.get()
 
 
 def _context(who):
-    """Return the context; LaunchDarkly has none without a key."""
+    """Return the context; LaunchDarkly requires a key."""
     if who == NOBODY:
-        return ldclient.Context.builder("anonymous").anonymous(True).build()  # noqa: FBT003  reason: it takes it so
+        return ldclient.Context.builder("anonymous").anonymous(True).build()  # noqa: FBT003  reason: LaunchDarkly's signature
     builder = ldclient.Context.builder(USER)
     for name, value in FLAT[who].items():
         builder.set(name, value)

@@ -1,4 +1,4 @@
-"""OpenFeature with Unleash's own provider, its state given."""
+"""OpenFeature with Unleash's own provider, with a given flag state."""
 
 import tempfile
 

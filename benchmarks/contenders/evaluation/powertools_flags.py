@@ -1,4 +1,4 @@
-"""Powertools' feature flags with a store that holds its schema in memory."""
+"""Powertools' feature flags with a store that keeps its schema in memory."""
 
 from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
 from aws_lambda_powertools.utilities.feature_flags import FeatureFlags, StoreProvider
@@ -37,7 +37,7 @@ flags = FeatureFlags(store=Memory())
 
 
 def ask(name, context, default):
-    """Ask by name, for Powertools takes no positional arguments."""
+    """Evaluate with keyword arguments, because Powertools takes no positional ones."""
     return flags.evaluate(name=name, context=context, default=default)
 
 

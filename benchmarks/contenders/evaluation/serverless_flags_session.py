@@ -1,4 +1,4 @@
-"""A session that started from a snapshot, asked outside and inside an invocation."""
+"""A session with a snapshot, used outside and inside an invocation."""
 
 import os
 
