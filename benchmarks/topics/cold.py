@@ -171,8 +171,8 @@ def _missed(results: Results) -> str:
     return (
         f"`lean` misses its target: of its {page.ms(ours)} ms, three round trips (TCP,"
         f" TLS, the request) take 90, which is {page.times(0.09 / plain)} the plain"
-        f" SDK, and the interpreter takes {page.ms(bare)}. The target was set on a machine"
-        " where imports took twice as long and round trips the same."
+        f" SDK, and the interpreter takes {page.ms(bare)}. The target was set on a"
+        " machine where imports took twice as long and round trips the same."
     )
 
 

@@ -6,7 +6,7 @@ from _contexts import UNLEASH
 from _state import STATE
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags.clients._library import Library
+from serverless_flags.clients._library import EngineLibrary
 
 _FIXED = {
     "appName": "evaluation",
@@ -33,7 +33,7 @@ class Calls:
     def __init__(self):
         self._engine = new_engine()
         self._pointer = self._engine.state
-        self._library = Library(self._engine)
+        self._library = EngineLibrary(self._engine)
 
     def is_enabled(self, name, context):
         """Turn the context into JSON, check the flag and count."""
