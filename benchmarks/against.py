@@ -76,10 +76,10 @@ def _ratios(results: Results) -> Iterator[tuple[str, float]]:
     """Yield each quantity of each contender with its ratio."""
     for title in results.titles():
         group, contender, name = title.split(" | ")
-        side, _, who = contender.partition(", ")
+        side, _, subject = contender.partition(", ")
         if side == NOW:
-            ratio = results.ratio(group, contender, f"{THEN}, {who}", name)
-            yield f"{who}: {name.partition(' [')[0]}", ratio
+            ratio = results.ratio(group, contender, f"{THEN}, {subject}", name)
+            yield f"{subject}: {name.partition(' [')[0]}", ratio
 
 
 # -- the topics ------------------------------------------------------------------------
@@ -93,23 +93,28 @@ def _wrapper(sides: Mapping[str, Path], rounds: int) -> Iterator[tuple[str, floa
         contenders = [
             _on(side, contender)
             for side, python in pythons.items()
-            for contender in wrapper.ours(wrapper.USUAL, python, environ, platforms)
+            for contender in wrapper.own_contenders(
+                wrapper.USUAL, python, environ, platforms
+            )
         ]
         benchmarks = interleave(
             contenders, rounds, measure=wrapper.timed, warmups=0, group="all"
         )
     results = Results(pyperf.BenchmarkSuite(benchmarks))
     for contender in contenders:
-        side, _, who = contender.name.partition(", ")
+        side, _, subject = contender.name.partition(", ")
         if side == THEN:
             continue
-        then = f"{THEN}, {who}"
+        then = f"{THEN}, {subject}"
         for title, wrapped, plain in (
             ("def", wrapper.WRAPPED, wrapper.PLAIN),
             ("async def", wrapper.WRAPPED_ASYNC, wrapper.PLAIN_ASYNC),
         ):
             ours = wrapper.added(results, contender.name, wrapped, plain)
-            yield f"{who}: {title}", ours / wrapper.added(results, then, wrapped, plain)
+            yield (
+                f"{subject}: {title}",
+                ours / wrapper.added(results, then, wrapped, plain),
+            )
 
 
 def _evaluation(sides: Mapping[str, Path], rounds: int) -> Iterator[tuple[str, float]]:

@@ -86,9 +86,9 @@ KINDS = {
 FEW = (CALLS, LEAN, RAW, UNLEASH)
 """Enough contenders to see that the benchmark runs."""
 
-WHO = ("no context", "userId", "10 fields")
+CONTEXTS = ("no context", "userId", "10 fields")
 METHODS = ("is_enabled", "get_variant")
-QUESTIONS = [f"{method}, {who}" for method in METHODS for who in WHO]
+QUESTIONS = [f"{method}, {context}" for method in METHODS for context in CONTEXTS]
 
 
 # -- measure ---------------------------------------------------------------------------
@@ -199,8 +199,8 @@ def _costs(results: Results, names: list[str]) -> str:
 
 
 def _title(question: str) -> str:
-    method, who = question.split(", ")
-    return f"`{method}`, {who}"
+    method, context = question.split(", ")
+    return f"`{method}`, {context}"
 
 
 NOTES = """\

@@ -114,7 +114,7 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
         contenders = [
             contender
             for version, python in pythons.items()
-            for contender in ours(version, python, environ, platforms)
+            for contender in own_contenders(version, python, environ, platforms)
         ]
         if not quick:
             contenders += _peers(theirs, environ)
@@ -144,7 +144,7 @@ def surroundings(
         )
 
 
-def ours(
+def own_contenders(
     version: str,
     python: Path,
     environ: Mapping[str, str],

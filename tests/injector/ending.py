@@ -62,7 +62,10 @@ class Ending:
         self.remaining = self._until_usual(self._new_threads)
         self.remaining |= self._until_usual(lambda: held_locks(self._session))
         if self._usual is not None and self.remaining - self._usual:
-            yield "left", f"remaining after close: {', '.join(sorted(self.remaining))}"
+            yield (
+                "remaining",
+                f"remaining after close: {', '.join(sorted(self.remaining))}",
+            )
 
     def _miscounted(
         self, server: Server, ledger: Ledger, uncertain: int

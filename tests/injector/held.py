@@ -1,7 +1,8 @@
-"""Find the locks of a session that are held."""
+"""Find the locks that a session holds, and the invocations that are current."""
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import gc
 import sys
@@ -82,3 +83,12 @@ def _is_held(lock: Any) -> bool:
         lock.release()
         return False
     return True
+
+
+def current_scopes() -> dict[str, object]:
+    """Return the variables of this package that are set in the current context."""
+    return {
+        variable.name: value
+        for variable, value in contextvars.copy_context().items()
+        if variable.name.startswith("serverless_flags") and value is not None
+    }

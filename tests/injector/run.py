@@ -80,11 +80,13 @@ def main() -> int:
     _say(f"Python {python_version()}")
     reports = list(_run_all(options))
     _print_exempt(reports)
-    wrong = _print_violations(reports, verbose=options.verbose)
+    violations = _print_violations(reports, verbose=options.verbose)
     trials = sum(report["trials"] for report in reports)
     seconds = time.monotonic() - began
-    _say(f"{len(reports)} modes, {trials} trials, {wrong} violations, {seconds:.0f} s")
-    return min(1, wrong)
+    _say(
+        f"{len(reports)} modes, {trials} trials, {violations} violations, {seconds:.0f} s"
+    )
+    return min(1, violations)
 
 
 def _options() -> argparse.Namespace:

@@ -128,7 +128,7 @@ CORRECT = """
         pytest.param(SWALLOWS, "answers", "return inner(*given)", id="swallows"),
         pytest.param(TRANSLATES, "exception", "return inner(*given)", id="translates"),
         pytest.param(STAYS_CURRENT, "scope", "answers = inner(", id="stays current"),
-        pytest.param(STAYS_LOCKED, "left", "answers = inner(", id="stays locked"),
+        pytest.param(STAYS_LOCKED, "remaining", "answers = inner(", id="stays locked"),
         pytest.param(LATCHES, "stale", "self.prepare()", id="latches"),
         pytest.param(COUNTS_TWICE, "twice", "self.last = answer", id="counts twice"),
         pytest.param(COUNTS_NOT, "lost", "return super()", id="counts not"),

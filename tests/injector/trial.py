@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from calls import caller, run_trial
 from ending import Ending
+from held import current_scopes
 from modes import LONG, MAX_AGE, REVALIDATE
 from platforms import platform_named
 from records import Result
@@ -94,11 +95,11 @@ class Trial:
             with watchdog:
                 run_trial(self._mode.shape.awaited, self._invocations(session))
         except Hung as hung:
-            self._wrong("hang", str(hung))
+            self._add_violation("hang", str(hung))
         with watchdog.again():
             self._end(session, threads)
         if watchdog.expired and not self._result.violations:
-            self._wrong("hang", f"in close: {watchdog.where}")
+            self._add_violation("hang", f"in close: {watchdog.where}")
 
     def _end(self, session: FlagSession, threads: set[threading.Thread]) -> None:
         session.close(TIMEOUT)
@@ -107,7 +108,7 @@ class Trial:
             ending.timeout = 0.2
         uncertain = int(self._guarded)
         for kind, what in ending.violations(self._server, self._ledger, uncertain):
-            self._wrong(kind, what)
+            self._add_violation(kind, what)
         self._result.remaining = ending.remaining
 
     @property
@@ -153,15 +154,21 @@ class Trial:
         return answers
 
     async def _interrupted(self, call: Call) -> None:
-        scopes = _scopes()
+        scopes = current_scopes()
         self._server.delay = DELAY
         self._raises = self._mode.stage.raises
         answers, error = await self._interrupt(call)
         self._raises = False
         self._server.delay = 0.0
-        left = [name for name, value in _scopes().items() if scopes.get(name) != value]
-        if left:
-            self._wrong("scope", f"{', '.join(left)} is still set after the invocation")
+        still_set = [
+            name
+            for name, value in current_scopes().items()
+            if scopes.get(name) != value
+        ]
+        if still_set:
+            self._add_violation(
+                "scope", f"{', '.join(still_set)} is still set after the invocation"
+            )
         self._judge(answers, error)
 
     async def _interrupt(
@@ -188,15 +195,17 @@ class Trial:
             if isinstance(error, raised):
                 return
             if not (self._mode.stage.raises and type(error) is FromFunction):
-                self._wrong("exception", f"the caller gets {error!r}")
+                self._add_violation("exception", f"the caller gets {error!r}")
         elif self._mode.stage.raises:
-            self._wrong("exception", "the function's own exception is lost")
+            self._add_violation("exception", "the function's own exception is lost")
         elif answers != self._expected("alice"):
             if self._guarded:
                 self._result.changed = True
             else:
-                wrong = _difference(answers, self._expected("alice"))
-                self._wrong("answers", f"the interrupted function sees {wrong}")
+                difference = _difference(answers, self._expected("alice"))
+                self._add_violation(
+                    "answers", f"the interrupted function sees {difference}"
+                )
 
     async def _continue(self, session: FlagSession, call: Call) -> None:
         """Run two more invocations, of another user."""
@@ -210,15 +219,19 @@ class Trial:
             self._clock.advance(LONG)
             again = await self._complete(call, "bob", "the one after it")
             if again is not None and again != expected:
-                wrong = _difference(again, expected)
-                self._wrong("stale", f"the invocation after the next sees {wrong}")
+                difference = _difference(again, expected)
+                self._add_violation(
+                    "stale", f"the invocation after the next sees {difference}"
+                )
         status = session.status
         if status.source != "server":
-            self._wrong("status", f"source {status.source} with the server's flags")
+            self._add_violation(
+                "status", f"source {status.source} with the server's flags"
+            )
         if self._ledger.ask("alice"):
-            self._wrong("scope", "an evaluation outside has alice's context")
+            self._add_violation("scope", "an evaluation outside has alice's context")
         if self._ledger.ask("bob"):
-            self._wrong("scope", "an evaluation outside has bob's context")
+            self._add_violation("scope", "an evaluation outside has bob's context")
 
     async def _complete(
         self, call: Call, user: str, what: str, *, strict: bool = True
@@ -229,13 +242,13 @@ class Trial:
         except Hung:
             raise
         except BaseException as error:  # noqa: BLE001  reason: the exception is examined
-            self._wrong("next", f"{what} raises {error!r}")
+            self._add_violation("next", f"{what} raises {error!r}")
             return None
         if user == "bob" and answers["alice"]:
-            self._wrong("context", f"{what} is bob's and sees alice's flag")
+            self._add_violation("context", f"{what} is bob's and sees alice's flag")
         if strict and user == "alice" and answers != self._expected("alice"):
-            wrong = _difference(answers, self._expected("alice"))
-            self._wrong("control", f"{what} sees {wrong}")
+            difference = _difference(answers, self._expected("alice"))
+            self._add_violation("control", f"{what} sees {difference}")
         return answers
 
     def _expected(self, user: str) -> dict[str, object]:
@@ -247,27 +260,22 @@ class Trial:
     def _check_status(self, session: FlagSession, when: str) -> None:
         status = session.status
         if status.source == "client":
-            self._wrong("status", f"{when} the source is said to be the client")
+            self._add_violation("status", f"{when} the source is said to be the client")
         if status.state.value == "degraded" and not status.last_error:
-            self._wrong("status", f"{when} degraded, and no last_error says why")
+            self._add_violation(
+                "status", f"{when} degraded, and no last_error says why"
+            )
 
     def _check_reason(self, session: FlagSession) -> None:
         status = session.status
         if status.state.value != "starting" and not status.last_error:
             state = status.state.value
-            self._wrong("status", f"defaults are served, {state}, no last_error")
+            self._add_violation(
+                "status", f"defaults are served, {state}, no last_error"
+            )
 
-    def _wrong(self, kind: str, what: str) -> None:
+    def _add_violation(self, kind: str, what: str) -> None:
         self._result.violations.append((kind, what))
-
-
-def _scopes() -> dict[str, object]:
-    """Return the variables of this package that are set in the current context."""
-    return {
-        variable.name: value
-        for variable, value in contextvars.copy_context().items()
-        if variable.name.startswith("serverless_flags") and value is not None
-    }
 
 
 def _difference(seen: dict[str, object] | None, expected: dict[str, object]) -> str:

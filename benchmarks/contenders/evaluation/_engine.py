@@ -14,8 +14,8 @@ _FIXED = {
     "currentTime": "2020-02-02T02:02:02.000002+00:00",
 }
 CONTEXTS = {
-    who: {**_FIXED, "properties": {}, **(context or {})}
-    for who, context in UNLEASH.items()
+    kind: {**_FIXED, "properties": {}, **(context or {})}
+    for kind, context in UNLEASH.items()
 }
 """The complete contexts; making them is the work of a client, not of the engine."""
 

@@ -93,8 +93,8 @@ def ask_unleash(timing, client):
     """Time all evaluations of a client that has UnleashClient's methods."""
     from _contexts import UNLEASH, enabled, flag_for, text_for, variant
 
-    for who, context in UNLEASH.items():
-        asked = (flag_for(who), context)
-        timing.call(enabled(who), client.is_enabled, asked, expected=True)
-        asked = (text_for(who), context)
-        timing.call(variant(who), client.get_variant, asked, expected=BLUE)
+    for kind, context in UNLEASH.items():
+        asked = (flag_for(kind), context)
+        timing.call(enabled(kind), client.is_enabled, asked, expected=True)
+        asked = (text_for(kind), context)
+        timing.call(variant(kind), client.get_variant, asked, expected=BLUE)

@@ -1,6 +1,15 @@
 """Flagsmith evaluating an environment document, one flag for one identity."""
 
-from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from _contexts import (
+    FLAT,
+    NO_CONTEXT,
+    USER,
+    USERS,
+    enabled,
+    flag_for,
+    text_for,
+    variant,
+)
 from flagsmith import Flagsmith
 from timing import Timing
 
@@ -89,27 +98,27 @@ class Document:
 client = Flagsmith(offline_mode=True, offline_handler=Document())
 
 
-def flags_of(who, traits):
+def flags_of(kind, traits):
     """Return the flags for a context, evaluated again each time."""
-    if who == NOBODY:
+    if kind == NO_CONTEXT:
         return client.get_environment_flags()
     return client.get_identity_flags(USER, traits)
 
 
-def on(name, who, traits):
+def on(name, kind, traits):
     """Return whether a flag is on."""
-    return flags_of(who, traits).is_feature_enabled(name)
+    return flags_of(kind, traits).is_feature_enabled(name)
 
 
-def text(name, who, traits):
+def text(name, kind, traits):
     """Return the text of a flag."""
-    return flags_of(who, traits).get_feature_value(name)
+    return flags_of(kind, traits).get_feature_value(name)
 
 
 assert client.get_identity_flags("stranger").is_feature_enabled("users") is False
 timing = Timing()
-for who, traits in FLAT.items():
-    asked = (flag_for(who), who, traits)
-    timing.call(enabled(who), on, asked, expected=True)
-    timing.call(variant(who), text, (text_for(who), who, traits), expected="navy")
+for kind, traits in FLAT.items():
+    asked = (flag_for(kind), kind, traits)
+    timing.call(enabled(kind), on, asked, expected=True)
+    timing.call(variant(kind), text, (text_for(kind), kind, traits), expected="navy")
 timing.show()

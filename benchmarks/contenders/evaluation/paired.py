@@ -67,13 +67,13 @@ for side, flags in sessions.items():
     if side.endswith("inside"):
         flags.invocation().__enter__()  # the invocation lasts as long as the process
 clients = {"raw": raw, **sessions}
-for who, context in UNLEASH.items():
-    asked = (flag_for(who), context)
+for kind, context in UNLEASH.items():
+    asked = (flag_for(kind), context)
     by_side = {side: (client.is_enabled, asked) for side, client in clients.items()}
-    by_side["calls"] = calls.is_enabled, (flag_for(who), CONTEXTS[who])
-    _compare(enabled(who), by_side)
-    asked = (text_for(who), context)
+    by_side["calls"] = calls.is_enabled, (flag_for(kind), CONTEXTS[kind])
+    _compare(enabled(kind), by_side)
+    asked = (text_for(kind), context)
     by_side = {side: (client.get_variant, asked) for side, client in clients.items()}
-    by_side["calls"] = calls.get_variant, (text_for(who), CONTEXTS[who])
-    _compare(variant(who), by_side)
+    by_side["calls"] = calls.get_variant, (text_for(kind), CONTEXTS[kind])
+    _compare(variant(kind), by_side)
 timing.show()
