@@ -83,9 +83,8 @@ def main() -> int:
     violations = _print_violations(reports, verbose=options.verbose)
     trials = sum(report["trials"] for report in reports)
     seconds = time.monotonic() - began
-    _say(
-        f"{len(reports)} modes, {trials} trials, {violations} violations, {seconds:.0f} s"
-    )
+    counts = f"{len(reports)} modes, {trials} trials, {violations} violations"
+    _say(f"{counts}, {seconds:.0f} s")
     return min(1, violations)
 
 
