@@ -1,1 +1,1 @@
-"""Us and our peers, side by side in the same run: ``python -m benchmarks``."""
+"""This package and its peers, measured in the same run: ``python -m benchmarks``."""

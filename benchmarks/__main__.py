@@ -3,8 +3,8 @@
 
     python -m benchmarks                    # everything: 45 minutes on 2 cores
     python -m benchmarks cold --rounds 40
-    python -m benchmarks --quick            # one round each, no page: does it run?
-    python -m benchmarks --report           # the page again, from benchmarks/results
+    python -m benchmarks --quick            # one round each, only to see that it runs
+    python -m benchmarks --report           # only the page, from benchmarks/results
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def _measure(name: str, topic: ModuleType, options: argparse.Namespace) -> None:
     began = time.monotonic()
     print(f"{name}: {rounds} rounds", flush=True)
     suite = pyperf.BenchmarkSuite(topic.measure(rounds, quick=options.quick))
-    circumstances = _circumstances(rounds)
+    conditions = _conditions(rounds)
     for benchmark in suite:
-        benchmark.update_metadata(circumstances)
+        benchmark.update_metadata(conditions)
     if not options.quick:
         suite.dump(str(RESULTS / f"{name}.json"), compact=True, replace=True)
     print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
@@ -70,9 +70,9 @@ def _report(name: str, topic: ModuleType) -> None:
     report.put(name, f"{topic.report(Results(suite))}\n\n{how}")
 
 
-def _circumstances(rounds: int) -> dict[str, object]:
+def _conditions(rounds: int) -> dict[str, object]:
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  reason: whichever git there is
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  reason: any git will do
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,11 +1,11 @@
 """
-``python -m benchmarks.against COMMIT``: us and an earlier commit, side by side.
+``python -m benchmarks.against COMMIT``: this checkout and an earlier commit compared.
 
     python -m benchmarks.against v0.1.0                  # wrapper, evaluation, cold
     python -m benchmarks.against HEAD~3 cold --rounds 40
 
-Prints, for each contender and quantity, the median of what this checkout takes over
-what the commit takes, round by round: above 1, this checkout is slower.
+Prints, for each contender and quantity, the median over the rounds of this checkout's
+time divided by the commit's: above 1, this checkout is slower.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from pathlib import Path
 
 import pyperf
 
+from benchmarks import cold_functions
 from benchmarks.environments import ROOT, environment
 from benchmarks.rounds import Contender, Results, interleave
-from benchmarks.topics import cold, evaluation, wrapper
+from benchmarks.servers import FAR, NEAR, served
+from benchmarks.topics import evaluation, wrapper
 
 NOW, THEN = "now", "then"
 GROUP = "against"
-FAR_KINDS = (cold.UNLEASH, cold.LEAN)
-NEAR_KINDS = (cold.UNLEASH_SNAPSHOT, cold.LEAN_SNAPSHOT)
-"""They wait for no server, however far it is."""
+FAR_KINDS = (cold_functions.UNLEASH, cold_functions.LEAN)
+NEAR_KINDS = (cold_functions.UNLEASH_SNAPSHOT, cold_functions.LEAN_SNAPSHOT)
+"""They do not wait for a server, so its distance does not matter."""
 
 
 def main() -> None:
-    """Measure the topics that are named, by default all three."""
+    """Measure the topics that are named, all three by default."""
     options = _options()
     with _checkout(options.commit) as folder:
         sides = {NOW: ROOT, THEN: folder}
@@ -47,13 +49,13 @@ def _checkout(commit: str) -> Iterator[Path]:
     """Yield a folder with the files of a commit."""
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(
-            ["git", "archive", commit],  # noqa: S607  reason: whichever git there is
+            ["git", "archive", commit],  # noqa: S607  reason: any git will do
             cwd=ROOT,
             stdout=subprocess.PIPE,
             check=True,
         ).stdout
         subprocess.run(
-            ["tar", "-x", "-C", folder],  # noqa: S607  reason: likewise
+            ["tar", "-x", "-C", folder],  # noqa: S607  reason: any tar will do
             input=archive,
             check=True,
         )
@@ -74,44 +76,49 @@ def _ratios(results: Results) -> Iterator[tuple[str, float]]:
     """Yield each quantity of each contender with its ratio."""
     for title in results.titles():
         group, contender, name = title.split(" | ")
-        side, _, who = contender.partition(", ")
+        side, _, subject = contender.partition(", ")
         if side == NOW:
-            ratio = results.ratio(group, contender, f"{THEN}, {who}", name)
-            yield f"{who}: {name.partition(' [')[0]}", ratio
+            ratio = results.ratio(group, contender, f"{THEN}, {subject}", name)
+            yield f"{subject}: {name.partition(' [')[0]}", ratio
 
 
 # -- the topics ------------------------------------------------------------------------
 def _wrapper(sides: Mapping[str, Path], rounds: int) -> Iterator[tuple[str, float]]:
-    """Compare what a wrapper adds, on one Python."""
+    """Compare what a wrapper adds to an invocation, on one Python."""
     pythons = {
-        side: _environment(side, folder, "wrapper", wrapper.WE_SHIP)
+        side: _environment(side, folder, "wrapper", wrapper.OUR_PACKAGES)
         for side, folder in sides.items()
     }
     with wrapper.surroundings(quick=False) as (environ, platforms):
         contenders = [
             _on(side, contender)
             for side, python in pythons.items()
-            for contender in wrapper.ours(wrapper.USUAL, python, environ, platforms)
+            for contender in wrapper.own_contenders(
+                wrapper.USUAL, python, environ, platforms
+            )
         ]
         benchmarks = interleave(
             contenders, rounds, measure=wrapper.timed, warmups=0, group="all"
         )
     results = Results(pyperf.BenchmarkSuite(benchmarks))
     for contender in contenders:
-        side, _, who = contender.name.partition(", ")
+        side, _, subject = contender.name.partition(", ")
         if side == THEN:
             continue
-        then = f"{THEN}, {who}"
+        then = f"{THEN}, {subject}"
         for title, wrapped, plain in (
             ("def", wrapper.WRAPPED, wrapper.PLAIN),
             ("async def", wrapper.WRAPPED_ASYNC, wrapper.PLAIN_ASYNC),
         ):
             ours = wrapper.added(results, contender.name, wrapped, plain)
-            yield f"{who}: {title}", ours / wrapper.added(results, then, wrapped, plain)
+            yield (
+                f"{subject}: {title}",
+                ours / wrapper.added(results, then, wrapped, plain),
+            )
 
 
 def _evaluation(sides: Mapping[str, Path], rounds: int) -> Iterator[tuple[str, float]]:
-    """Compare one evaluation, of each client, wherever it is asked."""
+    """Compare one evaluation of each client, inside and outside an invocation."""
     ships = "serverless-flags"
     pythons = {
         side: {ships: _environment(side, folder, "evaluation", evaluation.SHIPS[ships])}
@@ -133,17 +140,17 @@ def _evaluation(sides: Mapping[str, Path], rounds: int) -> Iterator[tuple[str, f
 
 
 def _cold(sides: Mapping[str, Path], rounds: int) -> Iterator[tuple[str, float]]:
-    """Compare cold processes: far from the server, and from a snapshot."""
+    """Compare cold processes: with a distant server, and with a snapshot."""
     ships = "serverless-flags"
     pythons = {
-        side: {ships: _environment(side, folder, "cold", cold.SHIPS[ships])}
+        side: {ships: _environment(side, folder, "cold", cold_functions.SHIPS[ships])}
         for side, folder in sides.items()
     }
-    with cold.served(100) as (files, environs):
-        for net, names in ((cold.FAR, FAR_KINDS), (cold.NEAR, NEAR_KINDS)):
+    with served(100) as (files, environs):
+        for net, names in ((FAR, FAR_KINDS), (NEAR, NEAR_KINDS)):
             environ = {**environs[net], "FOLDER": str(files)}
             contenders = [
-                _on(side, cold.contender(name, python, environ))
+                _on(side, cold_functions.contender(name, python, environ))
                 for side, python in pythons.items()
                 for name in names
             ]
@@ -159,7 +166,7 @@ def _options() -> argparse.Namespace:
         prog="python -m benchmarks.against", description=__doc__
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("commit", help="whatever git takes for one")
+    parser.add_argument("commit", help="a commit, tag or branch")
     parser.add_argument("topics", nargs="*", choices=[[], *TOPICS], metavar="topic")
     parser.add_argument("--rounds", type=int, default=20)
     return parser.parse_args()

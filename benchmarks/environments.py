@@ -1,7 +1,8 @@
-"""Virtual environments that hold what one function would ship, and nothing else.
+"""Virtual environments that have what one function would ship, and nothing else.
 
-What else is installed changes what is measured: finding the adapters reads the names of
-all distributions. Built by uv from wheels, under ``.benchmarks/`` of the checkout.
+Other packages would change the measurements, because the discovery of adapters reads
+the names of all distributions. uv builds the environments from wheels, in the folder
+``.benchmarks/`` of the checkout.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def environment(
     Args:
         name: its folder.
         packages: requirements, or folders of this checkout.
-        bytecode: whether ``.pyc`` files are there, as after a build that compiles; the
-            interpreter's own always are.
+        bytecode: whether the packages have ``.pyc`` files, as after a build that
+            compiles; the interpreter's own modules always have.
         python: the interpreter's version.
     """
     folder = BUILT / name

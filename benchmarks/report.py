@@ -18,9 +18,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ms(seconds: float) -> str:
-    """Return milliseconds, with as many digits as mean something."""
+    """Return milliseconds with two or three significant digits."""
     value = seconds * 1000
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004  reason: three digits
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004  reason: below it one decimal
 
 
 def us(seconds: float) -> str:
@@ -40,7 +40,7 @@ def times(ratio: float) -> str:
 
 def bars(name: str, title: str, unit: str, values: Mapping[str, float]) -> str:
     """
-    Draw horizontal bars into ``docs/benchmarks/<name>.svg``; ours stand out.
+    Draw horizontal bars into ``docs/benchmarks/<name>.svg``, this package's in colour.
 
     Returns:
         the Markdown that shows them.
@@ -68,7 +68,7 @@ def lines(
     axes_names: tuple[str, str],
     series: Mapping[str, Mapping[float, float]],
 ) -> str:
-    """Draw lines over a logarithmic x axis; the SVG is called ``<name>``."""
+    """Draw lines over a logarithmic x axis into ``docs/benchmarks/<name>.svg``."""
     from matplotlib import pyplot, rcParams
 
     rcParams["svg.hashsalt"] = "serverless-flags"
@@ -96,18 +96,18 @@ def _saved(name: str, title: str, figure: object) -> str:
     path = PLOTS / f"{name}.svg"
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})  # type: ignore[attr-defined]  # reason: matplotlib's Figure, which the caller made
     pyplot.close()
-    _tidy(path)
+    _strip_lines(path)
     return f"![{title}](benchmarks/{name}.svg)"
 
 
-def _tidy(path: Path) -> None:
-    """Leave no blanks at the ends of lines."""
+def _strip_lines(path: Path) -> None:
+    """Remove spaces at the ends of lines."""
     text = "".join(f"{line.rstrip()}\n" for line in path.read_text().splitlines())
     path.write_text(text)
 
 
 def put(marker: str, text: str) -> None:
-    """Write a topic's part between its marks in docs/benchmarks.md."""
+    """Write a topic's text between its markers in docs/benchmarks.md."""
     page = DOCS / "benchmarks.md"
     before, opening, rest = page.read_text().partition(f"<!-- {marker} -->\n")
     _, closing, after = rest.partition(f"<!-- /{marker} -->")

@@ -1,7 +1,8 @@
-"""Rounds: each contender once per round, in shuffled order, as a process of its own.
+"""Rounds: each contender once per round, in shuffled order, in its own process.
 
-A machine's speed drifts by more than what is compared here. Within one round it hardly
-does, so what is read from a run are ratios, round by round, and their median.
+A machine's speed drifts by more than the differences that are compared here, but
+hardly within one round. So the results of a run are the ratios of each round, and the
+median of these.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ from dataclasses import dataclass, field
 import pyperf
 
 Values = Mapping[str, float]
-"""What one process has measured: values by quantity, in seconds, bytes or pieces."""
+"""What one process has measured: values by quantity, in seconds, bytes or numbers."""
 
-LONGEST = 120.0
-"""Seconds after which a contender that has not ended is a fault of the benchmark."""
+GIVE_UP_AFTER = 120.0
+"""Seconds after which a contender that has not ended fails the benchmark."""
 
 UNITS = {"seconds": "second", "bytes": "byte", "number": "integer"}
 
 
 class ContenderError(Exception):
-    """A contender failed; the message holds what it wrote."""
+    """Raised when a contender fails; the message has its output."""
 
 
 @dataclass(frozen=True)
 class Contender:
     """
-    One way to do what a topic compares.
+    One of the programs that a topic compares.
 
-    The process prints a line when it has done it, and may print one more: JSON with
-    what it measured itself, by quantity. `cold` adds the time to the first line.
+    The process prints a line when it is done, and may print one more: JSON with what it
+    has measured itself, by quantity. `cold` adds the time to the first line.
     """
 
     name: str
@@ -69,13 +70,13 @@ def cold(contender: Contender) -> Values:
         try:
             first = _first_line(process)
             seconds = time.perf_counter() - began
-            rest, complaint = process.communicate(timeout=LONGEST)
+            rest, errors = process.communicate(timeout=GIVE_UP_AFTER)
             ended = True
         finally:
             if not ended:
                 process.kill()
     if process.returncode or not first:
-        message = f"{contender.name}: {process.returncode}\n{complaint.decode()}"
+        message = f"{contender.name}: {process.returncode}\n{errors.decode()}"
         raise ContenderError(message)
     lines = (first + rest).decode().splitlines()
     report = json.loads(lines[1]) if len(lines) > 1 else {}
@@ -86,13 +87,13 @@ def _first_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        if not selector.select(LONGEST):
+        if not selector.select(GIVE_UP_AFTER):
             return b""
     return os.read(process.stdout.fileno(), 65536)
 
 
 def clean_environ() -> dict[str, str]:
-    """Return an environment that says nothing of platforms, flags and bytecode."""
+    """Return an environment without variables of platforms, flags and bytecode."""
     kept = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
@@ -113,11 +114,11 @@ def interleave(
         contenders: what to compare.
         rounds: how often; the order is shuffled anew in each.
         measure: runs one contender once.
-        warmups: rounds whose values are thrown away: files are read for the first time.
-        seed: of the shuffling.
-        group: what the benchmarks' names begin with, such as ``100 flags, TLS``.
+        warmups: rounds whose values are discarded, because files are read first then.
+        seed: of the random order.
+        group: the beginning of the benchmarks' names, such as ``100 flags, TLS``.
     """
-    shuffle = random.Random(seed).shuffle  # noqa: S311  reason: an order, no secret
+    shuffle = random.Random(seed).shuffle  # noqa: S311  reason: it shuffles, and guards no secret
     taken: dict[str, list[pyperf.Run]] = {}
     order = list(contenders)
     for number in range(-warmups, rounds):
@@ -138,7 +139,7 @@ def title_of(group: str, contender: str, name: str) -> str:
 def _run(title: str, name: str, value: float, number: int) -> pyperf.Run:
     unit = UNITS[name.rsplit("[", 1)[1].rstrip("]")]
     metadata = {"name": title, "unit": unit, "round": number}
-    # pyperf refuses a zero; what is counted in pieces may be none.
+    # pyperf refuses a zero, which a number may be.
     return pyperf.Run(
         [max(float(value), 1e-12)], metadata=metadata, collect_metadata=False
     )
@@ -157,7 +158,7 @@ class Results:
         return list(self._by_title)
 
     def groups(self) -> list[str]:
-        """Return the groups, as they were measured."""
+        """Return the groups, in the order in which they were measured."""
         return list(dict.fromkeys(title.split(" | ")[0] for title in self._by_title))
 
     def contenders(self, group: str) -> list[str]:
@@ -166,7 +167,7 @@ class Results:
         return sorted({contender for name, contender, _ in parts if name == group})
 
     def values(self, group: str, contender: str, name: str) -> list[float]:
-        """Return what was measured, round by round."""
+        """Return the values of a quantity, round by round."""
         benchmark = self._by_title[title_of(group, contender, name)]
         by_round = {
             run.get_metadata()["round"]: run.values[0] for run in benchmark.get_runs()

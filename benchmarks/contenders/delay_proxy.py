@@ -1,10 +1,10 @@
-"""A proxy that is far away: bytes take half a round trip, a connection a whole one.
+"""A proxy that simulates distance: half a round trip for bytes, a whole one to connect.
 
-Connecting to a proxy on loopback takes no time, so nothing leaves the near end before
-the round trip of its handshake would have passed. What a client does in that time,
-other than wait as it would in reality, it does for free: a few milliseconds at most
-where it makes a TLS context after connecting. TLS passes through: its round trips are
-the ends' own. Bandwidth and slow start are not simulated.
+Connecting to a proxy on loopback takes no time, so the proxy holds the first bytes back
+until the round trip of a handshake would have passed. Work that a client does in that
+time, where in reality it would wait, is free for it: a few milliseconds at most, if it
+makes a TLS context after connecting. TLS is passed through, so client and server make
+its round trips themselves. Bandwidth and slow start are not simulated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class DelayProxy:
     """
-    Forward connections from a free port of loopback; a context manager.
+    A context manager that forwards connections from a free port on loopback.
 
     Args:
         port: where the server listens, on loopback.
@@ -54,13 +54,13 @@ class DelayProxy:
             for end in (near, far):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected = time.perf_counter() + self._round_trip
-            there = _Way(near, far, self._round_trip / 2, connected)
-            back = _Way(far, near, self._round_trip / 2, connected)
-            there.start()
-            back.start()
+            request = _Direction(near, far, self._round_trip / 2, connected)
+            response = _Direction(far, near, self._round_trip / 2, connected)
+            request.start()
+            response.start()
 
 
-class _Way:
+class _Direction:
     """One direction of one connection."""
 
     def __init__(
@@ -70,14 +70,14 @@ class _Way:
         self._sink = sink
         self._delay = delay
         self._since = since
-        self._travelling: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        self._in_transit: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
     def start(self) -> None:
-        for target in (self._take, self._deliver):
+        for target in (self._receive, self._deliver):
             threading.Thread(target=target, daemon=True).start()
 
-    def _take(self) -> None:
-        """Take bytes at one end and note when they reach the other."""
+    def _receive(self) -> None:
+        """Receive bytes at one end and schedule their delivery at the other."""
         data = b"?"
         while data:
             try:
@@ -85,12 +85,12 @@ class _Way:
             except OSError:  # reset
                 data = b""
             left = max(self._since, time.perf_counter())
-            self._travelling.put((left + self._delay, data))
+            self._in_transit.put((left + self._delay, data))
 
     def _deliver(self) -> None:
         data = b"?"
         while data:
-            due, data = self._travelling.get()
+            due, data = self._in_transit.get()
             time.sleep(max(0.0, due - time.perf_counter()))
             with contextlib.suppress(OSError):  # the other end is gone
                 if data:

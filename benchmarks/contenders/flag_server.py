@@ -2,9 +2,9 @@
 
     python -m benchmarks.contenders.flag_server FLAGS FOLDER
 
-Serves so many flags until its input ends. Writes ``flags.json`` and ``ca.pem`` into the
-folder and prints one line of JSON: the environment that points a function at each net.
-The body is encoded once: what its encoding costs is no client's doing.
+Serves this many flags until its standard input is closed. Writes ``flags.json`` and
+``ca.pem`` into the folder, and prints one line of JSON: the environment of a function
+on each network. The body is encoded once, so that no client waits for its encoding.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _constraint(name: str, operator: str, values: list[str]) -> dict:
 
 
 class PreparedFlagServer(FaultyFlagServer):
-    """A flag server whose flags never change and are encoded already."""
+    """A flag server whose flags never change and are encoded in advance."""
 
     def __init__(self, flags: dict, **options) -> None:
         super().__init__(flags, **options)
@@ -81,10 +81,12 @@ class PreparedFlagServer(FaultyFlagServer):
         self._packed = gzip.compress(self._plain)
 
     def take(self, exchange, environ) -> Response:
-        """Answer what asks for all flags; leave the rest to the embedded server."""
-        asks = environ["REQUEST_METHOD"] == "GET" and "features" in environ["PATH_INFO"]
+        """Answer requests for all flags; leave the others to the embedded server."""
+        asks_for_flags = (
+            environ["REQUEST_METHOD"] == "GET" and "features" in environ["PATH_INFO"]
+        )
         trusted = environ.get("HTTP_AUTHORIZATION") == self.token
-        if not asks or not trusted or "HTTP_IF_NONE_MATCH" in environ:
+        if not asks_for_flags or not trusted or "HTTP_IF_NONE_MATCH" in environ:
             return super().take(exchange, environ)
         exchange.taken = True
         headers = {"ETag": 'W/"1"', "Content-Type": "application/json"}
@@ -95,7 +97,7 @@ class PreparedFlagServer(FaultyFlagServer):
 
 
 def main(count: int, folder: Path) -> None:
-    """Serve until nobody holds the other end of our input."""
+    """Serve until the other end of standard input is closed."""
     authority = trustme.CA()
     bundle = folder / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))

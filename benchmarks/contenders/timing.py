@@ -1,4 +1,4 @@
-"""Seconds per call, by pyperf, in the process that is asked; one pinned core."""
+"""Seconds per call, measured by pyperf in this process, on one pinned core."""
 
 import contextlib
 import json
@@ -7,16 +7,16 @@ import os
 import pyperf
 
 VALUES = os.environ.get("TIMING_VALUES", "5")
-"""How often each call is timed; the median counts."""
+"""How often each call is timed; the result is the median."""
 SHORTEST = os.environ.get("TIMING_SHORTEST", "0.01")
-"""Seconds that one value takes at least: pyperf finds the number of loops."""
+"""Shortest duration of one value in seconds; pyperf finds the number of loops."""
 
 
 class Timing:
     """
-    Proves answers, then times the calls that gave them.
+    Checks the answers of calls, and times the calls.
 
-    Shows what it has found as a contender does: a line, and a line of JSON.
+    Prints its results as a contender does: one line, and one line of JSON.
     """
 
     def __init__(self):
@@ -41,11 +41,13 @@ class Timing:
         assert function(*arguments) == expected, name
 
     def loops(self, name, timed):
-        """Time what ``timed`` does so many times and returns the seconds of."""
-        self.add(name, "seconds", self._bench(name, timed, self.enough(name, timed)))
+        """Time ``timed``, which takes a number of loops and returns their seconds."""
+        self.add(
+            name, "seconds", self._bench(name, timed, self.calibrated(name, timed))
+        )
 
-    def enough(self, name, timed):
-        """Return the number of loops that take long enough to be timed."""
+    def calibrated(self, name, timed):
+        """Return a number of loops that takes long enough to be timed."""
         options, values = self._options, self._options.values
         options.calibrate_loops, options.loops, options.values = True, 1, 1
         calibration = self._run(f"{name}, calibration", timed)
@@ -57,29 +59,29 @@ class Timing:
         return self._run(name, timed).median()
 
     def _run(self, name, timed):
-        with nowhere():
+        with discarded_output():
             return self._runner.bench_time_func(name, timed)
 
     def add(self, name, unit, value):
-        """Note what was found in another way."""
+        """Record a value that was measured in another way."""
         self._found[f"{name} [{unit}]"] = value
 
     def show(self):
-        """Print it and end, whatever threads there are."""
+        """Print the results and exit without waiting for other threads."""
         print("timed")
         print(json.dumps(self._found), flush=True)
         os._exit(0)
 
 
 @contextlib.contextmanager
-def nowhere():
-    """Send what is printed nowhere, line by line."""
+def discarded_output():
+    """Discard printed output, line by line."""
     with open(os.devnull, "w", buffering=1) as null, contextlib.redirect_stdout(null):
         yield
 
 
 def repeat(loops, function, arguments):
-    """Return the seconds that so many calls take."""
+    """Return the seconds that this many calls take."""
     began = pyperf.perf_counter()
     for _ in range(loops):
         function(*arguments)

@@ -1,94 +1,45 @@
-"""Cold process to first flag, near and far, small and large, with .pyc and without.
+"""Cold process to first flag: near and far, few and many flags, with and without .pyc.
 
-While the core is being made faster, measure the groups that its targets are about::
+To see quickly whether a change makes cold starts faster::
 
     python -m benchmarks.topics.cold 10
 
-prints the ratios at 100 flags behind 30 ms and TLS, ten rounds; ``groups()`` measures
-any others.
+prints the ratios for 100 flags behind 30 ms and TLS, after ten rounds; ``groups()``
+measures any other combination.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyperf
 
 from benchmarks import report as page
-from benchmarks.environments import CORE, GCP, ROOT, environment
+from benchmarks.cold_functions import (
+    BARE,
+    FLAGS,
+    FLOOR,
+    KINDS,
+    LEAN,
+    LEAN_SNAPSHOT,
+    PLAIN,
+    SCRIPTS,
+    SHIPS,
+    UNLEASH,
+    contender,
+)
+from benchmarks.environments import environment
 from benchmarks.rounds import FIRST_FLAG, Contender, Results, interleave, quantity
+from benchmarks.servers import FAR, GOOGLE, NEAR, served
 
-SCRIPTS = ROOT / "benchmarks" / "contenders" / "cold"
-FLAGS = (10, 100, 1000, 5000)
-NEAR, FAR = "loopback", "30 ms TLS"
-
-BARE = "bare python"
-PLAIN = "plain SDK"
-UNLEASH = "serverless-flags unleash"
-LEAN = "serverless-flags lean"
-UNLEASH_SNAPSHOT = f"{UNLEASH}, snapshot"
-LEAN_SNAPSHOT = f"{LEAN}, snapshot"
 RESTORED = quantity("first flag after a restore", "seconds")
-FLOOR = "engine floor"
-OPENFEATURE = "OpenFeature + official Unleash provider"
-
-SHIPS = {
-    "serverless-flags": [CORE, GCP],
-    "plain-sdk": ["UnleashClient>=6.9,<7"],
-    "engine": ["yggdrasil-engine>=2,<3"],
-    "openfeature": ["unleash-openfeature-python-provider"],
-}
-"""What each kind of function has installed."""
-
-GOOGLE = {
-    "FUNCTION_TARGET": "handler",
-    "FUNCTION_SIGNATURE_TYPE": "http",
-    "K_SERVICE": "handler",
-    "K_CONFIGURATION": "handler",
-    "K_REVISION": "handler-00001-abc",
-    "PORT": "8080",
-}
-"""What elects the adapter, as on Google."""
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """How a contender is run."""
-
-    ships: str
-    script: str
-    client: str = ""
-    snapshot: bool = False
-    most_flags: int = FLAGS[-1]
-    """Beyond it the contender shows nothing new."""
-
-
-KINDS = {
-    BARE: _Kind("engine", "bare_python"),
-    PLAIN: _Kind("plain-sdk", "plain_sdk"),
-    OPENFEATURE: _Kind("openfeature", "openfeature_unleash", most_flags=100),
-    UNLEASH: _Kind("serverless-flags", "serverless_flags_function", "unleash"),
-    LEAN: _Kind("serverless-flags", "serverless_flags_function", "lean"),
-    UNLEASH_SNAPSHOT: _Kind(
-        "serverless-flags", "serverless_flags_function", "unleash", snapshot=True
-    ),
-    LEAN_SNAPSHOT: _Kind(
-        "serverless-flags", "serverless_flags_function", "lean", snapshot=True
-    ),
-    FLOOR: _Kind("engine", "engine_floor", snapshot=True),
-}
 
 
 # -- measure ---------------------------------------------------------------------------
 def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
-    """Measure all sizes on both nets, and 100 flags without .pyc."""
+    """Measure all sizes on both networks, and 100 flags without .pyc."""
     if quick:
         return groups(rounds, flags=(100,), nets=(FAR,), warmups=0)
     compiled = groups(rounds)
@@ -105,7 +56,7 @@ def groups(
     names: Sequence[str] = tuple(KINDS),
     warmups: int = 1,
 ) -> list[pyperf.Benchmark]:
-    """Measure some contenders at some sizes on some nets; their environments anew."""
+    """Build the environments, and measure some contenders, sizes and networks."""
     pythons = _pythons({KINDS[name].ships for name in names}, bytecode=bytecode)
     benchmarks = []
     for count in flags:
@@ -132,7 +83,7 @@ def group_of(count: int, net: str, *, bytecode: bool = True) -> str:
 
 
 def _restored(rounds: int) -> list[pyperf.Benchmark]:
-    """Measure what is left of a cold start where an image is restored."""
+    """Measure what remains of a cold start when an image is restored."""
     pythons = _pythons({"serverless-flags"}, bytecode=True)
     with served(100) as (folder, environs):
         environ = {**environs[FAR], **GOOGLE, "FOLDER": str(folder)}
@@ -144,46 +95,12 @@ def _restored(rounds: int) -> list[pyperf.Benchmark]:
         return interleave(contenders, rounds, group=RESTORED_GROUP)
 
 
-@contextlib.contextmanager
-def served(flags: int) -> Iterator[tuple[Path, Mapping[str, Mapping[str, str]]]]:
-    """Serve so many flags; yield a folder and what points a function at each net."""
-    with tempfile.TemporaryDirectory() as name:
-        command = [sys.executable, "-m", "benchmarks.contenders.flag_server"]
-        server = subprocess.Popen(
-            [*command, str(flags), name],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert server.stdout is not None
-        with server:  # leaving closes its input, and it ends
-            try:
-                yield Path(name), json.loads(server.stdout.readline())
-            finally:
-                server.terminate()
-
-
 def _pythons(ships: set[str], *, bytecode: bool) -> dict[str, Path]:
     suffix = "" if bytecode else "-no-pyc"
     return {
         key: environment(f"cold-{key}{suffix}", SHIPS[key], bytecode=bytecode)
         for key in sorted(ships)
     }
-
-
-def contender(
-    name: str, pythons: Mapping[str, Path], environ: Mapping[str, str]
-) -> Contender:
-    """Return a contender; ``pythons`` by what is shipped with it."""
-    kind = KINDS[name]
-    extra = {}
-    if kind.client:
-        extra = {**GOOGLE, "SERVERLESS_FLAGS_CLIENT": kind.client}
-        extra["EXPECTED_SOURCE"] = "snapshot" if kind.snapshot else "server"
-    if kind.snapshot:
-        extra["SERVERLESS_FLAGS_SNAPSHOT"] = f"{environ['FOLDER']}/flags.json"
-    command = [str(pythons[kind.ships]), str(SCRIPTS / f"{kind.script}.py")]
-    return Contender(name, command, {**environ, **extra})
 
 
 # -- report ----------------------------------------------------------------------------
@@ -209,10 +126,10 @@ def report(results: Results) -> str:
             ratios(results),
             _missed(results),
             page.bars("cold", title, "ms", medians),
-            f"Milliseconds, {FAR}, by number of flags:",
+            f"In milliseconds, {FAR}, by number of flags:",
             _sizes(results, FAR),
             _plot(results),
-            "The same against a server on loopback, plain http:",
+            "The same with a server on loopback, over plain http:",
             _sizes(results, NEAR),
             "100 flags, with the packages' `.pyc` files and without:",
             _bytecode(results),
@@ -223,9 +140,9 @@ def report(results: Results) -> str:
 
 
 def ratios(results: Results) -> str:
-    """Return the table of what is aimed at, as processes run and less the interpreter.
+    """Return the table of targets: whole processes, and less the interpreter.
 
-    The first ratio is what a user waits; the second what the flags add to Python.
+    The first ratio is what a user waits for, the second what the flags add to Python.
     """
     group = group_of(100, FAR)
     rows = []
@@ -244,7 +161,7 @@ def ratios(results: Results) -> str:
 
 
 def _missed(results: Results) -> str:
-    """Say why `lean` is over its target, where it is."""
+    """Say why `lean` misses its target, if it does."""
     group = group_of(100, FAR)
     ours, plain, bare = (
         results.median(group, name, FIRST_FLAG) for name in (LEAN, PLAIN, BARE)
@@ -252,15 +169,15 @@ def _missed(results: Results) -> str:
     if ours <= TARGETS[1][2] * plain:
         return ""
     return (
-        f"`lean` is over its target: of its {page.ms(ours)} ms three round trips, for"
-        f" TCP, TLS and the request, take 90, which is {page.times(0.09 / plain)} the"
-        f" plain SDK, and the interpreter {page.ms(bare)}. The target is from a machine"
-        " on which imports took twice as long and round trips the same."
+        f"`lean` misses its target: of its {page.ms(ours)} ms, three round trips (TCP,"
+        f" TLS, the request) take 90, which is {page.times(0.09 / plain)} the plain"
+        f" SDK, and the interpreter takes {page.ms(bare)}. The target was set on a"
+        " machine where imports took twice as long and round trips the same."
     )
 
 
 def _net_ratio(results: Results, group: str, ours: str, theirs: str) -> float:
-    """Return the ratio of medians, of each the interpreter's subtracted."""
+    """Return the ratio of two medians, each less the interpreter's."""
     bare = results.median(group, BARE, FIRST_FLAG)
     above = results.median(group, ours, FIRST_FLAG) - bare
     return above / (results.median(group, theirs, FIRST_FLAG) - bare)
@@ -287,7 +204,7 @@ def _plot(results: Results) -> str:
         for name in results.contenders(group):
             median = results.median(group, name, FIRST_FLAG) * 1000
             series.setdefault(name, {})[count] = median
-    shown = {name: series[name] for name in KINDS if len(series.get(name, ())) > 2}  # noqa: PLR2004  reason: two points are no line
+    shown = {name: series[name] for name in KINDS if len(series.get(name, ())) > 2}  # noqa: PLR2004  reason: a line needs three points
     title = "Cold process to first flag, 30 ms round trip + TLS"
     return page.lines("cold-flags", title, ("flags", "ms"), shown)
 
@@ -304,36 +221,37 @@ def _bytecode(results: Results) -> str:
 
 
 def _after_restore(results: Results) -> str:
-    words = [
+    medians = [
         f"{page.ms(results.median(RESTORED_GROUP, name, RESTORED))} ms (`{client}`)"
         for name, client in ((UNLEASH, "unleash"), (LEAN, "lean"))
     ]
     return (
-        "With SnapStart the imports are in the image. What is left is asking whether"
-        f" its flags have changed: {' and '.join(words)} from the restore to the first"
-        f" flag, {FAR}, besides the restore itself."
+        "With SnapStart the imports are in the image. What remains is one request that"
+        f" asks whether the flags have changed: {' and '.join(medians)} from the"
+        f" restore to the first flag, {FAR}, not including the restore itself."
     )
 
 
 NOTES = """\
-What the network takes, a session spends on importing its client, so `unleash` and
-`lean` differ most where there is none to wait for: on loopback, where `unleash` gains
-nothing over the plain SDK, and from a snapshot. Without `.pyc` files `unleash` compiles
-what the plain SDK compiles, and itself.
+While a session waits for the network it imports its client, so `unleash` and `lean`
+differ most where there is no network to wait for: on loopback, where `unleash` gains
+nothing over the plain SDK, and with a snapshot. Without `.pyc` files `unleash` compiles
+everything that the plain SDK compiles, and its own modules as well.
 
-Each process is a new one in an environment that holds only what such a function ships.
-The plain SDK is used as its tutorial shows, registration and metrics included; the
-OpenFeature provider as its README shows. Ours is a wrapped function with the adapter
-for Google Cloud Functions installed and elected, called once; with a snapshot it asks
-the server in parallel, as it would in production. The engine's floor is
-yggdrasil-engine alone: import, read the file, `take_state`, one `is_enabled`.
+Each process is a new one in an environment that has only what such a function ships.
+The plain SDK is used as its tutorial shows, with registration and metrics; the
+OpenFeature provider is used as its README shows. serverless-flags is a wrapped function
+with the adapter for Google Cloud Functions installed and selected, called once; with a
+snapshot it also asks the server in parallel, as in production. The engine floor is
+yggdrasil-engine alone: import it, read the file, call `take_state`, and call
+`is_enabled` once.
 
-The server is on this machine and answers at once. The far one is behind a proxy that
-holds bytes back for 15 ms each way, and those of a new connection until 30 ms after it
-was opened; TLS 1.3 adds its own round trip. Bandwidth and slow start are not
-simulated. Everybody trusts one certificate authority by `REQUESTS_CA_BUNDLE`, so nobody
-reads a whole bundle of them; the plain SDK would read certifi's, for each of its two
-connections."""
+The server runs on the same machine and answers at once. The distant server is behind a
+proxy that delays bytes by 15 ms each way, and those of a new connection until 30 ms
+after it was opened; TLS 1.3 adds a round trip of its own. Bandwidth and slow start are
+not simulated. `REQUESTS_CA_BUNDLE` makes every contender trust a single certificate
+authority, so none reads a whole bundle of them; the plain SDK would otherwise read
+certifi's for each of its two connections."""
 
 
 if __name__ == "__main__":

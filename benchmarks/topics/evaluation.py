@@ -1,4 +1,4 @@
-"""What one evaluation costs: us, the clients of the same flags, and the peers."""
+"""What one evaluation costs: this package, other Unleash clients, and the peers."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ KINDS = {
     "LaunchDarkly, test data": _Kind("launchdarkly", "launchdarkly_test_data"),
 }
 FEW = (CALLS, LEAN, RAW, UNLEASH)
-"""Enough to see that it runs."""
+"""Enough contenders to see that the benchmark runs."""
 
-WHO = ("no context", "userId", "10 fields")
+CONTEXTS = ("no context", "userId", "10 fields")
 METHODS = ("is_enabled", "get_variant")
-QUESTIONS = [f"{method}, {who}" for method in METHODS for who in WHO]
+QUESTIONS = [f"{method}, {context}" for method in METHODS for context in CONTEXTS]
 
 
 # -- measure ---------------------------------------------------------------------------
 def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
-    """Measure each client in a process of its own; then all of Unleash's in one."""
+    """Measure each client in its own process, and all Unleash clients in one."""
     chosen = FEW if quick else tuple(KINDS)
     ships = {KINDS[name].ships for name in chosen}
     pythons = {
@@ -115,21 +115,21 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
 def contender(
     name: str, pythons: Mapping[str, Path], environ: Mapping[str, str]
 ) -> Contender:
-    """Return a contender; ``pythons`` by what is shipped with it."""
+    """Return a contender; ``pythons`` is by what the process has installed."""
     kind = KINDS[name]
     command = [str(pythons[kind.ships]), str(SCRIPTS / f"{kind.script}.py")]
     return Contender(name, command, {**environ, **kind.environ})
 
 
 def timed(contender: Contender) -> Values:
-    """Run a contender's process; return what it has measured itself."""
+    """Run a contender's process; return what the process itself has measured."""
     values = run_process(contender)
     return {name: value for name, value in values.items() if name != FIRST_FLAG}
 
 
 # -- report ----------------------------------------------------------------------------
 class _Target(NamedTuple):
-    """A ratio that `paired` measures, and how large it may be."""
+    """A ratio that ``paired.py`` measures, and its target."""
 
     name: str
     key: str
@@ -153,9 +153,9 @@ def report(results: Results) -> str:
     values = dict(sorted(values.items(), key=lambda item: item[1]))
     return "\n\n".join(
         (
-            "Ratios of the cost of one evaluation, all clients in one process:",
+            "Ratios of the cost of one evaluation, with all clients in one process:",
             _targets(results),
-            "Microseconds of one evaluation, each client in a process of its own:",
+            "Microseconds of one evaluation, with each client in its own process:",
             _costs(results, list(values)),
             page.bars("evaluation", "One evaluation with a userId", "µs", values),
             NOTES,
@@ -199,26 +199,28 @@ def _costs(results: Results, names: list[str]) -> str:
 
 
 def _title(question: str) -> str:
-    method, who = question.split(", ")
-    return f"`{method}`, {who}"
+    method, context = question.split(", ")
+    return f"`{method}`, {context}"
 
 
 NOTES = """\
-A ratio is the median over short blocks of calls that take turns in shuffled order, on
-one core, and then over the processes. The engine's check and count calls are those
-that `lean` makes, given the whole context as a `dict`, of which they make JSON; what
-is left of `lean` is that context: the application's name, the environment, the time and
-the caller's fields as texts. "JSON ready" leaves even the JSON out.
+A ratio is the median over short blocks of calls that alternate in shuffled order on one
+core, and then the median over the processes. The engine's check and count calls are
+those that `lean` makes, given the whole context as a `dict`, which they turn into JSON.
+What `lean` adds to them is the making of that context: the application's name, the
+environment, the time, and the caller's fields as strings. "JSON ready" leaves out the
+JSON as well.
 
-All know 100 flags. For no context a flag is asked that is on for everybody, otherwise
-one that is on for sixteen users by a rule on the `userId`, and the answer is checked.
-`get_variant` is, for the others than Unleash's clients, a flag with a text as its
-value. UnleashClient and the provider have their state given, without metrics and
-registration; they count like ours. "In an invocation" the caller gives the context;
-"the invocation's context" comes from the invocation, and the caller gives none.
+Every contender has 100 flags. Without a context the flag is on for everybody; otherwise
+it is on for sixteen users by a rule on the `userId`. The answer is checked. For the
+peers that are not Unleash clients, `get_variant` stands for a flag with a string as its
+value. UnleashClient and the provider are given their flag state, without metrics and
+registration; they count evaluations as serverless-flags does. "In an invocation" the
+caller passes the context; with "the invocation's context" the context comes from the
+invocation, and the caller passes none.
 
-LaunchDarkly is asked through its test data source without events, ConfigCat with local
-flags alone, Flagsmith from an environment document in its offline mode, which returns
-the flags of one identity for each question, and Powertools through a store that keeps
-its schema in memory. GrowthBook has its attributes set beforehand, so their cost is
-not in its row. None of these counts evaluations as Unleash's clients do."""
+LaunchDarkly uses its test data source without events, ConfigCat local flags only,
+Flagsmith an environment document in its offline mode, which returns all flags of one
+identity for each evaluation, and Powertools a store that keeps its schema in memory.
+GrowthBook is given its attributes beforehand, so its row does not include their cost.
+None of these counts evaluations as Unleash's clients do."""

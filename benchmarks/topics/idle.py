@@ -1,4 +1,4 @@
-"""Memory and threads of an instance that waits for its next invocation."""
+"""Memory and threads of an instance between two invocations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.rounds import (
     quantity,
 )
 from benchmarks.rounds import cold as run_process
-from benchmarks.topics.cold import GOOGLE, NEAR, served
+from benchmarks.servers import GOOGLE, NEAR, served
 
 SCRIPTS = ROOT / "benchmarks" / "contenders" / "idle"
 MEMORY, THREADS = quantity("memory", "bytes"), quantity("threads", "number")
@@ -78,7 +78,7 @@ KINDS = {
     "Flagsmith, offline, from a file": _Kind("flagsmith", "flagsmith_local"),
 }
 NO_SERVER = frozenset(list(KINDS)[-4:])
-"""Peers without what their client needs to ask a server."""
+"""Peers for which there is no server to ask here."""
 
 
 # -- measure ---------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def _contender(
 
 
 def _platform(ships: str, api: str) -> dict[str, str]:
-    """Return what elects the adapter."""
+    """Return the variables by which the adapter recognises its platform."""
     if ships == "google":
         return {**GOOGLE, "EXPECTED_PLATFORM": "gcp_cloud_functions"}
     return {
@@ -201,15 +201,16 @@ def _all(results: Results) -> str:
 
 
 NOTES = """\
-Each process is a new one in an environment that holds only what such a function ships,
-and is read 150 ms after its first answer, garbage collected. Ours are a wrapped
-function with its platform's adapter elected, Google's where none is named; the one
-thread on AWS Lambda waits for SIGTERM. With a snapshot nothing has been invoked yet, as
-in an instance that is kept ready, unless it is refreshed: that imports an HTTP client
-and parses the flags once more. The plain SDK is used as its tutorial shows, the
-OpenFeature provider as its README shows; both ask the same server on loopback, over
-plain http.
+Each process is a new one in an environment that has only what such a function ships. It
+is measured 150 ms after its first answer, after a garbage collection. serverless-flags
+is a wrapped function with the adapter of its platform selected, Google's where none is
+named; its one thread on AWS Lambda waits for SIGTERM. With a snapshot nothing has been
+invoked yet, as in an instance that is kept ready. The rows that are marked "refreshed"
+have been invoked, which imports an HTTP client and parses the flags once more. The
+plain SDK is used as its tutorial shows, the OpenFeature provider as its README shows;
+both ask the same server on loopback, over plain http.
 
-The other peers cannot be run against a server here. They read their flags, the same
-number with the same sixteen users, from a file, with no connection, events or polling,
-so their rows are the least that they take. Flagsmith's flags are on for everybody."""
+The other peers cannot be run against a server here. They read their flags from a file,
+the same number of flags for the same sixteen users, without connections, events or
+polling, so their rows are the least that they need. Flagsmith's flags are on for
+everybody."""

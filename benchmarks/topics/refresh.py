@@ -23,12 +23,12 @@ from benchmarks.rounds import (
     quantity,
 )
 from benchmarks.rounds import cold as run_process
-from benchmarks.topics.cold import GOOGLE
+from benchmarks.servers import GOOGLE
 
 SCRIPTS = ROOT / "benchmarks" / "contenders" / "refresh"
 SIZES = (10, 100, 1000, 5000)
 MOST_UNCHANGED = 5
-"""Rounds for the cost of a 304, of which each takes the mean of several anyway."""
+"""Rounds for the cost of a 304: each round takes the mean of several already."""
 
 UNLEASH, LEAN = "serverless-flags unleash", "serverless-flags lean"
 PLAIN = "plain SDK"
@@ -40,7 +40,7 @@ KINDS = {
     "computing": "a millisecond of JSON, then three evaluations",
 }
 """What an invocation does."""
-WORDS = {
+PERCENTILES = {
     "p50": "p50",
     "p99": "p99",
     "longest": "longest",
@@ -53,7 +53,7 @@ UNCHANGED_COST = quantity("304", "seconds")
 
 # -- measure ---------------------------------------------------------------------------
 def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
-    """Measure invocations beside a refresh; then refreshes that change nothing."""
+    """Measure invocations during a refresh, then refreshes that change nothing."""
     pythons = {
         PLAIN: environment("refresh-plain", ["UnleashClient>=6.9,<7"]),
         LEAN: environment("refresh-serverless-flags", [CORE, GCP]),
@@ -61,13 +61,16 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
     pythons[UNLEASH] = pythons[LEAN]
     sizes = (10,) if quick else SIZES
     with _served(SIZES) as environ:
-        point = {"MEASURES": "changed", "UNLEASH_URL": _url(environ, "changing", 5000)}
-        contenders = _contenders(pythons, {**environ, **point})
+        measured = {
+            "MEASURES": "changed",
+            "UNLEASH_URL": _url(environ, "changing", 5000),
+        }
+        contenders = _contenders(pythons, {**environ, **measured})
         benchmarks = _interleave(contenders, rounds, CHANGED)
         for size in sizes:
             url = _url(environ, "constant", size)
-            point = {"MEASURES": "unchanged", "UNLEASH_URL": url}
-            contenders = _contenders(pythons, {**environ, **point})
+            measured = {"MEASURES": "unchanged", "UNLEASH_URL": url}
+            contenders = _contenders(pythons, {**environ, **measured})
             fewer = min(rounds, MOST_UNCHANGED)
             benchmarks += _interleave(contenders, fewer, _unchanged(size))
     return benchmarks
@@ -90,7 +93,7 @@ def _values(contender: Contender) -> Values:
 
 @contextlib.contextmanager
 def _served(sizes: Sequence[int]) -> Iterator[dict[str, str]]:
-    """Serve from a process of its own; yield what all contenders are told."""
+    """Serve from a separate process; yield the environment of all contenders."""
     command = [sys.executable, "-m", "benchmarks.contenders.refresh.server"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(
@@ -137,15 +140,15 @@ def report(results: Results) -> str:
     return "\n\n".join(
         (
             (
-                "Invocations back to back on one thread while another takes"
-                f" {CHANGED}: from before its request is sent until the new state is"
-                " evaluated and the old one freed."
+                "Invocations run back to back on one thread while another thread"
+                f" fetches {CHANGED}: from before its request is sent until the new"
+                " state is in use and the old one freed."
             ),
-            *(_beside(results, kind) for kind in KINDS),
+            *(_during(results, kind) for kind in KINDS),
             NOTES,
             (
-                "CPU milliseconds of a refresh that is answered with 304, by number"
-                " of flags:"
+                "CPU milliseconds of a refresh that the server answers with 304, by"
+                " number of flags:"
             ),
             _costs(results),
             _plot(results),
@@ -154,16 +157,16 @@ def report(results: Results) -> str:
     )
 
 
-def _quantity(kind: str, when: str, word: str) -> str:
-    return quantity(f"{kind}, {when}, {word}", "seconds")
+def _quantity(kind: str, when: str, percentile: str) -> str:
+    return quantity(f"{kind}, {when}, {percentile}", "seconds")
 
 
-def _beside(results: Results, kind: str) -> str:
+def _during(results: Results, kind: str) -> str:
     rows = []
     for name in CONTENDERS:
         cells = [
-            _ms(results.median(CHANGED, name, _quantity(kind, when, word)))
-            for word in WORDS
+            _ms(results.median(CHANGED, name, _quantity(kind, when, percentile)))
+            for percentile in PERCENTILES
             for when in WHEN
         ]
         took = _ms(
@@ -174,7 +177,7 @@ def _beside(results: Results, kind: str) -> str:
         "ms, without and during a refresh",
         *(
             f"{title}, during" if when == "during" else title
-            for title in WORDS.values()
+            for title in PERCENTILES.values()
             for when in WHEN
         ),
         "p99 during / without",
@@ -184,15 +187,15 @@ def _beside(results: Results, kind: str) -> str:
 
 
 def _ms(seconds: float) -> str:
-    """Return milliseconds, of which some are microseconds."""
+    """Return milliseconds; small ones with two significant digits."""
     value = seconds * 1000
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}"  # noqa: PLR2004  reason: two digits
 
 
-def ratio(results: Results, name: str, kind: str, word: str = "p99") -> float:
-    """Return the median over the rounds of a percentile during / without."""
+def ratio(results: Results, name: str, kind: str, percentile: str = "p99") -> float:
+    """Return the median over the rounds of a percentile, during / without a refresh."""
     during, without = (
-        results.values(CHANGED, name, _quantity(kind, when, word))
+        results.values(CHANGED, name, _quantity(kind, when, percentile))
         for when in ("during", "without")
     )
     return statistics.median(a / b for a, b in zip(during, without, strict=True))
@@ -220,22 +223,23 @@ def _plot(results: Results) -> str:
 
 
 NOTES = """\
-The aim is a p99 of `lean` of at most 2 × the one without a refresh. Back to back, a
-pause meets one invocation however long it is, so p99 hides the plain SDK's, whose
-evaluations wait for the whole parse. "p99 of arrivals" is what a call from outside
-sees that comes at any moment and waits its turn.
+The target is that the p99 of `lean` during a refresh is at most 2 × the p99 without
+one. When invocations run back to back, a pause affects only one of them, however long
+it is; so the p99 hides the pauses of the plain SDK, whose evaluations wait for the
+whole parse. "p99 of arrivals" is what a caller sees whose call arrives at a random
+moment and waits for its turn.
 
-No invocation of ours waits for a parse. What is left are pauses of up to 5 ms, for as
-long as Python itself works on the answer: that is how long a thread that computes keeps
-the interpreter's lock from another. They are too few for the p99 and not for that of
-arrivals. The invocations in turn hold a refresh up, which then takes longer.
+With serverless-flags no invocation waits for a parse. What remains are pauses of up to
+5 ms while Python itself works on the answer: that is how long a computing thread may
+keep the interpreter's lock from another one. They are too few to show in the p99, but
+not in the p99 of arrivals. In turn, the invocations slow a refresh down.
 
-Ours are a wrapped function with Google's adapter elected and `refresh()` called on the
-other thread; the plain SDK, at its defaults, runs the job that its scheduler would run.
-In production the one invocation that begins a refresh also waits for it at its end, for
-at most 250 ms, which is not part of this. The server, a process of its own, has all its
-answers ready."""
+serverless-flags is a wrapped function with Google's adapter selected; `refresh()` is
+called on the other thread. The plain SDK, with its defaults, runs the job that its
+scheduler would run. In production the one invocation that starts a refresh also waits
+for it at its end, for at most 250 ms; this is not included. The server is a separate
+process that has prepared all its answers."""
 
 UNCHANGED_NOTES = """\
-It is the whole process's CPU time, the mean of eight refreshes over loopback. The plain
-SDK hands the flags it has to its engine again."""
+This is the CPU time of the whole process, the mean of eight refreshes over loopback.
+The plain SDK passes the flags that it already has to its engine again."""

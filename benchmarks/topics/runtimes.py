@@ -23,7 +23,7 @@ from benchmarks import report as page
 from benchmarks.environments import AWS, AZURE, CORE, GCP, ROOT, environment
 from benchmarks.rounds import (
     FIRST_FLAG,
-    LONGEST,
+    GIVE_UP_AFTER,
     Contender,
     ContenderError,
     Results,
@@ -32,7 +32,7 @@ from benchmarks.rounds import (
     interleave,
     quantity,
 )
-from benchmarks.topics.cold import FAR, GOOGLE, served
+from benchmarks.servers import FAR, GOOGLE, served
 from serverless_flags.testing import emulate
 
 FUNCTIONS = ROOT / "benchmarks" / "contenders" / "runtimes"
@@ -54,11 +54,11 @@ Response = tuple[float, float, str]
 
 @dataclass(frozen=True)
 class _Runtime:
-    """What a platform's instances have installed, and their Python."""
+    """What the instances of a platform have installed, and their Python."""
 
     title: str
     plain: tuple[str, ...]
-    """Without us."""
+    """Packages without this project."""
     ours: tuple[str, ...]
     python: str = "3.11"
 
@@ -72,7 +72,7 @@ RUNTIMES = {
         ("functions-framework>=3.9", SDK),
         (CORE, f"{GCP}[emulator]"),
     ),
-    # Our adapter holds the host that the worker's library needs: everybody has it.
+    # The worker's library needs a host, so all contenders have the adapter's.
     "azure_functions": _Runtime(
         "azure-functions-runtime",
         (CORE, f"{AZURE}[emulator]"),
@@ -84,7 +84,7 @@ RUNTIMES = {
 
 # -- measure ---------------------------------------------------------------------------
 def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
-    """Measure all contenders in each runtime whose Python is there."""
+    """Measure all contenders in each runtime whose Python is installed."""
     benchmarks = []
     for platform, runtime in RUNTIMES.items():
         if not _has_python(runtime.python):
@@ -104,7 +104,7 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
 
 
 def _has_python(version: str) -> bool:
-    """Whether uv finds such an interpreter, or can install it."""
+    """Whether uv finds this Python version, or can install it."""
     command = [sys.executable, "-m", "uv", "python"]
     found = [*command, "find", "--quiet", "--no-project", version]
     return not (
@@ -114,7 +114,7 @@ def _has_python(version: str) -> bool:
 
 
 def _pythons(platform: str, runtime: _Runtime) -> dict[bool, Path]:
-    """Return the interpreters by whether we are installed."""
+    """Return the interpreters, by whether they have this package."""
     build = partial(environment, python=runtime.python)
     ours = build(f"runtimes-{platform}", runtime.ours)
     if runtime.plain == runtime.ours:
@@ -155,7 +155,7 @@ def _first_response(platform: str, contender: Contender) -> Values:
 
 
 def _respond_emulated(platform: str, contender: Contender) -> Response:
-    """Let the adapter's emulator be the cloud around the runtime."""
+    """Run the instance in the adapter's emulator, and invoke it once."""
     python, script = contender.command
     path = str(Path(script).parent)
     own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
@@ -171,7 +171,7 @@ def _respond_emulated(platform: str, contender: Contender) -> Response:
 
 def _respond_google(contender: Contender) -> Response:
     """
-    Ask as soon as functions-framework listens; its emulator looks every 20 ms.
+    Ask as soon as functions-framework listens; its emulator checks every 20 ms only.
 
     gunicorn listens before it imports the function; the request waits until a worker
     takes it, as on Cloud Run.
@@ -193,7 +193,7 @@ def _respond_google(contender: Contender) -> Response:
             start_new_session=True,
         )
         try:
-            body = _ask(_connected(port, began + LONGEST, process))
+            body = _ask(_connected(port, began + GIVE_UP_AFTER, process))
             received = time.monotonic()
             return received - began, received, body
         except (OSError, http.client.HTTPException) as error:
@@ -208,7 +208,7 @@ def _respond_google(contender: Contender) -> Response:
 def _connected(
     port: int, deadline: float, process: subprocess.Popen[bytes]
 ) -> socket.socket:
-    """Connect the moment that somebody listens."""
+    """Connect as soon as the port accepts connections."""
     while True:
         try:
             connection = socket.create_connection(("127.0.0.1", port))
@@ -217,7 +217,7 @@ def _connected(
                 raise
             time.sleep(0.001)
         else:
-            connection.settimeout(LONGEST)
+            connection.settimeout(GIVE_UP_AFTER)
             return connection
 
 
@@ -268,9 +268,9 @@ def _plot(results: Results, group: str) -> str:
 
 
 NOTES = f"""\
-{FLAGS} flags, {FAR}, the server and its distance as above. The runtimes are the clouds'
-own, from PyPI; what starts and calls them is ours: the emulators of the adapters, and
-for Google a client that asks as soon as gunicorn listens. The plain SDK is made and
-initialised at import, as its tutorial shows. "{NOTHING}" is the runtime alone. A
-response includes what a session waits for at the end of its first invocation: from a
-snapshot, the refresh that began beside it."""
+{FLAGS} flags, {FAR}; the server and its distance are as above. The runtimes are the
+clouds' own, from PyPI. The adapters' emulators start and call them; for Google it is a
+client that asks as soon as gunicorn listens. The plain SDK is created and initialised
+at import, as its tutorial shows. "{NOTHING}" is the runtime alone. A response includes
+the wait of a session at the end of its first invocation: with a snapshot, for the
+refresh that began in parallel."""

@@ -29,16 +29,16 @@ BYTES = quantity("bytes", "bytes")
 CONNECTIONS = quantity("connections", "number")
 FLAGS = 100
 MOST_ROUNDS = 3
-"""Nothing in it but the jitter of `max_age` differs from run to run."""
+"""Only the jitter of `max_age` differs from run to run."""
 
-HEARD = "serverless-flags, end heard"
-UNHEARD = "serverless-flags, end not heard"
+CONNECTED = "serverless-flags, termination signal"
+NOT_CONNECTED = "serverless-flags, no termination signal"
 PLAIN = "plain SDK, never frozen"
-CONTENDERS = (HEARD, UNHEARD, PLAIN)
+CONTENDERS = (CONNECTED, NOT_CONNECTED, PLAIN)
 
 
 class _Rate(NamedTuple):
-    """How often a function is called, and how much of the hour is lived."""
+    """How often a function is called, and how many seconds of the hour are run."""
 
     every: float
     window: Mapping[str, float]
@@ -50,18 +50,18 @@ class _Rate(NamedTuple):
 RATES = {
     "1 call a minute": _Rate(60.0, {}),
     "1 call a second": _Rate(1.0, {}),
-    "100 calls a second": _Rate(0.01, {UNHEARD: 60.0, PLAIN: 360.0}),
+    "100 calls a second": _Rate(0.01, {NOT_CONNECTED: 60.0, PLAIN: 360.0}),
 }
 
 
 # -- measure ---------------------------------------------------------------------------
 def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
-    """Live the hour at each rate; at most three times, whatever ``rounds`` says."""
+    """Run the hour at each rate; at most three times, whatever ``rounds`` says."""
     pythons = {
         PLAIN: environment("traffic-plain", ["UnleashClient>=6.9,<7"]),
-        HEARD: environment("traffic-serverless-flags", [CORE]),
+        CONNECTED: environment("traffic-serverless-flags", [CORE]),
     }
-    pythons[UNHEARD] = pythons[HEARD]
+    pythons[NOT_CONNECTED] = pythons[CONNECTED]
     chosen = list(RATES)[:1] if quick else RATES
     benchmarks = []
     with tempfile.TemporaryDirectory() as folder, FlagServer(features(FLAGS)) as server:
@@ -90,13 +90,13 @@ def _contender(
     name: str, rate: _Rate, python: Path, environ: Mapping[str, str]
 ) -> Contender:
     script = "plain_sdk" if name == PLAIN else "serverless_flags_function"
-    lived = {
+    hour = {
         "EVERY": str(rate.every),
         "WINDOW": str(rate.window_of(name)),
-        "HEARD": str(int(name == HEARD)),
+        "CONNECTED": str(int(name == CONNECTED)),
     }
     command = [str(python), str(SCRIPTS / f"{script}.py")]
-    return Contender(name, command, {**environ, **lived})
+    return Contender(name, command, {**environ, **hour})
 
 
 # -- report ----------------------------------------------------------------------------
@@ -124,8 +124,8 @@ def report(results: Results) -> str:
     return "\n\n".join(
         (
             (
-                f"One instance in one hour, {FLAGS} flags that do not change, three"
-                " evaluations a call; its start and its end are in it."
+                f"One instance in one hour, with {FLAGS} flags that do not change and"
+                " three evaluations a call, including its start and its end."
             ),
             page.table(["", "requests", "connections", "kB"], rows),
             page.bars("traffic", title, "kB", values),
@@ -134,28 +134,29 @@ def report(results: Results) -> str:
     )
 
 
-OFF_SCALE = {(UNHEARD, "1 call a second"), (UNHEARD, "100 calls a second")}
-"""Left out of the plot, beside which all others would be nothing."""
+OFF_SCALE = {(NOT_CONNECTED, "1 call a second"), (NOT_CONNECTED, "100 calls a second")}
+"""Omitted from the plot, because they would make all other bars invisible."""
 
 NOTES = """\
-All bytes sent and received are counted, with the headers, without TCP and TLS. Both our
-clients send the same; `lean` was measured. Settings are the defaults. The hour passes
-on a simulated clock against a server on loopback that closes connections after 15 s
-without a request, as Unleash does.
+All bytes sent and received are counted, including headers but not TCP and TLS. Both
+clients of serverless-flags send the same; `lean` was measured. All settings have their
+defaults. The hour passes on a simulated clock, against a server on loopback that closes
+connections after 15 s without a request, as Unleash does.
 
-Where the platform tells of the instance's end, as all three clouds do, counts are sent
-once a minute. Where it does not, as the 1st generation of Google's, each invocation
-sends its own, for there may be no other: one request a call, until a `flush_interval`
-is set.
-The plot leaves that out at 1 and 100 calls a second. At 100 calls a second a minute was
-lived and taken sixty times.
+On a platform that announces the end of an instance, as all three clouds do, counts are
+sent once a minute. On a platform that does not, such as the 1st generation of Google
+Cloud Functions, each invocation sends its own counts, because it may be the last one:
+one request for each call, unless you set a `flush_interval`.
+The plot omits these rows at 1 and 100 calls a second. At 100 calls a second one minute
+was run and multiplied by sixty.
 
-The plain SDK polls every 15 s and sends counts every 60 s, called or not, each over a
-new connection; over TLS each would be a handshake. Its two jobs were run at the times
-at which its scheduler runs them in an instance that is never frozen; at 100 calls a
-second for six minutes, taken ten times. In one that is frozen between calls its
-scheduler drops what is more than a second late: it sends less, and serves flags that
-are older than its interval.
+The plain SDK polls every 15 s and sends counts every 60 s, whether it is called or not,
+each over a new connection; over TLS each would need a handshake. Its two jobs were run
+at the times at which its scheduler runs them in an instance that is never frozen; at
+100 calls a second for six minutes, multiplied by ten. In an instance that is frozen
+between calls, its scheduler skips jobs that are more than a second late: it sends less,
+and serves flags that are older than its interval.
 
-With calls all the time both ask equally often: as many requests, fewer bytes, a seventh
-of the connections. With few calls ours ask only when they are called."""
+With constant traffic both ask equally often: serverless-flags makes as many requests,
+with fewer bytes and a seventh of the connections. With few calls, serverless-flags asks
+only when it is called."""

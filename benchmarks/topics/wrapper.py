@@ -22,7 +22,7 @@ from benchmarks.rounds import (
     quantity,
 )
 from benchmarks.rounds import cold as run_process
-from benchmarks.topics.cold import GOOGLE, NEAR, served
+from benchmarks.servers import GOOGLE, NEAR, served
 
 CONTENDERS = ROOT / "benchmarks" / "contenders"
 SCRIPTS = CONTENDERS / "wrapper"
@@ -89,7 +89,7 @@ SHIPS = {
     ],
 }
 """What the peers have installed, besides pyperf."""
-WE_SHIP = [CORE, AWS, GCP, AZURE, "flask", "azure-functions"]
+OUR_PACKAGES = [CORE, AWS, GCP, AZURE, "flask", "azure-functions"]
 
 PLAIN, WRAPPED = quantity("plain", "seconds"), quantity("wrapped", "seconds")
 PLAIN_ASYNC = quantity("plain async", "seconds")
@@ -99,9 +99,9 @@ ONE_FLAG = quantity("one flag", "seconds")
 
 # -- measure ---------------------------------------------------------------------------
 def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
-    """Measure ours on each Python, and the peers on one."""
+    """Measure this package on each Python, and the peers on one."""
     versions = (USUAL,) if quick else PYTHONS
-    packages = [*WE_SHIP, "pyperf"]
+    packages = [*OUR_PACKAGES, "pyperf"]
     pythons = {
         version: environment(f"wrapper-{version}", packages, python=version)
         for version in versions
@@ -114,7 +114,7 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
         contenders = [
             contender
             for version, python in pythons.items()
-            for contender in ours(version, python, environ, platforms)
+            for contender in own_contenders(version, python, environ, platforms)
         ]
         if not quick:
             contenders += _peers(theirs, environ)
@@ -125,7 +125,7 @@ def measure(rounds: int, *, quick: bool) -> list[pyperf.Benchmark]:
 def surroundings(
     *, quick: bool
 ) -> Iterator[tuple[dict[str, str], dict[str, dict[str, str]]]]:
-    """Serve flags; yield what all are told, and what elects each platform."""
+    """Serve flags; yield the common environment, and each platform's variables."""
     with served(10) as (folder, environs), extensions_api() as api:
         environ = {"PYTHONPATH": str(CONTENDERS), "HOME": str(folder), **environs[NEAR]}
         if quick:
@@ -144,21 +144,21 @@ def surroundings(
         )
 
 
-def ours(
+def own_contenders(
     version: str,
     python: Path,
     environ: Mapping[str, str],
     platforms: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Contender]:
-    """Yield ours on one Python, on each platform."""
+    """Yield this package on one Python, on each platform."""
     command = [str(python), str(SCRIPTS / "serverless_flags_function.py")]
     runs = [(name, platform, "lean") for name, platform in OURS.items()]
     if version == USUAL:
         runs.append((ON_AWS_UNLEASH, "aws_lambda", "unleash"))
     for name, platform, client in runs:
-        told = {"PLATFORM": platform, "SERVERLESS_FLAGS_CLIENT": client}
+        chosen = {"PLATFORM": platform, "SERVERLESS_FLAGS_CLIENT": client}
         yield Contender(
-            _on(name, version), command, {**environ, **platforms[platform], **told}
+            _on(name, version), command, {**environ, **platforms[platform], **chosen}
         )
 
 
@@ -178,7 +178,7 @@ def _on(name: str, version: str) -> str:
 
 
 def timed(contender: Contender) -> Values:
-    """Run a contender's process; return what it has measured itself."""
+    """Run a contender's process; return what the process itself has measured."""
     values = run_process(contender)
     return {name: value for name, value in values.items() if name != FIRST_FLAG}
 
@@ -200,14 +200,14 @@ def report(results: Results) -> str:
         (
             (
                 "Microseconds that a wrapper adds to an invocation while nothing is"
-                " due, sync / async; the aim is at most 5 / 10 on AWS Lambda:"
+                " due, sync / async; the target is at most 5 / 10 on AWS Lambda:"
             ),
             _by_python(results),
-            f"The same beside the peers, `def` handlers on Python {USUAL}:",
+            f"Compared with the peers, for `def` handlers on Python {USUAL}:",
             _peers_table(results),
             _plot(results),
             NOTES,
-            "Microseconds of a handler that asks for one flag, less the plain one's:",
+            "Microseconds that one flag adds to a handler, including the wrapper:",
             _one_flag(results),
         )
     )
@@ -226,7 +226,7 @@ def _by_python(results: Results) -> str:
     return page.table(["", *(f"Python {version}" for version in PYTHONS)], rows)
 
 
-def _beside_peers(results: Results) -> dict[str, float]:
+def _costs_with_peers(results: Results) -> dict[str, float]:
     costs = {name: added(results, _on(name, USUAL), WRAPPED) for name in OURS}
     for name in PEERS:
         if name != FLAGS:
@@ -235,14 +235,14 @@ def _beside_peers(results: Results) -> dict[str, float]:
 
 
 def _peers_table(results: Results) -> str:
-    rows = [[name, page.us(cost)] for name, cost in _beside_peers(results).items()]
+    rows = [[name, page.us(cost)] for name, cost in _costs_with_peers(results).items()]
     return page.table(["", "µs added"], rows)
 
 
 def _plot(results: Results) -> str:
     values = {
         name.replace("`", ""): cost * 1e6
-        for name, cost in _beside_peers(results).items()
+        for name, cost in _costs_with_peers(results).items()
     }
     title = "What a wrapper adds to an invocation"
     return page.bars("wrapper", title, "µs", values)
@@ -262,16 +262,16 @@ def _one_flag(results: Results) -> str:
 
 
 NOTES = """\
-Each process times the plain handler too, and the difference is taken within it. Ours
-run with the platform's adapter elected, its signals connected and fresh flags from a
-server. On AWS an `async def` handler is compared with a bare `run_until_complete` on a
-loop that is kept; elsewhere the runtime awaits both.
+Each process also times the plain handler, and subtracts it. serverless-flags runs with
+the platform's adapter selected, its signals connected and fresh flags from a server. On
+AWS an `async def` handler is compared with a bare `run_until_complete` on an event loop
+that is kept; elsewhere the runtime awaits both.
 
 Powertools has boto3 and the X-Ray SDK installed. Its metrics and logs go to
 `/dev/null`, its traces to an emitter that drops them; the handler of `log_metrics` adds
-one metric, for without any it warns. Sentry's transport drops everything, its
-integration is run through a stand-in for awslambdaric's loop, and its row holds the
-flush before each response. OpenTelemetry has a batch processor with an exporter that
-drops everything; its row holds the flush at the end of each invocation, too. Those do
-other work than ours: the comparison says what an invocation gets used to, not who is
-better."""
+one metric, because it warns without any. Sentry's transport drops everything, its
+integration runs in a stand-in for awslambdaric's loop, and its row includes the flush
+before each response. OpenTelemetry has a batch processor with an exporter that drops
+everything; its row also includes the flush at the end of each invocation. These tools
+do other work than serverless-flags does: the comparison shows what overhead is common,
+not which tool is better."""

@@ -12,7 +12,7 @@ flags = FlagSession()
 
 
 def message() -> str:
-    """Tell the state of the flag."""
+    """Say whether the flag is enabled."""
     state = "enabled" if flags.is_enabled("simpleFlag") else "disabled"
     return f"Feature flag 'simpleFlag' is {state}"
 

@@ -1,4 +1,4 @@
-"""The command line: try the product on a laptop; never needed in production."""
+"""The command line, for trying the package on a laptop; production does not need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line, or say what to install for it."""
+    """Run the command line, or exit with a message that says what to install."""
     try:
         from serverless_flags.cli._commands import commands
     except ModuleNotFoundError as error:

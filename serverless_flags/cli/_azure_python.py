@@ -1,4 +1,4 @@
-"""A Python >= 3.13 for Azure's runtime, which has no wheels for an older one."""
+"""A Python >= 3.13 for Azure's runtime, which has no wheels for older versions."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ MODULES = (
 )
 IS_COMPLETE = f"from importlib.util import *; exit(None in map(find_spec, {MODULES}))"
 INSTALL_TIMEOUT = 600.0
-"""Seconds that pip or uv may take over a slow network."""
+"""Seconds for pip or uv to finish, even over a slow network."""
 
 
 def azure_python(checkout: Path) -> str:
     """
-    Return a Python that has Azure's runtime, made once if need be; else this one.
+    Return the path of a Python that has Azure's runtime, or of this Python.
+
+    If this Python is too old, a virtual environment is created at the first call and
+    used again later. If that fails, this Python runs the function with azure-functions.
 
     Args:
-        checkout: where this project's source is, if it is there.
+        checkout: the root of a checkout of this project, or any other folder; then the
+            released packages are installed.
     """
     if sys.version_info >= NEEDED:
         return sys.executable
@@ -73,7 +77,7 @@ def _requirements(checkout: Path) -> list[str]:
 
 
 def _pythons() -> Iterator[str]:
-    """Find interpreters that are new enough: uv's, the PATH's, pyenv's, a new one."""
+    """Yield interpreters that are new enough: uv's, the PATH's, pyenv's, a new one."""
     uv = _uv()
     if uv and (found := _output([uv, "python", "find", "3.13"])):
         yield found
@@ -89,7 +93,7 @@ def _pythons() -> Iterator[str]:
 
 
 def _uv() -> str | None:
-    """Return uv, which tells its children where it is, if it works."""
+    """Return the path of uv, which it passes to its children in ``UV``, if it works."""
     uv = os.environ.get("UV") or shutil.which("uv")
     return uv if uv and _succeeds([uv, "--version"]) else None
 
@@ -112,7 +116,7 @@ def _succeeds(
     show: bool = False,
 ) -> bool:
     try:
-        subprocess.run(  # noqa: S603  reason: an interpreter or uv that we have found
+        subprocess.run(  # noqa: S603  reason: an interpreter or uv found above
             command,
             check=True,
             timeout=INSTALL_TIMEOUT,
@@ -127,7 +131,7 @@ def _succeeds(
 
 def _output(command: Sequence[str]) -> str:
     try:
-        run = subprocess.run(  # noqa: S603  reason: uv, which we have found
+        run = subprocess.run(  # noqa: S603  reason: uv, found above
             command, check=True, capture_output=True, text=True, timeout=60
         )
     except (OSError, subprocess.SubprocessError):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Commands(click.Group):
-    """Show this package's own errors as messages: they name their cure."""
+    """Print this package's errors without a traceback; their messages name the cure."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -47,10 +47,12 @@ def commands() -> None:
     type=click.Path(path_type=Path),
     help='JSON: {"simpleFlag": true}, or a body of /api/client/features.',
 )
-@click.option("--port", default=4242, show_default=True, help="0 takes a free one.")
-@click.option("--token", default=DEFAULT_TOKEN, help="What functions must send.")
+@click.option("--port", default=4242, show_default=True, help="0 picks a free port.")
+@click.option(
+    "--token", default=DEFAULT_TOKEN, help="The token that functions must send."
+)
 def serve(flags: Path, port: int, token: str) -> None:
-    """Serve a file's flags as Unleash would, and read it again when it changes."""
+    """Serve the flags of a file as Unleash would; read it again when it changes."""
     with (
         contextlib.suppress(KeyboardInterrupt),
         _sigterm_as_interrupt(),
@@ -64,17 +66,17 @@ def serve(flags: Path, port: int, token: str) -> None:
 
 
 @commands.command()
-@click.option("--url", help="A real Unleash server; the embedded one if not given.")
+@click.option("--url", help="A real Unleash server; default: the embedded one.")
 @click.option(
     "--admin-token",
     envvar="UNLEASH_ADMIN_TOKEN",
     show_envvar=True,
-    help="Creates the flag and a token on that server, and removes both.",
+    help="A token to create the flag and a backend token there; both are removed.",
 )
 @click.option(
     "--examples",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The examples directory of a checkout, if not run in one.",
+    help="The examples directory of a checkout; default: this checkout's.",
 )
 def demo(url: str | None, admin_token: str | None, examples: Path | None) -> None:
     """Run the examples under their clouds' real runtimes and flip a flag."""
@@ -93,7 +95,7 @@ def demo(url: str | None, admin_token: str | None, examples: Path | None) -> Non
 
 @contextlib.contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, with everything cleaned up."""
+    """Let SIGTERM end a command as Ctrl-C does, so that everything is cleaned up."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

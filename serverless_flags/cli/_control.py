@@ -1,4 +1,4 @@
-"""What the demo asks of a flag server, and the embedded one that answers it."""
+"""What the demo needs of a flag server, and the embedded server that provides it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLAG = "simpleFlag"
 """The flag that the examples read."""
 
 COUNTS_TIMEOUT = 5.0
-"""Seconds to wait for counts; an instance that has ended has sent them already."""
+"""Seconds to wait for counts, which an instance sends before it ends."""
 
 
 class Control(Protocol):
@@ -24,13 +24,13 @@ class Control(Protocol):
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that points a function at the server."""
+        """The environment with which a function uses this server."""
 
     def set_flag(self, *, enabled: bool) -> None:
-        """Flip the flag and return when a function would fetch it so."""
+        """Flip the flag; return when the server serves the new value."""
 
     def wait_for_counts(self, app_name: str, total: int) -> Counts:
-        """Return what an application counted once it is ``total``, or in the end."""
+        """Return an application's counts at ``total``, or after a timeout."""
 
 
 class Embedded:
@@ -42,13 +42,13 @@ class Embedded:
     @classmethod
     @contextlib.contextmanager
     def started(cls) -> Iterator[Embedded]:
-        """Start a server for the time of the context."""
+        """Run a server while the context is open."""
         with FlagServer({FLAG: False}) as server:
             yield cls(server)
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that points a function at the server."""
+        """The environment with which a function uses this server."""
         return self._server.environ
 
     def set_flag(self, *, enabled: bool) -> None:
@@ -56,7 +56,7 @@ class Embedded:
         self._server.set(FLAG, enabled)
 
     def wait_for_counts(self, app_name: str, total: int) -> Counts:
-        """Return the counts, waiting for them a little."""
+        """Return the counts at ``total``, or after `COUNTS_TIMEOUT`."""
         return self._server.wait_for_counts(
             FLAG, total, COUNTS_TIMEOUT, app_name=app_name
         )

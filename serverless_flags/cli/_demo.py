@@ -23,13 +23,13 @@ EXAMPLES = {
     "gcp_cloud_functions": "main.py:hello",
     "azure_functions": "function_app.py:hello",
 }
-"""The function of each platform's example."""
+"""The function in the example of each platform."""
 
 SETTINGS = {
-    # Every invocation asks the server, so that a flip is seen by the next one ...
+    # Each invocation asks the server, so the next one sees a flip ...
     "SERVERLESS_FLAGS_MAX_AGE": "0",
     "SERVERLESS_FLAGS_STALE_WHILE_REVALIDATE": "0",
-    # ... even on a slow laptop, or far from the server.
+    # ... even on a slow laptop or far from the server.
     "SERVERLESS_FLAGS_START_TIMEOUT": "10",
     "SERVERLESS_FLAGS_REFRESH_TIMEOUT": "10",
 }
@@ -37,7 +37,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What happened to one example."""
+    """The result of one example."""
 
     platform: str
     runtime: str = ""
@@ -46,24 +46,24 @@ class Row:
     before: str = ""
     """The answer while the flag was on."""
     after: str = ""
-    """The answer after it was turned off."""
+    """The answer after the flag was turned off."""
     evaluations: int = 0
-    """One for each answer."""
+    """Number of evaluations: one for each answer."""
     received: Counts | None = None
-    """What the server was told of the evaluations."""
+    """The counts that the server received."""
     output: str = ""
-    """What the instance printed."""
+    """Output of the instance."""
     failure: str | None = None
-    """Why the example could not be run."""
+    """Why the example could not run; None if it did."""
 
     @property
     def app_name(self) -> str:
-        """The name under which the function counts."""
+        """The application name under which the function sends its counts."""
         return f"serverless-flags-demo-{self.platform}"
 
     @property
     def problems(self) -> list[str]:
-        """What is not as it must be, in sentences."""
+        """Each deviation from the expected result; the platform is its subject."""
         if self.failure is not None:
             return [self.failure]
         if self.received is None:
@@ -78,19 +78,19 @@ class Row:
         ]
         if self.received != Counts(yes=1, no=1):
             found.append(
-                f"evaluated the flag once enabled and once disabled, and the server "
-                f"was told of {self.received.yes} and {self.received.no}"
+                "evaluated the flag once enabled and once disabled, but the server "
+                f"received {self.received.yes} and {self.received.no}"
             )
         return found
 
 
-def expected_answer(enabled: bool) -> str:  # noqa: FBT001  reason: the flag's state is the subject
-    """Return what an example answers."""
+def expected_answer(enabled: bool) -> str:  # noqa: FBT001  reason: the only argument, named by the function
+    """Return the answer that an example must give."""
     return f"Feature flag '{FLAG}' is {'enabled' if enabled else 'disabled'}"
 
 
 def run_demo(control: Control, directory: Path) -> list[Row]:
-    """Run all examples one after the other, so that no cold start slows another's."""
+    """Run the examples one after the other, so that no cold start slows another."""
     rows = [run_example(control, platform, directory) for platform in EXAMPLES]
     return [
         replace(row, received=control.wait_for_counts(row.app_name, row.evaluations))
@@ -101,7 +101,7 @@ def run_demo(control: Control, directory: Path) -> list[Row]:
 
 
 def find_examples(given: Path | None) -> Path:
-    """Return the given examples directory, or that of the checkout we are in."""
+    """Return the given examples directory, or that of the current checkout."""
     roots = (Path(__file__).parents[2], Path.cwd())
     for directory in [given] if given else [root / "examples" for root in roots]:
         if all((directory / platform).is_dir() for platform in EXAMPLES):

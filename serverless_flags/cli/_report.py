@@ -1,4 +1,4 @@
-"""The demo's table, and in sentences what is wrong."""
+"""The demo's table of results, and its problems as sentences."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COLUMNS = (
 NUMBERS = frozenset({"cold start ms", "evaluations made", "metrics received"})
 
 WIDTH = 1000
-"""Columns that no cell needs."""
+"""More columns than any table needs, to measure its width."""
 
 LOG_WIDTH = 240
-"""Columns where there is no terminal, so that nothing is wrapped in a log."""
+"""Columns where there is no terminal, wide enough to wrap nothing in a log."""
 
 
 def report(rows: Sequence[Row]) -> bool:
-    """Print what happened and the problems; return whether there is none."""
+    """Print the results and their problems; return whether there is no problem."""
     width = None if sys.stdout.isatty() else LOG_WIDTH
     console = Console(highlight=False, width=width)
     table = _table(rows)
@@ -58,7 +58,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _print_list(console: Console, row: Row) -> None:
-    """Print a row's cells one below the other, for a terminal that is too narrow."""
+    """Print the cells of a row one below the other, for a narrow terminal."""
     indent = max(map(len, COLUMNS)) + 2
     for column, cell in zip(COLUMNS, _cells(row), strict=True):
         console.print(f"{column:{indent}}{cell}", style=_style(row), markup=False)

@@ -1,4 +1,4 @@
-"""A real Unleash server, steered through its admin API."""
+"""A real Unleash server, controlled through its admin API."""
 
 from __future__ import annotations
 
@@ -25,35 +25,40 @@ ENVIRONMENT = "development"
 TIMEOUT = 15.0
 """Seconds for a flip to be served (about 1) and for counts to be stored (about 5)."""
 POLL = 0.25
-"""Seconds between two looks at the server."""
-
+"""Seconds between two requests that check for a change."""
 
 CURES = {
     401: "pass a token for its admin API with --admin-token",
     403: "pass an --admin-token that may do this",
-    409: f"there is a flag {FLAG}, perhaps archived, and the demo touches no flag that "
-    "is not its own: remove it, or use another server",
+    409: f"there is already a flag {FLAG}, perhaps archived, and the demo changes no "
+    "flag but its own: remove the flag, or use another server",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The server's HTTP API with one token."""
+    """The server's HTTP API, called with one token."""
 
     url: str
     token: str
 
     def call(self, purpose: str, method: str, path: str, body: Any = None) -> Any:
         """
-        Send a request for a purpose and return the answer's JSON.
+        Send a request and return the JSON of the answer.
+
+        Args:
+            purpose: what the request does, for the error message: "create the flag".
+            method: the HTTP method.
+            path: the path with the query.
+            body: sent as JSON, if it is not None.
 
         Raises:
-            click.ClickException: when there is no server, or when it refuses.
+            click.ClickException: when no server answers, or when it refuses.
         """
         return self._send(purpose, method, path, body)[0]
 
     def features(self) -> tuple[dict[str, bool], str | None]:
-        """Return the flags as a client is served them, and their ETag."""
+        """Return the flags that the server serves to clients, and their ETag."""
         body, etag = self._send("serve flags", "GET", "/api/client/features", None)
         return {flag["name"]: flag["enabled"] for flag in body["features"]}, etag
 
@@ -85,7 +90,7 @@ class Api:
 
 
 class Unleash:
-    """The flag on the server; it exists while the context of ``unleash`` is open."""
+    """The flag on a server; it exists while the context of `unleash` is open."""
 
     def __init__(self, admin: Api, token: str) -> None:
         self._admin = admin
@@ -93,7 +98,7 @@ class Unleash:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that points a function at the server."""
+        """The environment with which a function uses this server."""
         return {
             "UNLEASH_URL": f"{self._client.url}/api",
             "UNLEASH_API_TOKEN": self._client.token,
@@ -101,10 +106,10 @@ class Unleash:
 
     def set_flag(self, *, enabled: bool) -> None:
         """
-        Flip the flag and wait until clients are served it so.
+        Flip the flag and wait until the server serves the new value to clients.
 
-        For a second the server answers with what it remembers of its last revision,
-        one memory for each kind of query: only with a new ETag is the flip everywhere.
+        For about a second the server answers from its caches, of which each kind of
+        query has its own; only a new ETag shows that all of them have the flip.
         """
         flags, before = self._client.features()
         if flags.get(FLAG) is enabled:
@@ -122,7 +127,7 @@ class Unleash:
             raise click.ClickException(message)
 
     def wait_for_counts(self, app_name: str, total: int) -> Counts:
-        """Return the counts; the server stores them every few seconds."""
+        """Return the counts at ``total``; the server stores them every few seconds."""
         _wait(lambda: self._counts(app_name).total >= total)
         return self._counts(app_name)
 
@@ -146,7 +151,7 @@ def unleash(url: str, admin_token: str) -> Iterator[Unleash]:
         admin_token: a token for its admin API.
 
     Raises:
-        click.ClickException: when the server refuses, or has a flag of that name.
+        click.ClickException: when the server refuses, or has such a flag already.
     """
     admin = Api(url.rstrip("/").removesuffix("/api"), admin_token)
     with _flag(admin), _backend_token(admin) as token:
@@ -186,7 +191,7 @@ def _backend_token(admin: Api) -> Iterator[str]:
 
 
 def _wait(condition: Callable[[], bool]) -> bool:
-    """Look until the condition holds, or the time is over."""
+    """Check until the condition holds; return False after `TIMEOUT`."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         if time.monotonic() > deadline:

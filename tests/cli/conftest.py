@@ -1,4 +1,4 @@
-"""A platform of the tests' own, so that the demo runs where no adapter is installed."""
+"""An adapter and emulator for these tests, so that the demo needs no real adapter."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class InProcess(Emulator):
 
 
 class Adapter:
-    """An adapter that emulates the platforms it is told."""
+    """An adapter that emulates the platforms with the given names."""
 
     def __init__(self, *platforms: str) -> None:
         self.platforms = platforms
@@ -87,7 +87,7 @@ class Adapter:
         python: str,
         options: Mapping[str, str],
     ) -> Emulator | None:
-        """Emulate the platform if it is one of ours."""
+        """Return an emulator if the adapter emulates this platform."""
         if platform_name not in self.platforms:
             return None
         self.pythons[platform_name] = python
@@ -96,13 +96,13 @@ class Adapter:
 
 
 class EntryPoints:
-    """The installed adapters, as the tests wish them."""
+    """Stands in for ``importlib.metadata.entry_points``: the adapters of a test."""
 
     def __init__(self) -> None:
         self._found: list[Any] = []
 
     def install(self, name: str, adapter: object) -> None:
-        """Install an adapter; an exception is raised when it is loaded."""
+        """Add an adapter; an exception given instead is raised when it is loaded."""
 
         def load() -> object:
             if isinstance(adapter, Exception):
@@ -112,7 +112,7 @@ class EntryPoints:
         self._found.append(SimpleNamespace(name=name, load=load))
 
     def __call__(self, *, group: str) -> list[Any]:
-        """Stand in for ``importlib.metadata.entry_points``."""
+        """Return the adapters."""
         assert group == "serverless_flags"
         return self._found
 

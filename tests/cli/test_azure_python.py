@@ -1,4 +1,4 @@
-"""Where the demo finds, or makes, a Python for Azure's runtime."""
+"""How the demo finds, or installs, a Python for Azure's runtime."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ esac
 
 
 class Machine:
-    """The programs of a machine, all of which log how they were called."""
+    """A machine whose programs log how they were called."""
 
     def __init__(self, directory: Path) -> None:
         self.programs = directory / "programs"
@@ -48,25 +48,25 @@ class Machine:
         path.chmod(0o755)
 
     def install_python(self, path: Path) -> str:
-        """Write a Python that can make environments, and return its path."""
+        """Write a Python that can create environments, and return its path."""
         self.install(path, PYTHON.format(log=self.log))
         return str(path)
 
     def install_uv(self, python: Path) -> None:
-        """Write an uv that finds ``python``, and can install it."""
+        """Write a uv that finds ``python``, and can install it."""
         script = PYTHON.format(log=self.log).replace('"', '\\"').replace("$", "\\$")
         uv = UV.format(log=self.log, python=python, script=script)
         self.install(self.programs / "uv", uv)
 
     def make_checkout(self) -> None:
-        """Lay out what tells a checkout."""
+        """Create the files by which a checkout is recognised."""
         adapter = self.checkout / "adapters" / "azure_functions"
         adapter.mkdir(parents=True)
         (adapter / "pyproject.toml").touch()
 
     @property
     def calls(self) -> str:
-        """How the programs were called, one call a line."""
+        """How the programs were called, one call per line."""
         return self.log.read_text()
 
 
@@ -84,7 +84,7 @@ def _machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_this_python_is_new_enough(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Python that has wheels of Azure's runtime is taken as it is."""
+    """A Python for which Azure's runtime has wheels is used as it is."""
     monkeypatch.setattr(_azure_python, "NEEDED", (3, 0))
 
     assert azure_python(machine.checkout) == sys.executable
@@ -92,12 +92,12 @@ def test_this_python_is_new_enough(
 
 
 def test_no_other_python(machine: Machine) -> None:
-    """Where there is no newer Python, this one has azure-functions 1.x."""
+    """Without a newer Python, this one is used, with azure-functions 1.x."""
     assert azure_python(machine.checkout) == sys.executable
 
 
 def test_uv_and_a_checkout(machine: Machine, tmp_path: Path) -> None:
-    """With uv, an environment of the checkout gets the checkout's packages."""
+    """With uv, an environment in the checkout gets the packages of the checkout."""
     machine.make_checkout()
     machine.install_python(tmp_path / "found" / "python3.13")
     machine.install_uv(tmp_path / "found" / "python3.13")
@@ -125,8 +125,8 @@ def test_pip_and_the_released_package(
     ) in machine.calls
 
 
-def test_environment_is_made_once(machine: Machine, tmp_path: Path) -> None:
-    """An environment that has everything is taken without asking anybody."""
+def test_environment_is_created_once(machine: Machine, tmp_path: Path) -> None:
+    """A complete environment is used again, without calling uv."""
     machine.make_checkout()
     python = machine.checkout / ".venv-azure_functions" / "bin" / "python"
     machine.install_python(python)
@@ -138,7 +138,7 @@ def test_environment_is_made_once(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_uv_installs_a_python(machine: Machine, tmp_path: Path) -> None:
-    """Where none is found, uv may install one."""
+    """If no newer Python is found, uv installs one."""
     machine.install_uv(tmp_path / "python3.13")
 
     assert azure_python(machine.checkout) != sys.executable
@@ -146,7 +146,7 @@ def test_uv_installs_a_python(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_failed_install(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """An environment that cannot be made is no failure of the demo."""
+    """If the environment cannot be created, this Python is used, with a message."""
     machine.install(
         machine.programs / "python3.13", '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexit 1'
     )
@@ -155,8 +155,8 @@ def test_failed_install(machine: Machine, capsys: pytest.CaptureFixture[str]) ->
     assert "azure-functions 1.x runs the function instead" in capsys.readouterr().err
 
 
-def test_broken_programs_are_passed_over(machine: Machine) -> None:
-    """A python3.13 or an uv that cannot run, as pyenv's shims may be, is not taken."""
+def test_broken_programs_are_skipped(machine: Machine) -> None:
+    """A python3.13 or a uv that cannot run, as pyenv's shims may be, is skipped."""
     for name in ("python3.13", "uv"):
         machine.install(machine.programs / name, "#!/bin/sh\nexit 127")
 

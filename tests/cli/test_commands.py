@@ -44,7 +44,7 @@ def _serving(flags: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_serve(serving: subprocess.Popen[str], signum: signal.Signals) -> None:
-    """Serve prints the environment to copy, serves by it and ends cleanly."""
+    """`serve` prints the environment to copy, accepts its token and ends cleanly."""
     assert serving.stdout is not None
     lines = [serving.stdout.readline() for _ in range(4)]
     environ = dict(re.findall(r"^export (\w+)='(.*)'$", "".join(lines), re.MULTILINE))
@@ -62,7 +62,7 @@ def test_serve(serving: subprocess.Popen[str], signum: signal.Signals) -> None:
 
 
 def test_serve_without_flags(tmp_path: Path) -> None:
-    """A flags file that is not there gives a message with the cure."""
+    """For a missing flags file the message says what to write."""
     missing = tmp_path / "flags.json"
     result = CliRunner().invoke(commands, ["serve", "--flags", str(missing)])
 
@@ -72,7 +72,7 @@ def test_serve_without_flags(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["click", "rich", "werkzeug"])
 def test_without_the_extra(missing: str) -> None:
-    """Without the extra the command says what to install, and fails."""
+    """Without the extra, the command says what to install and exits with 1."""
     script = f"import sys; sys.modules[{missing!r}] = None; {PROGRAM[-1]}"
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
@@ -82,8 +82,8 @@ def test_without_the_extra(missing: str) -> None:
     assert f"needs {missing}: pip install 'serverless-flags[cli]'" in run.stderr
 
 
-def test_main_hides_no_other_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that is missing for another reason is not blamed on the extra."""
+def test_other_import_errors_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any other missing module, the extra is not blamed: the error is raised."""
     monkeypatch.delitem(sys.modules, "serverless_flags.cli._commands")
     monkeypatch.setitem(sys.modules, "serverless_flags.cli._demo", None)
     with pytest.raises(ModuleNotFoundError):

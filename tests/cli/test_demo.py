@@ -1,4 +1,4 @@
-"""The demo on a platform of the tests' own; its problems and what it says of them."""
+"""The demo with an emulator in this process: its table, and how it reports problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DISABLED = "Feature flag 'simpleFlag' is disabled"
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take Linux and this Python for what the demo runs on, wherever it is tested."""
+    """Pretend to run on Linux, with a Python that Azure's runtime supports."""
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(_azure_python, "NEEDED", (3, 0))
     monkeypatch.setattr(_control, "COUNTS_TIMEOUT", 0)
@@ -44,7 +44,7 @@ def row(result: Result, platform: str) -> list[str]:
     "platform", ["aws_lambda", "gcp_cloud_functions", "azure_functions"]
 )
 def test_table(examples: Path, platform: str) -> None:
-    """Each platform's row has both answers, and as many counts as evaluations."""
+    """The row of each platform has both answers, and as many counts as evaluations."""
     result = run("--examples", examples)
     name, runtime, cold_start, *rest = row(result, platform)
 
@@ -56,7 +56,7 @@ def test_table(examples: Path, platform: str) -> None:
 
 @pytest.mark.usefixtures("adapter")
 def test_narrow_terminal(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 80 columns each value has a line of its own, and none is cut or wrapped."""
+    """At 80 columns each value has its own line, and none is cut or wrapped."""
     monkeypatch.setattr(_report, "LOG_WIDTH", 80)
     lines = run("--examples", examples).output.splitlines()
 
@@ -68,7 +68,7 @@ def test_narrow_terminal(examples: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.usefixtures("adapter")
 def test_wrong_answer(examples: Path) -> None:
-    """A wrong answer ends the demo with an error that says which it is."""
+    """A wrong answer makes the demo exit with 1, and the output names the answer."""
     path = examples / "aws_lambda" / "handler.py"
     path.write_text(path.read_text().replace("disabled", "off"))
     result = run("--examples", examples)
@@ -83,7 +83,7 @@ def test_wrong_answer(examples: Path) -> None:
 
 @pytest.mark.usefixtures("adapter")
 def test_answer_without_a_message(examples: Path) -> None:
-    """What is not the examples' JSON is shown as it came."""
+    """An answer that is not the examples' JSON is shown unchanged."""
     path = examples / "aws_lambda" / "handler.py"
     path.write_text("def handler(is_enabled): return is_enabled('simpleFlag')")
 
@@ -92,7 +92,7 @@ def test_answer_without_a_message(examples: Path) -> None:
 
 @pytest.mark.usefixtures("adapter")
 def test_missing_count(examples: Path) -> None:
-    """A count that the server was not told of ends the demo with an error."""
+    """A count that the server did not receive makes the demo exit with 1."""
     path = examples / "gcp_cloud_functions" / "main.py"
     path.write_text(
         "answers = ['enabled', 'disabled']\n"
@@ -102,12 +102,12 @@ def test_missing_count(examples: Path) -> None:
     result = run("--examples", examples)
 
     assert result.exit_code == 1
-    assert "once disabled, and the server was told of 0 and 0" in result.output
+    assert "once disabled, but the server received 0 and 0" in result.output
 
 
 @pytest.mark.usefixtures("adapter")
-def test_output_of_an_instance_that_went_wrong(examples: Path) -> None:
-    """What an instance printed is shown when it went wrong."""
+def test_output_of_an_instance_with_a_problem(examples: Path) -> None:
+    """The output of an instance is shown if its row has a problem."""
     (examples / "aws_lambda" / "handler.py").write_text("def handler(_): return 1")
 
     assert "printed:\nit printed this" in run("--examples", examples).output
@@ -115,7 +115,7 @@ def test_output_of_an_instance_that_went_wrong(examples: Path) -> None:
 
 @pytest.mark.usefixtures("adapter")
 def test_example_that_does_not_start(examples: Path) -> None:
-    """An instance that does not start is a problem of its row alone."""
+    """An instance that does not start is a problem of its own row only."""
     (examples / "aws_lambda" / "handler.py").write_text("")
     result = run("--examples", examples)
 
@@ -127,7 +127,7 @@ def test_example_that_does_not_start(examples: Path) -> None:
 def test_adapter_that_is_not_installed(
     entry_points: EntryPoints, examples: Path
 ) -> None:
-    """A platform without its adapter names the package to install."""
+    """For a platform without its adapter, the output names the package to install."""
     del entry_points
     result = run("--examples", examples)
 
@@ -139,7 +139,7 @@ def test_adapter_that_is_not_installed(
 def test_lambda_runs_on_linux_only(
     examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Elsewhere the row of Lambda says so, and that is no failure."""
+    """On other systems the row of AWS Lambda says so, and the demo exits with 0."""
     monkeypatch.setattr(sys, "platform", "darwin")
     result = run("--examples", examples)
 
@@ -147,10 +147,10 @@ def test_lambda_runs_on_linux_only(
     assert row(result, "aws_lambda")[1] == "awslambdaric has wheels for Linux only"
 
 
-def test_azure_runs_in_a_python_of_its_own(
+def test_azure_runs_in_another_python(
     adapter: Adapter, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The function app alone runs in the Python that has Azure's runtime."""
+    """Only the function app runs in the Python that has Azure's runtime."""
     monkeypatch.setattr(_demo, "azure_python", "python of {checkout}".format)
     run("--examples", examples)
 
@@ -165,7 +165,7 @@ def test_azure_runs_in_a_python_of_its_own(
 def test_examples_of_the_working_directory(
     examples: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A wheel's demo finds the examples of the checkout it is run in."""
+    """The demo of an installed wheel finds the examples of the current checkout."""
     monkeypatch.setattr(_demo, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     monkeypatch.chdir(examples.parent)
 
@@ -173,7 +173,7 @@ def test_examples_of_the_working_directory(
 
 
 def test_no_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without examples the error says where to get them."""
+    """Without the examples, the error says where to find them."""
     monkeypatch.setattr(_demo, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     monkeypatch.chdir(tmp_path)
     found_nowhere, not_there = run(), run("--examples", tmp_path)
@@ -184,7 +184,7 @@ def test_no_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_url_needs_the_admin_token() -> None:
-    """The demo on a real server cannot do without an admin token."""
+    """For a real server the demo needs an admin token."""
     result = run("--url", "http://127.0.0.1:1")
 
     assert result.exit_code == 2

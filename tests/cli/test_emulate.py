@@ -1,4 +1,4 @@
-"""How an emulator is found among the installed adapters."""
+"""How `emulate` finds an emulator among the installed adapters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_adapter_of_the_platform_answers(adapter: Adapter, target: str) -> N
 
 
 def test_unknown_platform_names_the_package(adapter: Adapter, target: str) -> None:
-    """Where no adapter answers, the error says which package to install."""
+    """If no adapter emulates the platform, the error says which package to install."""
     del adapter
     with pytest.raises(EmulatorError) as caught:
         emulate("my_cloud", target)
@@ -44,10 +44,10 @@ def test_unknown_platform_names_the_package(adapter: Adapter, target: str) -> No
     assert "pip install 'serverless-flags-my-cloud[emulator]'" in str(caught.value)
 
 
-def test_the_platforms_that_are_known_are_named(
+def test_the_error_lists_the_installed_platforms(
     entry_points: EntryPoints, new_adapter: type[Adapter], target: str
 ) -> None:
-    """The nearest one first, then all that can be emulated."""
+    """It proposes the nearest name, then lists all platforms that can be emulated."""
     entry_points.install("aws_lambda", new_adapter("aws_lambda"))
     entry_points.install("knative", new_adapter("knative"))
     entry_points.install("observer", object())
@@ -60,10 +60,10 @@ def test_the_platforms_that_are_known_are_named(
     )
 
 
-def test_a_known_platform_that_is_not_installed_is_named(
+def test_the_error_proposes_a_platform_that_is_not_installed(
     entry_points: EntryPoints, target: str
 ) -> None:
-    """A misspelt name leads to the package of the right one."""
+    """For a misspelt name it also names the package of the right platform."""
     del entry_points
     with pytest.raises(EmulatorError) as caught:
         emulate("azure-function", target)
@@ -72,10 +72,10 @@ def test_a_known_platform_that_is_not_installed_is_named(
     assert "'serverless-flags-azure-functions[emulator]'" in str(caught.value)
 
 
-def test_an_answer_that_is_no_emulator_is_named(
+def test_a_result_that_is_no_emulator_is_refused(
     entry_points: EntryPoints, target: str
 ) -> None:
-    """The adapter that gave it as well."""
+    """The error names the adapter and the type of its result."""
 
     class Vague:
         @hookimpl
@@ -91,14 +91,14 @@ def test_an_answer_that_is_no_emulator_is_named(
 class TestTarget:
     @pytest.mark.parametrize("target", ["main.py", "main.py:", ":hello", ""])
     def test_a_target_has_a_file_and_a_function(self, target: str) -> None:
-        """The message shows the form."""
+        """Otherwise the message shows the expected form."""
         with pytest.raises(EmulatorError) as caught:
             emulate("aws_lambda", target)
 
         assert f"{target!r} is not path/to/module.py:function" == str(caught.value)
 
-    def test_a_missing_file_is_said_to_be_missing(self, tmp_path: Path) -> None:
-        """With its whole path: it is looked for in the working directory."""
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        """The message has the path that does not exist."""
         path = tmp_path / "nofile.py"
         with pytest.raises(EmulatorError) as caught:
             emulate("aws_lambda", f"{path}:x")
@@ -108,7 +108,7 @@ class TestTarget:
 
 @pytest.mark.parametrize("body", ["gr\xfcn", "gr\xfcn".encode()])
 def test_a_body_is_text_or_bytes(adapter: Adapter, target: str, body) -> None:
-    """Text is sent as UTF-8, on each platform."""
+    """A body of type `str` is sent as UTF-8, on each platform."""
     del adapter
     sent = []
     with emulate("aws_lambda", target) as emulator:
@@ -118,13 +118,13 @@ def test_a_body_is_text_or_bytes(adapter: Adapter, target: str, body) -> None:
     assert [("POST", "/", {}, b"gr\xc3\xbcn")] == sent
 
 
-def test_broken_adapter_is_left_out(
+def test_a_broken_adapter_is_skipped(
     entry_points: EntryPoints,
     adapter: Adapter,
     target: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An adapter that cannot be imported is named in a warning and stops nobody."""
+    """An adapter that cannot be imported is skipped, with a warning that names it."""
     del adapter
     entry_points.install("broken", ImportError("no such thing"))
     with emulate("aws_lambda", target):

@@ -1,4 +1,4 @@
-"""The demo's control of an Unleash server, and the faults of such a server."""
+"""How the demo controls a real Unleash server, and what it says when that fails."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ APPS = (
 
 
 class FakeUnleash:
-    """As much of the admin API as the demo uses, beside the embedded client API."""
+    """The part of the admin API that the demo uses, and the embedded client API."""
 
     def __init__(self) -> None:
         self.flags: set[str] = set()
         self.archive: set[str] = set()
         self.tokens: set[str] = set()
         self.refused: dict[str, int] = {}
-        """Status by method and end of path."""
+        """The status to answer with, by method and last part of the path."""
         self.flips_are_served = True
         self.client_api = ClientApi(FlagState.of({}), "secret-1")
         self.server = make_server("127.0.0.1", 0, self.answer, threaded=True)
@@ -68,7 +68,7 @@ class FakeUnleash:
         if operation in self.refused:
             return self.refused[operation], {"message": f"no {operation}"}
         if "archive" in request.path:
-            operation += " for ever"
+            operation += " permanently"
         done = {
             "POST features": self.create_flag,
             "POST on": lambda: self.flip(enabled=True),
@@ -77,7 +77,7 @@ class FakeUnleash:
             "GET raw": lambda: {"data": [self.row(name) for name in APPS]},
             "DELETE secret-1": lambda: self.tokens.remove("secret-1"),
             f"DELETE {FLAG}": self.archive_flag,
-            f"DELETE {FLAG} for ever": lambda: self.archive.remove(FLAG),
+            f"DELETE {FLAG} permanently": lambda: self.archive.remove(FLAG),
             "POST strategies": lambda: None,
         }[operation]()
         return (409, None) if done == CONFLICT else (200, done)
@@ -124,7 +124,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUnleash]:
 def test_demo(
     fake: FakeUnleash, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo steers a server as it steers the embedded one, and leaves nothing."""
+    """The demo works with a real server as with the embedded one, and cleans up."""
     monkeypatch.setattr(_azure_python, "NEEDED", (3, 0))
     arguments = ["--url", f"{fake.url}/api/", "--examples", str(examples)]
     result = CliRunner().invoke(
@@ -138,7 +138,7 @@ def test_demo(
 
 @pytest.mark.parametrize("url", ["{}", "{}/", "{}/api", "{}/api/"])
 def test_environ(fake: FakeUnleash, url: str) -> None:
-    """Functions get the client API and a backend token that is theirs alone."""
+    """Functions get the URL of the client API and a backend token created for them."""
     with unleash(url.format(fake.url), ADMIN_TOKEN) as control:
         environ = dict(control.environ)
 
@@ -149,7 +149,7 @@ def test_environ(fake: FakeUnleash, url: str) -> None:
 
 
 def test_counts_of_one_application(fake: FakeUnleash) -> None:
-    """Counts of other applications do not matter."""
+    """Counts of other applications are ignored."""
     with unleash(fake.url, ADMIN_TOKEN) as control:
         fake.count("app", 2)
         fake.count("other", 5)
@@ -157,10 +157,10 @@ def test_counts_of_one_application(fake: FakeUnleash) -> None:
         assert control.wait_for_counts("app", 2) == Counts(yes=2)
 
 
-def test_counts_that_never_come(
+def test_counts_that_never_arrive(
     fake: FakeUnleash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Waiting for counts ends, with what there is."""
+    """Waiting for counts ends after the timeout, with the counts so far."""
     with unleash(fake.url, ADMIN_TOKEN) as control:
         fake.count("app", 1)
         monkeypatch.setattr(_unleash, "TIMEOUT", 0.05)
@@ -171,7 +171,7 @@ def test_counts_that_never_come(
 def test_flip_that_is_never_served(
     fake: FakeUnleash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that keeps the old state is named, and cleaned up all the same."""
+    """If the server keeps the old state, the error says so, and the demo cleans up."""
     fake.flips_are_served = False
     monkeypatch.setattr(_unleash, "TIMEOUT", 0.5)
     with (
@@ -183,8 +183,8 @@ def test_flip_that_is_never_served(
     assert fake.is_empty
 
 
-def test_flip_to_what_it_is(fake: FakeUnleash) -> None:
-    """A flag that is already as wanted is not flipped, nor waited for."""
+def test_flip_to_the_same_value(fake: FakeUnleash) -> None:
+    """A flag that already has the value is not flipped, and nothing is waited for."""
     with unleash(fake.url, ADMIN_TOKEN) as control:
         control.set_flag(enabled=True)
         fake.flips_are_served = False
@@ -194,8 +194,8 @@ def test_flip_to_what_it_is(fake: FakeUnleash) -> None:
 
 
 @pytest.mark.parametrize("place", ["flags", "archive"])
-def test_flag_of_others(fake: FakeUnleash, place: str) -> None:
-    """A flag that is there already is refused and not touched."""
+def test_flag_that_already_exists(fake: FakeUnleash, place: str) -> None:
+    """A flag that exists already is not changed, and the demo stops."""
     getattr(fake, place).add(FLAG)
     with (
         pytest.raises(click.ClickException, match="use another server"),
@@ -215,7 +215,7 @@ def test_flag_of_others(fake: FakeUnleash, place: str) -> None:
     ],
 )
 def test_refusal(fake: FakeUnleash, operation: str, status: int, expected: str) -> None:
-    """What the server refuses is named, and nothing stays behind."""
+    """The error names the step that the server refused, and the demo cleans up."""
     fake.refused = {operation: status}
     with (
         pytest.raises(click.ClickException, match=expected),
@@ -227,7 +227,7 @@ def test_refusal(fake: FakeUnleash, operation: str, status: int, expected: str) 
 
 
 def test_wrong_admin_token(fake: FakeUnleash) -> None:
-    """A token that the server does not know is refused with the cure."""
+    """For an admin token that the server refuses, the error says what to pass."""
     with (
         pytest.raises(click.ClickException, match="pass a token for its admin API"),
         unleash(fake.url, "*:*.wrong"),
@@ -236,7 +236,7 @@ def test_wrong_admin_token(fake: FakeUnleash) -> None:
 
 
 def test_no_server() -> None:
-    """A server that is not there is named."""
+    """If no server answers, the error names its address."""
     with (
         pytest.raises(click.ClickException, match="no Unleash server answers at"),
         unleash("http://127.0.0.1:9", ADMIN_TOKEN),

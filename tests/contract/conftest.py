@@ -1,4 +1,4 @@
-"""A platform of which nothing has to be installed, and its adapter."""
+"""A small platform for these tests, and its adapter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLOUD = Path(__file__).parent / "cloud"
 
 @pytest.fixture(name="cloud")
 def _cloud(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install the adapter for this test: its entry point is found on the path."""
+    """Install the adapter for one test, by putting its entry point on the path."""
     monkeypatch.syspath_prepend(str(CLOUD))
     monkeypatch.setenv("PYTHONPATH", str(CLOUD))
     monkeypatch.delitem(sys.modules, "small_cloud", raising=False)

@@ -1,4 +1,4 @@
-"""The contract is kept by a good adapter, and notices a bad one."""
+"""A correct adapter passes the contract, and an incorrect one fails it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class SmallCloudContract(AdapterContract):
 
 @pytest.mark.usefixtures("cloud")
 class TestContract(SmallCloudContract):
-    """A good adapter keeps it all."""
+    """A correct adapter passes all tests of the contract."""
 
 
 @pytest.mark.parametrize(
     ("breach", "test", "message"),
     [
-        ("deaf", "sigterm_loses_no_count", r"counts: expected .*5"),
+        ("sigterm", "sigterm_loses_no_count", r"counts: expected .*5"),
         ("greedy", "no_other_environment_is_recognised", "an empty environment"),
         ("forgets", "the_instance_elects_the_adapter", "returned nothing from conn"),
         ("vague", "the_instance_elects_the_adapter", "dict from read_invocation"),
@@ -51,7 +51,7 @@ class TestContract(SmallCloudContract):
     ],
 )
 def test_a_breach_is_noticed(cloud, monkeypatch, breach, test, message):
-    """It fails the test that is about it, in words."""
+    """A breach fails the test of this promise, with a message that names it."""
     monkeypatch.setenv("SMALL_CLOUD_BREACH", breach)
 
     with pytest.raises(AssertionError, match=message):
@@ -59,7 +59,7 @@ def test_a_breach_is_noticed(cloud, monkeypatch, breach, test, message):
 
 
 def test_a_missing_dependency_is_named_with_its_extra(monkeypatch, tmp_path):
-    """The contract needs more than the package does."""
+    """Without a package that only the contract needs, the error names its extra."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(MissingDependencyError) as caught:
         SmallCloudContract().test_a_server_200_ms_away_over_tls(tmp_path)
@@ -74,7 +74,7 @@ def test_a_missing_dependency_is_named_with_its_extra(monkeypatch, tmp_path):
     [("AdapterContract", "contract]"), ("FlagServer", "cli]"), ("Recorded", "cli]")],
 )
 def test_without_werkzeug_the_extra_is_named(monkeypatch, name, cure):
-    """Each tool names the extra with everything that it needs."""
+    """Without werkzeug, each tool's error names the extra that has all it needs."""
     for module in ("contract", "flag_server", "_client_api", "_serving", "_trial"):
         monkeypatch.delitem(
             sys.modules, f"serverless_flags.testing.{module}", raising=False
@@ -87,7 +87,7 @@ def test_without_werkzeug_the_extra_is_named(monkeypatch, name, cure):
 
 
 def test_a_function_that_fails_shows_what_the_instance_printed(cloud):
-    """An invocation that should succeed tells why it did not."""
+    """The error of a failed invocation has the output of the instance."""
     with (
         SmallCloudContract().trial() as on,
         pytest.raises(AssertionError, match="ContractError"),
@@ -96,7 +96,7 @@ def test_a_function_that_fails_shows_what_the_instance_printed(cloud):
 
 
 def test_a_container_that_does_not_listen(cloud):
-    """Its output is in the error."""
+    """The error of a container that does not listen has its output."""
 
     class Broken(Container):
         def command(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A server that fails on demand does what each fault says."""
+"""A server that fails on demand behaves as each fault says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serverless_flags.testing.faults import Fault, FaultyFlagServer
 
 BUCKET = {"start": "", "stop": "", "toggles": {"simpleFlag": {"yes": 1, "no": 0}}}
 METRICS = json.dumps({"appName": "test", "bucket": BUCKET})
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 @pytest.fixture(name="server")
@@ -27,7 +27,7 @@ def _server():
 def _send(server):
     """Send one request with counts; return the status of the answer."""
 
-    def send(timeout=PATIENCE):
+    def send(timeout=TIMEOUT):
         connection = http.client.HTTPConnection(
             "127.0.0.1", server.port, timeout=timeout
         )
@@ -54,7 +54,7 @@ def _send(server):
     ],
 )
 def test_a_fault_that_answers(server, send, fault, status, taken):
-    """The status is the fault's, and the counts are taken or not."""
+    """The server answers with the fault's status, and counts or does not count."""
     server.fault = fault
 
     assert status == send()
@@ -72,7 +72,7 @@ def test_a_fault_that_answers(server, send, fault, status, taken):
     ],
 )
 def test_a_fault_that_breaks_the_connection(server, send, fault, error, taken):
-    """No answer, or half of one."""
+    """The client gets no answer, or half of one."""
     server.fault = fault
 
     with pytest.raises(error):
@@ -81,8 +81,8 @@ def test_a_fault_that_breaks_the_connection(server, send, fault, error, taken):
     assert server.exchanges[0].status is None
 
 
-def test_nobody_listens(server, send):
-    """Until the fault is over."""
+def test_a_refused_connection(server, send):
+    """The server refuses connections until the fault is over."""
     server.fault = Fault.REFUSED
 
     with pytest.raises(ConnectionRefusedError):
@@ -91,8 +91,8 @@ def test_nobody_listens(server, send):
     assert 202 == send()
 
 
-def test_nobody_else_gets_the_port(server):
-    """Whoever takes any free port meanwhile does not take this one."""
+def test_the_port_stays_reserved(server):
+    """While the server refuses connections, no other program can bind its port."""
     server.fault = Fault.REFUSED
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind(("127.0.0.1", server.port))
@@ -102,32 +102,32 @@ def test_nobody_else_gets_the_port(server):
     ("fault", "taken"), [(Fault.UNHEARD, False), (Fault.UNANSWERED, True)]
 )
 def test_no_answer(server, send, fault, taken):
-    """The client waits as long as it likes."""
+    """The server does not answer, and the client times out."""
     server.fault = fault
 
     with pytest.raises(TimeoutError):
         send(timeout=0.1)
-    assert server.wait_for_held(1, PATIENCE)
+    assert server.wait_for_held(1, TIMEOUT)
     assert Counts(yes=taken) == server.counts("simpleFlag")
 
 
 def test_a_late_answer(server, send):
-    """What was taken is answered once it is let go of."""
+    """A held request is answered after `release`."""
     server.fault = Fault.UNANSWERED
     statuses = []
     thread = threading.Thread(target=lambda: statuses.append(send()))
     thread.start()
-    server.wait_for_held(1, PATIENCE)
+    server.wait_for_held(1, TIMEOUT)
     before = list(statuses)
     server.release()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
 
     assert ([], [202]) == (before, statuses)
 
 
-def test_half_a_request_is_none(server):
-    """A client that gives up while it writes has sent nothing."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+def test_half_a_request(server):
+    """A request whose client stops writing is not recorded as an exchange."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     connection.putrequest("POST", "/api/client/metrics")
     connection.putheader("Content-Length", str(len(METRICS)))
     connection.endheaders(METRICS[:10].encode())

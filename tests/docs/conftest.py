@@ -1,4 +1,4 @@
-"""The pages of this project, and a reader who copies their Python blocks."""
+"""The pages of this project, and a folder in which their Python blocks run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[2]
 GLOBS = ("*.md", "docs/**/*.md", "adapters/*/README.md", "examples/*/README.md")
 PAGES = sorted(path for pattern in GLOBS for path in ROOT.glob(pattern))
 OF_A_PLATFORM = ("AWS_", "AZURE_", "FUNCTION", "GCP_", "K_", "WEBSITE_")
-OURS = ("UNLEASH_", "SERVERLESS_FLAGS_")
+SETTINGS = ("UNLEASH_", "SERVERLESS_FLAGS_")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a ``page`` once for each."""
+    """Run a test that has a ``page`` argument once for each page."""
     if "page" in metafunc.fixturenames:
         names = [page.relative_to(ROOT).as_posix() for page in PAGES]
         metafunc.parametrize("page", PAGES, ids=names)
@@ -39,9 +39,9 @@ def _read() -> Callable[[str], str]:
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """
-    Stand in a reader's folder.
+    Run the test in a folder that has the modules of the examples.
 
-    It holds the examples' modules, and a flag server is known to the environment.
+    The environment points to a flag server, and is otherwise that of no platform.
     """
     for module in ROOT.glob("examples/*/*.py"):
         shutil.copy(module, tmp_path)
@@ -50,7 +50,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     known = set(sys.modules)
     with FlagServer({"simpleFlag": True}) as server, patch.dict(os.environ):
         for name in list(os.environ):
-            if name.startswith((*OF_A_PLATFORM, *OURS)):
+            if name.startswith((*OF_A_PLATFORM, *SETTINGS)):
                 del os.environ[name]
         os.environ.update(server.environ)
         yield tmp_path

@@ -1,4 +1,4 @@
-"""Every Python block of the documentation runs, as a reader would run it."""
+"""Every Python block of the documentation runs as a reader would run it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _copy_and_run(example: Example) -> None:
-    """Run a block; one that begins with ``# name.py`` is a file and a process."""
+    """Run a block; also save it as a file if it begins with ``# name.py``."""
     name = re.match(r"# (\w+\.py)\n", example.parsed)
     if name is None:
         PythonEvaluator()(example)
@@ -38,17 +38,17 @@ SYBIL = Sybil([CodeBlockParser("python", _copy_and_run)])
 
 @pytest.fixture(name="sessions")
 def _sessions():
-    """Keep the sessions of a page as long as a process keeps its own, then end them."""
+    """Keep the sessions of a page open until its blocks have run, then close them."""
     sessions: set[FlagSession] = set()
     yield sessions
     for session in sessions:
         session.close()
     sessions.clear()
-    gc.collect()  # what a page has left open is this page's fault, not the next one's
+    gc.collect()  # so that a session left open warns in this test, not in the next
 
 
 def test_blocks_run(page, folder, sessions):
-    """Blocks of one page share a namespace; tests that they define pass."""
+    """The blocks of a page run in one namespace, and their tests pass."""
     document = SYBIL.parse(page)
     examples = list(document.examples())
 
@@ -63,6 +63,6 @@ def test_blocks_run(page, folder, sessions):
 
 
 def _outcome(tests: list[Path], folder: Path) -> int:
-    """Run tests as a reader does; what they print is shown when they fail."""
+    """Run tests as a reader does; pytest shows their output if they fail."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
     return subprocess.run(command, check=False, cwd=folder).returncode

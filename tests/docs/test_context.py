@@ -1,4 +1,4 @@
-"""The tables of docs/reference/context.md, row by row against the adapters."""
+"""Each row of the tables in docs/reference/context.md holds for its adapter."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 PAGE = "docs/reference/context.md"
 
 Sources = dict[str, str]
-"""What a row names as a source, to its value."""
+"""The sources that a row names, with their values."""
 
 AWS = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", "AWS_LAMBDA_FUNCTION_NAME": "hello"}
 AZURE = {"FUNCTIONS_WORKER_RUNTIME": "python", "WEBSITE_AUTH_ENABLED": "true"}
 GOOGLE = {"FUNCTION_TARGET": "hello"}
 
 
-def told(platform: Platform | None, *args: object, **kwargs: object) -> dict[str, Any]:
-    """Return what a platform tells of an invocation, properties beside the rest."""
+def context_of(
+    platform: Platform | None, *args: object, **kwargs: object
+) -> dict[str, Any]:
+    """Return a platform's evaluation context, with its properties flattened."""
     assert platform is not None
     context = Plugins(platform, [], object).read_invocation(args, kwargs).context
     found = dict(context() if callable(context) else context)
@@ -42,8 +44,8 @@ def told(platform: Platform | None, *args: object, **kwargs: object) -> dict[str
     return found | {f"properties.{name}": value for name, value in properties.items()}
 
 
-def told_by_lambda(kind: str, sources: Sources) -> dict[str, Any]:
-    """Build the event that has these paths, and is recognised by ``kind``."""
+def context_on_lambda(kind: str, sources: Sources) -> dict[str, Any]:
+    """Return the context of an event with these paths, recognised by ``kind``."""
     event: dict[str, Any] = {}
     for path, value in {kind: None, **sources}.items():
         *outer, last = path.split(".")
@@ -52,11 +54,11 @@ def told_by_lambda(kind: str, sources: Sources) -> dict[str, Any]:
             inner = inner.setdefault(key, {})
         in_list = path in {"identity.sourceIp", "multiValueHeaders.x-forwarded-for"}
         inner[last] = {} if value is None else [value] if in_list else value
-    return told(aws_lambda.detect_platform(AWS), event, None)
+    return context_of(aws_lambda.detect_platform(AWS), event, None)
 
 
-def told_by_google(kind: str, sources: Sources) -> dict[str, Any]:
-    """Build what a function of this kind gets."""
+def context_on_google(kind: str, sources: Sources) -> dict[str, Any]:
+    """Return the context of a call of a function of this kind."""
     argument = {
         "HTTP, `def`": _wsgi_request,
         "HTTP, `async def`": _asgi_request,
@@ -65,17 +67,17 @@ def told_by_google(kind: str, sources: Sources) -> dict[str, Any]:
         ),
         "background": lambda sources: Context(eventType=sources["event_type"]),
     }[kind](sources)
-    return told(gcp_cloud_functions.detect_platform(GOOGLE), argument)
+    return context_of(gcp_cloud_functions.detect_platform(GOOGLE), argument)
 
 
-def told_by_azure(kind: str, sources: Sources) -> dict[str, Any]:
-    """Build the request."""
+def context_on_azure(kind: str, sources: Sources) -> dict[str, Any]:
+    """Return the context of a request with these sources."""
     method, path, headers = _request_line(sources)
     request = HttpRequest(
         method, f"https://127.0.0.1{path}?q=1", headers=headers, body=b""
     )
     assert kind == "HTTP"
-    return told(azure_functions.detect_platform(AZURE), req=request)
+    return context_of(azure_functions.detect_platform(AZURE), req=request)
 
 
 def _request_line(sources: Sources) -> tuple[str, str, dict[str, str]]:
@@ -104,10 +106,10 @@ def _asgi_request(sources: Sources) -> AsgiRequest:
     return AsgiRequest(scope)
 
 
-TELLERS = {
-    "AWS Lambda": told_by_lambda,
-    "Google Cloud Functions": told_by_google,
-    "Azure Functions": told_by_azure,
+CONTEXTS = {
+    "AWS Lambda": context_on_lambda,
+    "Google Cloud Functions": context_on_google,
+    "Azure Functions": context_on_azure,
 }
 
 
@@ -126,8 +128,8 @@ def rows(text: str, cloud: str) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def sent(number: int, source: str) -> tuple[str, str]:
-    """Return what a source is to hold, and what is to be believed of it."""
+def value_of(number: int, source: str) -> tuple[str, str]:
+    """Return the value of a source, and the part of it that the adapter must use."""
     value = f"192.0.2.{number}"
     if source in {"path", "rawPath"}:
         return f"/{value}", f"/{value}"
@@ -135,45 +137,45 @@ def sent(number: int, source: str) -> tuple[str, str]:
     return f"203.0.113.9, {value}" if forwarded else value, value
 
 
-@pytest.mark.parametrize("cloud", TELLERS)
+@pytest.mark.parametrize("cloud", CONTEXTS)
 def test_each_field_is_the_first_of_its_sources(read, cloud):
-    """With all sources, then without the first, then without the first two, ..."""
+    """A field comes from the first source of its row that the call has."""
     table = rows(read(PAGE), cloud)
     for kind, field, sources in table:
-        values = {source: sent(n, source) for n, source in enumerate(sources, 1)}
+        values = {source: value_of(n, source) for n, source in enumerate(sources, 1)}
         while sources:
             given = {source: values[source][0] for source in sources}
-            believed = values[sources.pop(0)][1]
-            assert believed == TELLERS[cloud](kind, given)[field], (kind, field)
+            used = values[sources.pop(0)][1]
+            assert used == CONTEXTS[cloud](kind, given)[field], (kind, field)
 
     assert len(table) > 3
 
 
-@pytest.mark.parametrize("cloud", TELLERS)
+@pytest.mark.parametrize("cloud", CONTEXTS)
 def test_no_field_is_left_out(read, cloud):
-    """What a platform tells when all sources of one kind are there is in its table."""
+    """The table has every field of a context in which all sources are present."""
     fields: dict[str, set[str]] = {}
     values: dict[str, Sources] = {}
     for kind, field, sources in rows(read(PAGE), cloud):
         fields.setdefault(kind, set()).add(field)
-        given = {source: sent(1, source)[0] for source in sources}
+        given = {source: value_of(1, source)[0] for source in sources}
         values.setdefault(kind, {}).update(given)
 
-    assert fields == {k: set(TELLERS[cloud](k, v)) for k, v in values.items()}
+    assert fields == {k: set(CONTEXTS[cloud](k, v)) for k, v in values.items()}
 
 
 @pytest.mark.parametrize(
     "header",
     ["Forwarded", "True-Client-IP", "X-Azure-ClientIP", "X-Goog-Authenticated-User-ID"],
 )
-def test_what_anyone_can_send_is_not_believed(read, header):
-    """Headers of which the page says so change nothing."""
+def test_what_anyone_can_send_is_not_used(read, header):
+    """The headers that the page names as untrusted do not change the context."""
     assert header in read(PAGE)
     lying: Mapping[str, str] = {header: "192.0.2.1"}
-    silent = told_by_google("HTTP, `def`", {})
+    silent = context_on_google("HTTP, `def`", {})
 
-    assert silent == told(
+    assert silent == context_of(
         gcp_cloud_functions.detect_platform(GOOGLE),
         WsgiRequest(EnvironBuilder("/", headers=dict(lying)).get_environ()),
     )
-    assert told_by_azure("HTTP", {}) == told_by_azure("HTTP", dict(lying))
+    assert context_on_azure("HTTP", {}) == context_on_azure("HTTP", dict(lying))

@@ -1,4 +1,4 @@
-"""The page about the lifecycle draws each hook, and each of its rows is tested."""
+"""The page about the lifecycle draws every hook, and each of its rows has a test."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def first_cells(text: str) -> list[str]:
 
 
 def exists(test: str) -> bool:
-    """Whether a file, or a test in it, is there."""
+    """Whether a file exists and has the test, if one is named."""
     name, _, function = test.partition("::")
     path = ROOT / name
     return path.is_file() and f"def {function}" in path.read_text(encoding="utf-8")
 
 
 def test_the_diagram_has_every_hook(read):
-    """But for ``emulate``, which belongs to no instance's life."""
+    """The diagram has every hook but `emulate`, which no instance calls."""
     (diagram,) = re.findall(r"```text\n(.*?)```", read(PAGE), re.DOTALL)
     hooks = {name for name in vars(HookSpecs) if not name.startswith("_")}
 
@@ -38,7 +38,7 @@ def test_the_diagram_has_every_hook(read):
 
 
 def test_each_row_has_a_test(read):
-    """Named below its table, in the rows' order."""
+    """Each row is named below its table, in the same order, with a test that exists."""
     tables = re.sub(r"```.*?```", "", read(PAGE), flags=re.DOTALL)
     named = [
         line.rpartition(": ")[::2]

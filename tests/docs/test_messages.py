@@ -1,4 +1,4 @@
-"""The page about observing has each message that a session can write into the log."""
+"""The page about observing lists every message that a session can log."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGE = "docs/how-to/observe.md"
-TROUBLES = "docs/how-to/troubleshooting.md"
+TROUBLESHOOTING = "docs/how-to/troubleshooting.md"
 TOOLS = {"cli", "testing"}
-"""Folders whose messages are not a session's: they run on a laptop only."""
+"""Folders whose messages are not those of a session: they run on a laptop only."""
 
 COMPOSED = {"..."}
-"""A message that consists of other texts alone: what the engine cannot read, what is
-wrong with a snapshot, a missing url. The page lists those texts themselves."""
+"""Messages that consist of other texts only: what the engine cannot read, what is wrong
+with a snapshot, a missing url. The page lists those texts themselves."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -56,7 +56,7 @@ def logged(path: Path) -> Iterator[str]:
 
 
 def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
-    """Yield what stands in a function, but not in the functions inside it."""
+    """Yield the nodes of a function, without those of the functions inside it."""
     for child in ast.iter_child_nodes(function):
         if not isinstance(child, Function):
             yield child
@@ -78,10 +78,10 @@ def _message_of(call: ast.AST) -> ast.expr | None:
 
 
 def _texts(message: ast.expr, function: ast.AST, tree: ast.Module) -> list[str]:
-    """Return a message's texts, with dots in the place of each argument."""
+    """Return the possible texts of a message, with dots for each argument."""
     if isinstance(message, ast.Name):
         if isinstance(function, Function) and message.id in _parameters(function):
-            return []  # the caller's, which is looked at where it is written
+            return []  # the caller's message, which is found there
         values = _assigned(message.id, function) or _assigned(message.id, tree)
         assert values, f"where does {message.id} come from?"
         return [text for value in values for text in _texts(value, function, tree)]
@@ -103,7 +103,7 @@ def _assigned(name: str, scope: ast.AST) -> list[ast.expr]:
 
 
 def test_each_message_of_the_code_is_listed(read):
-    """With dots for what differs; a message without a row has no cure."""
+    """Every message of the code has a row, with dots for the parts that differ."""
     messages = {message for path in sources() for message in logged(path)}
     page = listed(read(PAGE), "warning", "information")
 
@@ -113,7 +113,7 @@ def test_each_message_of_the_code_is_listed(read):
 
 
 def test_listed_messages_are_those_of_the_code(read):
-    """Each part of a message, between its gaps, is a text of the source."""
+    """Each part of a listed message, between its dots, is a text of the source."""
     source = "\n".join(
         node.value
         for path in sources()
@@ -128,9 +128,9 @@ def test_listed_messages_are_those_of_the_code(read):
 
 
 def test_what_troubleshooting_quotes_is_listed(read):
-    """A heading that quotes the log has the beginning of a listed message."""
+    """A heading that quotes the log quotes the beginning of a listed message."""
     page = listed(read(PAGE), "warning", "information")
-    quoted = re.findall(r'(?m)^#+ The log says "(.*)"', read(TROUBLES))
+    quoted = re.findall(r'(?m)^#+ The log says "(.*)"', read(TROUBLESHOOTING))
 
     assert len(quoted) > 1
     assert [] == [q for q in quoted if not any(m.startswith(q) for m in page)]

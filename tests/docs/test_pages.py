@@ -1,4 +1,4 @@
-"""Pages hold together: their links lead somewhere, and they keep their bounds."""
+"""Links between pages resolve; the index and the table of floors are complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
-"""A block of code, which may hold anything."""
+"""A block of code, in which nothing is a link or a heading."""
 
 
 def anchors(page: Path) -> set[str]:
@@ -21,8 +21,8 @@ def anchors(page: Path) -> set[str]:
     return {word.replace(" ", "-") for word in words}
 
 
-def leads_somewhere(page: Path, link: str) -> bool:
-    """Whether a relative link names a file or folder, and a heading if it says one."""
+def resolves(page: Path, link: str) -> bool:
+    """Whether a relative link leads to an existing file or folder, and heading."""
     path, _, anchor = link.partition("#")
     target = page.parent / path if path else page
     if not target.exists():
@@ -31,15 +31,15 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 
 def test_relative_links_resolve(page):
-    """To a file or folder of the repository, and to a heading that is there."""
+    """Each relative link leads to an existing file, folder or heading."""
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     links = [link for link in LINK.findall(text) if "://" not in link]
 
-    assert [] == [link for link in links if not leads_somewhere(page, link)]
+    assert [] == [link for link in links if not resolves(page, link)]
 
 
-def test_each_page_of_the_documentation_is_on_the_map(read):
-    """The map leads to every page below docs/."""
+def test_the_index_links_to_every_page(read):
+    """docs/index.md links to every page below docs/."""
     linked = {(ROOT / "docs" / link) for link in LINK.findall(read("docs/index.md"))}
 
     assert set(ROOT.glob("docs/**/*.md")) - linked == {ROOT / "docs/index.md"}
@@ -47,15 +47,17 @@ def test_each_page_of_the_documentation_is_on_the_map(read):
 
 @pytest.mark.parametrize(("name", "most"), [("docs/how-to/write-an-adapter.md", 40)])
 def test_short_pages_stay_short(read, name, most):
-    """What is to be read at one glance fits on one."""
+    """A page that is to be read at a glance stays below its limit."""
     assert len(read(name).splitlines()) <= most
 
 
-def test_the_floors_have_every_module(read):
-    """Of those whose order import-linter checks; each stands on one floor."""
-    layers = read("pyproject.toml").partition("\nlayers = [")[2].partition("]")[0]
-    expected = re.findall(r"serverless_flags\.(\w+)", layers)
-    floors = read("docs/explanation/design.md").partition("\n## Floors\n")[2]
-    rows = [line.split("|")[2] for line in floors.splitlines() if "|" in line]
+def test_the_floors_are_those_of_the_import_contract(read):
+    """The design page lists the layers of import-linter's contract, top to bottom."""
+    contract = read("pyproject.toml").partition('containers = ["serverless_flags"]')[2]
+    layers = re.findall(r'"([^"]*)"', contract.partition("]")[0])
+    floors = read("docs/explanation/design.md").partition("\n| floor | modules |\n")[2]
+    rows = [line.split("|")[2] for line in floors.splitlines() if line[:2] == "| "][1:]
 
-    assert sorted(expected) == sorted(re.findall(r"`(\w+)`", " ".join(rows)))
+    assert [layer.split(" | ") for layer in layers] == [
+        re.findall(r"`(\w+)`", row) for row in rows
+    ]

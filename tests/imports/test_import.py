@@ -1,4 +1,4 @@
-"""What an import may load, in a fresh interpreter."""
+"""Which modules an import loads, in a new interpreter."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def _modules(code: str) -> set[str]:
 
 
 def test_import_loads_nothing_heavy():
-    """Importing the package loads no SDK, no network, no asyncio, no metadata."""
+    """Importing the package loads no SDK, network module, asyncio or metadata."""
     loaded = _modules("import serverless_flags")
 
     assert set() == loaded & FORBIDDEN
 
 
 def test_construction_loads_nothing_heavy():
-    """Making a session validates settings and loads no SDK and no network either."""
+    """Creating a session loads no SDK and no network module either."""
     loaded = _modules(CONSTRUCT)
 
     assert set() == loaded & FORBIDDEN
 
 
-def test_doorbells_load_nothing_but_the_hook_marker():
-    """Importing every adapter's doorbell loads nothing heavy, on whatever cloud."""
+def test_importing_adapters_loads_nothing_heavy():
+    """Importing an adapter loads neither its implementation nor an SDK."""
     loaded = _modules(
         "import serverless_flags_aws_lambda, serverless_flags_azure_functions,"
         " serverless_flags_gcp_cloud_functions"
@@ -64,7 +64,7 @@ def test_doorbells_load_nothing_but_the_hook_marker():
 
 
 def test_a_known_platform_is_found_without_entry_points():
-    """On AWS Lambda the adapter is imported by name: importlib.metadata stays out."""
+    """On AWS Lambda the adapter is imported by name, without importlib.metadata."""
     loaded = _modules(
         "import os; os.environ['AWS_LAMBDA_FUNCTION_NAME'] = 'f'\n"
         "os.environ['AWS_LAMBDA_RUNTIME_API'] = '127.0.0.1:9'\n"

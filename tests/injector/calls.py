@@ -1,4 +1,4 @@
-"""Call a function of each form as its platform does, and suspend it under control."""
+"""Call functions of each form as a platform does, and cancel them at a suspension."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answers = dict[str, object]
 
 
 class Call(Protocol):
-    """Calls the function for a user; cancelled at a suspension if one is given."""
+    """Calls the function for a user, and cancels it at the given suspension."""
 
     def __call__(self, user: str, suspension: int = 0) -> Steps: ...
 
@@ -26,7 +26,7 @@ class Steps:
 
     Args:
         begin: makes the awaitable.
-        cancel_at: the suspension at which the running task is cancelled; 0: none.
+        cancel_at: the suspension at which the task is cancelled, from 1; 0: never.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Steps:
                 _cancel_soon()
             try:
                 yield waits_for
-            except BaseException as error:  # noqa: BLE001  reason: passed to the inside
+            except BaseException as error:  # noqa: BLE001  reason: passed on to the inner awaitable
                 _uncancel()
                 raised = error
                 step = lambda: inner.throw(raised)  # noqa: B023, E731  reason: called at once
@@ -65,7 +65,7 @@ def _cancel_soon() -> None:
 
 
 def _uncancel() -> None:
-    """Let the task go on after its function was cancelled."""
+    """Let the task continue after its function was cancelled."""
     uncancel = getattr(asyncio.current_task(), "uncancel", None)  # from 3.11 on
     if uncancel is not None:
         uncancel()
@@ -78,13 +78,13 @@ def caller(
     arguments: Callable[[str], tuple[Any, ...]],
 ) -> Call:
     """
-    Return what calls ``function`` inside an invocation, in one of the forms.
+    Return a callable that calls ``function`` in an invocation, in one of the forms.
 
     Args:
         session: the session.
-        form: a form of functions.
-        function: the function's body.
-        arguments: what the platform gives the function for a user.
+        form: one of the forms of `Shape`.
+        function: the body of the function.
+        arguments: returns the platform's arguments for a user.
     """
     begin = _FORMS[form](session, function)
     return lambda user, suspension=0: Steps(lambda: begin(*arguments(user)), suspension)
@@ -146,16 +146,16 @@ _FORMS = {
 }
 
 
-def call_with(awaited: bool, life: Coroutine[Any, Any, None]) -> None:
-    """Run a life on an event loop, or on none where its calls are not awaited."""
+def run_trial(awaited: bool, steps: Coroutine[Any, Any, None]) -> None:
+    """Run the steps of a trial, on an event loop if its calls are awaited."""
     if awaited:
-        asyncio.run(_quietly(life))
+        asyncio.run(_silently(steps))
         return
     with contextlib.suppress(StopIteration):
-        life.send(None)
+        steps.send(None)
 
 
-async def _quietly(life: Coroutine[Any, Any, None]) -> None:
-    # what is raised into a callback of the loop is reported nowhere else
+async def _silently(steps: Coroutine[Any, Any, None]) -> None:
+    # The loop would print an exception that is raised into one of its callbacks.
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    await life
+    await steps

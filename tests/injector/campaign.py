@@ -1,4 +1,4 @@
-"""Interrupt one mode at every place: what was tried, what was wrong, what is exempt."""
+"""Interrupt one mode at every place, and report the violations and exempt lines."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exempt import GUARDED, exempt_lines
-from forked import Died, in_copy
+from forked import Died, in_fork
 from held import module_locks
+from records import Result, Trigger
 from tracing import Injector, Place, Recorder
-from trial import Aim, Result, Trial
-from world import Abort, Foreign, Named, Server
+from trial import Trial
+from world import Abort, Named, Server, Unnamed
 
 from serverless_flags import FlagSession
 
@@ -25,31 +26,40 @@ if TYPE_CHECKING:
     from modes import Mode
 
 RECORDINGS = 3
-"""Uninterrupted trials: which lines run depends on how fast the threads are."""
+"""Number of uninterrupted trials, because the lines that run depend on timing."""
 
 OCCURRENCES = 2
-"""How many times a line is interrupted that runs more often in one invocation."""
+"""How many runs of a line are interrupted, if it runs more often."""
 
 ATTEMPTS = 3
-"""Trials until a line that was recorded runs again."""
-
+"""Number of trials in which a recorded line must run again."""
 
 DEADLINE = 60.0
-"""Seconds after which the copy that runs a trial is ended."""
+"""Seconds after which the process that runs a trial is killed."""
 
 
-class Shot(NamedTuple):
+class Interruption(NamedTuple):
     """One exception at one place."""
 
     exception: str
     place: Place | None
-    """None: at a suspension."""
+    """The line; None for the cancellation of a task at a suspension."""
     occurrence: int
+
+    @property
+    def name(self) -> str:
+        """The name of the place, or the number of the suspension."""
+        return self.place.name if self.place else f"suspension {self.occurrence}"
+
+    @property
+    def where(self) -> str:
+        """The name, with the function and the text of the line."""
+        return _describe(self.place) if self.place else self.name
 
 
 @dataclass
 class Report:
-    """What one mode has come to, as JSON can carry it."""
+    """The result of one mode; it can be written as JSON."""
 
     mode: str
     places: int = 0
@@ -57,15 +67,15 @@ class Report:
     not_reached: int = 0
     violations: list[dict[str, str]] = field(default_factory=list)
     exempt: dict[str, str] = field(default_factory=dict)
-    """Places, each with the reason."""
+    """The exempt places, each with the reason."""
 
 
 class Campaign:
     """
-    All shots at one mode.
+    All interruptions of one mode.
 
     Args:
-        mode: what is interrupted.
+        mode: the mode that is interrupted.
         packages: folders or files whose lines are interrupted.
         session_class: the class of the session.
     """
@@ -76,122 +86,117 @@ class Campaign:
         packages: tuple[str, ...],
         session_class: type[FlagSession] | None = None,
     ) -> None:
-        module_locks()  # once, not in every copy
+        module_locks()  # once here, not in every forked process
         self._mode = mode
         self._packages = packages
         self._session_class = session_class or FlagSession
         self._report = Report(mode.name)
         self._usual: set[str] | None = None
-        """What is left of every trial, interrupted or not: a watcher's thread."""
+        """What remains after every trial, such as the thread of a watcher."""
         self._died = ""
 
     def run(self, only: str = "", sample: int = 0, seed: int = 0) -> Report:
         """
-        Fire; return the report.
+        Interrupt the mode; return the report.
 
         Args:
-            only: a part of the name of the places to try: ``scope.py:118``.
-            sample: how many shots, drawn by ``seed``; 0: all.
-            seed: for the draw.
+            only: a part of the names of the places: ``scope.py:118``.
+            sample: number of interruptions, chosen at random; 0: all.
+            seed: of the random choice.
         """
         recordings = 1 if sample else RECORDINGS
-        shots = [shot for shot in self._shots(recordings) if only in _name(shot)]
+        chosen = [each for each in self._interruptions(recordings) if only in each.name]
         if self._report.violations:
-            return self._report  # uninterrupted, and wrong: nothing else would count
-        self._report.places = len({(shot.place, shot.occurrence) for shot in shots})
-        if sample and len(shots) > sample:
-            shots = random.Random(f"{seed} {self._mode.name}").sample(shots, sample)
-        for shot in shots:
-            self._fire(shot)
+            return self._report  # without any interruption: the rest would mean nothing
+        self._report.places = len({(each.place, each.occurrence) for each in chosen})
+        if sample and len(chosen) > sample:
+            chosen = random.Random(f"{seed} {self._mode.name}").sample(chosen, sample)
+        for interruption in chosen:
+            self._interrupt(interruption)
         return self._report
 
-    def _shots(self, recordings: int) -> list[Shot]:
-        """Record what can be interrupted, less what is exempt."""
+    def _interruptions(self, recordings: int) -> list[Interruption]:
+        """Record what can be interrupted, without what is exempt."""
         seen: Counter[Place] = Counter()
         suspensions = 0
         for _ in range(recordings):
             result, recorder = self._record()
-            known = result.left if self._usual is None else self._usual
-            self._usual = known & result.left
+            known = result.remaining if self._usual is None else self._usual
+            self._usual = known & result.remaining
             suspensions = max(suspensions, result.suspensions)
             seen |= recorder.seen
-        shots = []
+        found = []
         for place, count in seen.items():
             reason = exempt_lines(place.path).get(place.line)
             if reason is not None:
                 self._report.exempt[_describe(place)] = reason
                 continue
             for occurrence in range(1, min(count, OCCURRENCES) + 1):
-                shots.append(Shot("Exception", place, occurrence))
-                shots.append(Shot("BaseException", place, occurrence))
+                found.append(Interruption("Exception", place, occurrence))
+                found.append(Interruption("BaseException", place, occurrence))
         if self._mode.shape.awaited:
             numbers = range(1, suspensions + 1)
-            shots += [Shot("cancel", None, number) for number in numbers]
-        return shots
+            found += [Interruption("cancel", None, number) for number in numbers]
+        return found
 
     def _record(self) -> tuple[Result, Recorder]:
         recorder = Recorder(self._packages)
-        result, recorder = self._try(Aim(recorder)) or (Result(), recorder)
-        self._note(result.violations, "none", "uninterrupted")
+        result, recorder = self._try(Trigger(recorder)) or (Result(), recorder)
+        self._add_violations(result.violations, "none", "uninterrupted")
         return result, recorder
 
-    def _try(self, aim: Aim) -> tuple[Result, Any] | None:
-        """Run one trial in a copy of this process; return its result and its tracer."""
+    def _try(self, trigger: Trigger) -> tuple[Result, Any] | None:
+        """Run one trial in a fork of this process; return its result and tracer."""
         self._report.trials += 1
 
         def work() -> tuple[Result, Any]:
             sys.unraisablehook = lambda _: None
-            trial = Trial(self._mode, Server(), aim, self._usual, self._session_class)
-            return trial.run(), aim.tracer
+            server = Server()
+            trial = Trial(self._mode, server, trigger, self._usual, self._session_class)
+            return trial.run(), trigger.tracer
 
         try:
-            return in_copy(work, DEADLINE)
+            return in_fork(work, DEADLINE)
         except Died as died:
             self._died = str(died)
             return None
 
-    def _fire(self, shot: Shot) -> None:
+    def _interrupt(self, interruption: Interruption) -> None:
+        where = interruption.where
         for _ in range(ATTEMPTS):
-            tried = self._try(self._aim(shot))
+            tried = self._try(self._trigger(interruption))
             if tried is None:
-                self._note([("hang", self._died)], shot.exception, _where(shot))
+                hang = [("hang", self._died)]
+                self._add_violations(hang, interruption.exception, where)
                 return
             result, tracer = tried
-            self._note(result.violations, shot.exception, _where(shot))
+            self._add_violations(result.violations, interruption.exception, where)
             if result.changed:
-                self._report.exempt[_where(shot)] = GUARDED
+                self._report.exempt[where] = GUARDED
             if tracer is None or tracer.fired:
                 return
         self._report.not_reached += 1
 
-    def _aim(self, shot: Shot) -> Aim:
-        if shot.place is None:
-            return Aim(suspension=shot.occurrence)
-        kind = self._kind(shot.exception)
-        return Aim(Injector(self._packages, shot.place, shot.occurrence, kind))
+    def _trigger(self, interruption: Interruption) -> Trigger:
+        if interruption.place is None:
+            return Trigger(suspension=interruption.occurrence)
+        kind = self._kind(interruption.exception)
+        return Trigger(
+            Injector(self._packages, interruption.place, interruption.occurrence, kind)
+        )
 
     def _kind(self, exception: str) -> type[BaseException]:
         if exception == "BaseException":
             return Abort
-        return Named if self._mode.shape.platform == "cloud" else Foreign
+        return Named if self._mode.shape.platform == "cloud" else Unnamed
 
-    def _note(
+    def _add_violations(
         self, violations: Iterable[tuple[str, str]], exception: str, where: str
     ) -> None:
         for kind, what in violations:
             self._report.violations.append(
                 {"kind": kind, "what": what, "exception": exception, "place": where}
             )
-
-
-def _name(shot: Shot) -> str:
-    if shot.place is None:
-        return f"suspension {shot.occurrence}"
-    return shot.place.name
-
-
-def _where(shot: Shot) -> str:
-    return _name(shot) if shot.place is None else _describe(shot.place)
 
 
 def _describe(place: Place) -> str:
@@ -202,8 +207,8 @@ def _describe(place: Place) -> str:
     return f"{place.name} {place.function}: {text}"
 
 
-def our_packages() -> tuple[str, ...]:
-    """Return the folders of the package and of the adapters that are installed."""
+def package_folders() -> tuple[str, ...]:
+    """Return the folders of this package and of the installed adapters."""
     names = [
         "serverless_flags",
         "serverless_flags_aws_lambda",
@@ -216,9 +221,9 @@ def our_packages() -> tuple[str, ...]:
 
 def load_session(path: str) -> tuple[tuple[str, ...], type[FlagSession]]:
     """
-    Return a file and its class ``Session``, whose lines are interrupted in our place.
+    Return a file and its class ``Session``, to be interrupted instead of this package.
 
-    With a session that is made wrong the injector's own tests see that it finds faults.
+    The injector's own tests use incorrect sessions to see that it finds their mistakes.
     """
     spec: Any = importlib.util.spec_from_file_location(
         "serverless_flags_of_a_test", path

@@ -1,4 +1,4 @@
-"""The injector's modules, and the command that runs them."""
+"""The path of the injector's modules, and a fixture that runs its command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def _inject():
     """Return the command ``run.py`` as a function of its arguments."""
 
     def inject(*arguments: object) -> subprocess.CompletedProcess[str]:
-        others = ("COVERAGE_", "PYTHONSAFEPATH")  # tracing is the injector's
+        others = (
+            "COVERAGE_",
+            "PYTHONSAFEPATH",
+        )  # the injector needs the trace function itself
         environ = {n: v for n, v in os.environ.items() if not n.startswith(others)}
         return subprocess.run(
             [sys.executable, HERE / "run.py", *map(str, arguments)],

@@ -1,4 +1,4 @@
-"""What must hold when a session has ended: its counts, its threads and its locks."""
+"""What must hold after a session was closed: its counts, threads and locks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from serverless_flags import FlagSession
 
-SETTLED = 5.0
-"""Seconds in which threads end and counts arrive after the session's end."""
+SETTLE_TIMEOUT = 5.0
+"""Seconds after closing in which threads must end and counts must arrive."""
 
-LEARNING = 0.5
-"""Likewise, in the trial that shows what stays in any case."""
+RECORDING_TIMEOUT = 0.5
+"""The same for an uninterrupted trial, which shows what always remains."""
 
 
 class Ending:
     """
-    The end of one session.
+    The checks after one session was closed.
 
     Args:
-        session: it is closed.
-        threads: those that were there before it.
-        usual: what is left of every trial; None where that is to be found out.
+        session: the closed session.
+        threads: the threads that ran before the session was created.
+        usual: names of what remains after every trial; None while this is not known.
     """
 
     def __init__(
@@ -42,58 +42,63 @@ class Ending:
         self._session = session
         self._threads = threads
         self._usual = usual
-        self.patience = SETTLED
-        """Seconds to wait for what is still to come."""
-        self.left: set[str] = set()
-        """Names of threads and places of held locks that have stayed."""
+        self.timeout = SETTLE_TIMEOUT
+        """Seconds to wait for threads and counts."""
+        self.remaining: set[str] = set()
+        """Names of the threads and places of the held locks that remain."""
 
     def violations(
-        self, server: Server, ledger: Ledger, doubtful: int
+        self, server: Server, ledger: Ledger, uncertain: int
     ) -> Iterator[tuple[str, str]]:
         """
-        Yield kinds of violations, each with what was seen.
+        Yield violations: the kind, and a description.
 
         Args:
-            server: has the counts.
+            server: the flag server, which has the counts.
             ledger: has the evaluations.
-            doubtful: how many answered evaluations need not be counted.
+            uncertain: number of answered evaluations that need not be counted.
         """
-        yield from self._miscounted(server, ledger, doubtful)
-        self.left = self._until_usual(self._new_threads)
-        self.left |= self._until_usual(lambda: held_locks(self._session))
-        if self._usual is not None and self.left - self._usual:
-            yield "left", f"still there at the end: {', '.join(sorted(self.left))}"
+        yield from self._miscounted(server, ledger, uncertain)
+        self.remaining = self._until_usual(self._new_threads)
+        self.remaining |= self._until_usual(lambda: held_locks(self._session))
+        if self._usual is not None and self.remaining - self._usual:
+            yield (
+                "remaining",
+                f"remaining after close: {', '.join(sorted(self.remaining))}",
+            )
 
     def _miscounted(
-        self, server: Server, ledger: Ledger, doubtful: int
+        self, server: Server, ledger: Ledger, uncertain: int
     ) -> Iterator[tuple[str, str]]:
         made, asked = ledger.answered.total(), ledger.asked.total()
-        deadline = time.monotonic() + self.patience
-        while self._found(server) < made - doubtful and time.monotonic() < deadline:
+        deadline = time.monotonic() + self.timeout
+        while (
+            self._accounted(server) < made - uncertain and time.monotonic() < deadline
+        ):
             time.sleep(0.005)
-        found, counts = self._found(server), server.counts()
-        if found < made - doubtful:
+        found, counts = self._accounted(server), server.counts()
+        if found < made - uncertain:
             yield "lost", f"{made - found} of {made} evaluations"
         more = sorted(name for name, n in counts.items() if n > ledger.asked[name])
         if found > asked or more:
             yield "twice", f"{found} of {asked} evaluations are counted {more}"
 
-    def _found(self, server: Server) -> int:
-        """Return how many evaluations are accounted for."""
+    def _accounted(self, server: Server) -> int:
+        """Return the number of evaluations that the server or the status has."""
         status = self._session.status
         return server.counts().total() + status.uncounted + status.unknown_counts
 
     def _new_threads(self) -> set[str]:
-        """Return the names of new threads that run; `threading` lists others too."""
+        """Return the names of new threads that still run."""
         new = set(threading.enumerate()) - self._threads
         running = sys._current_frames()
         return {thread.name for thread in new if thread.ident in running}
 
     def _until_usual(self, find: Callable[[], set[str]]) -> set[str]:
-        """Ask until nothing unusual is found, for some time; return what is."""
+        """Call ``find`` until it finds nothing unusual, or until a timeout."""
         usual = self._usual or set()
-        patience = LEARNING if self._usual is None else self.patience
-        deadline = time.monotonic() + patience
+        timeout = RECORDING_TIMEOUT if self._usual is None else self.timeout
+        deadline = time.monotonic() + timeout
         while (found := find()) - usual and time.monotonic() < deadline:
             time.sleep(0.005)
         return found

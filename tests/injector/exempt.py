@@ -1,4 +1,4 @@
-"""Which lines no Python code can guard, by the syntax of the file they stand in."""
+"""The lines that no Python code can guard, found by the syntax of their file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-TRY = "the line of a `try:`: it guards what follows, not itself"
-WITH = "the line of a `with`: nothing is entered before it, all is left after it"
-HEADER = "the line of a `def`: the call has not begun"
-ENTERED = "the return of `__enter__`: entered, and the `with` does not guard yet"
-DELETED = "inside `__del__`: the interpreter lets no exception out of it"
+TRY = "the line of a `try:`, which guards the lines below but not itself"
+WITH = "the line of a `with`: before it nothing is entered, after it all is left"
+HEADER = "the line of a `def`, where the call has not begun"
+ENTERED = "the return of `__enter__`, after which the `with` does not guard yet"
+DELETED = "inside `__del__`, from which the interpreter raises no exception"
 GUARDED = (
-    "inside a guarded call of a plugin, a callback or an engine: an exception that the"
-    " platform does not name counts as the callee's fault"
+    "inside a guarded call of a plugin, a callback or an engine, where an exception"
+    " that the platform does not name counts as the callee's failure"
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -56,10 +56,10 @@ def _header(node: Function | ast.With | ast.AsyncWith) -> range:
 
 def is_guarded(frame: FrameType | None) -> bool:
     """
-    Return whether a handler that asks `passes` surrounds what runs now.
+    Return whether the frame runs below a handler that calls `passes`.
 
-    Such a handler takes an exception that no platform names for the fault of the
-    plugin, the callback or the engine that it calls, and goes on without the answer.
+    Such a handler treats an exception that no platform names as a failure of the
+    plugin, the callback or the engine that it calls, and continues without the answer.
     """
     while frame is not None:
         path = frame.f_code.co_filename
@@ -73,14 +73,14 @@ def is_guarded(frame: FrameType | None) -> bool:
 def _guarded_lines(path: str) -> frozenset[int]:
     lines: set[int] = set()
     for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Try) and any(map(_asks_passes, node.handlers)):
+        if isinstance(node, ast.Try) and any(map(_calls_passes, node.handlers)):
             last = node.body[-1]
             end = last.end_lineno or last.lineno
             lines.update(range(node.body[0].lineno, end + 1))
     return frozenset(lines)
 
 
-def _asks_passes(handler: ast.ExceptHandler) -> bool:
+def _calls_passes(handler: ast.ExceptHandler) -> bool:
     return any(
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name | ast.Attribute)
@@ -95,5 +95,5 @@ def _tree(path: str) -> ast.Module:
     try:
         with open(path, encoding="utf-8") as file:
             return ast.parse(file.read())
-    except (OSError, SyntaxError):  # not a file of source text
+    except (OSError, SyntaxError):  # not a Python source file
         return ast.Module(body=[], type_ignores=[])

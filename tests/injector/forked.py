@@ -1,4 +1,4 @@
-"""Run something in a copy of this process, so that each trial has a new instance."""
+"""Run a function in a fork of this process, so that each trial has its own."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Died(Exception):  # noqa: N818  reason: it is what the copy did
-    """Raised when a copy ended without a result."""
+class Died(Exception):  # noqa: N818  reason: a report of the fork, not an error of this package
+    """Raised when a fork ended without a result."""
 
 
-def in_copy(work: Callable[[], T], seconds: float) -> T:
+def in_fork(work: Callable[[], T], seconds: float) -> T:
     """
     Return what ``work`` returns in a fork of this process.
 
     Raises:
-        Died: when the copy gave no result within ``seconds``; it is ended then.
+        Died: when the fork gave no result within ``seconds``; it is killed then.
     """
     reader, writer = os.pipe()
     pid = os.fork()
@@ -43,7 +43,7 @@ def in_copy(work: Callable[[], T], seconds: float) -> T:
     if not data:
         message = f"no result within {seconds:g} s, wait status {status}"
         raise Died(message)
-    result: T = pickle.loads(data)  # from the copy of this very process
+    result: T = pickle.loads(data)  # written by a fork of this process
     return result
 
 
@@ -57,7 +57,7 @@ def _work_and_exit(work: Callable[[], T], writer: int) -> None:
 
 
 def _read(reader: int, deadline: float) -> bytes:
-    """Read to the end; nothing when that does not come in time."""
+    """Read to the end; return nothing if it is not reached in time."""
     data = b""
     while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
         chunk = os.read(reader, 65536)

@@ -1,4 +1,4 @@
-"""What is interrupted: which platform, which form of function, in which invocation."""
+"""The modes of the injector: platform, form of function, and invocation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 MAX_AGE, REVALIDATE, INTERVAL = 100.0, 100.0, 60.0
 LONG = 1000.0
-"""Seconds after which flags are too old to be served and no back-off holds."""
+"""Seconds after which flags are too old to be served and every back-off is over."""
 
 CLIENTS = ("lean", "unleash")
 
@@ -15,15 +15,15 @@ class Shape(NamedTuple):
     """A platform with one form of function."""
 
     platform: str
-    """``local``, an adapter's, or ``cloud``: one with a hook of each kind, that freezes
-    and names an exception of its own."""
+    """``local``, the name of an adapter's platform, or ``cloud``: a platform that
+    freezes, implements every hook, and names an exception of its own."""
     form: str
     """``def``, ``async``, ``kept`` (``async def`` where the runtime does not await it),
-    ``with`` or ``async with`` (`FlagSession.invocation` in a function not wrapped)."""
+    ``with`` or ``async with`` (`FlagSession.invocation` in an unwrapped function)."""
 
     @property
     def awaited(self) -> bool:
-        """Whether the invocation runs on an event loop of its caller."""
+        """Whether the caller awaits the invocation on its event loop."""
         return self.form.startswith("async")
 
 
@@ -32,21 +32,21 @@ class Stage(NamedTuple):
 
     name: str
     after: float | None = None
-    """Seconds since the invocation before it; None: it is the first one."""
+    """Seconds since the previous invocation; None for the first one."""
     raises: bool = False
-    """Whether the function ends with an exception of its own."""
+    """Whether the function raises an exception itself."""
     everything: bool = False
-    """Whether it evaluates flags of every kind, not only of the simplest."""
+    """Whether the function evaluates flags of every kind, not only simple ones."""
 
 
-WHOLE = 4
-"""How many shapes are tried in every stage; of the rest only what differs."""
+IN_EVERY_STAGE = 4
+"""Number of shapes that are tried in every stage; the others in a few stages."""
 SHAPES = (
     Shape("local", "def"),
     Shape("local", "async"),
     Shape("cloud", "def"),
     Shape("cloud", "async"),
-    # so far in every stage
+    # those above are tried in every stage
     Shape("cloud", "kept"),
     Shape("cloud", "with"),
     Shape("cloud", "async with"),
@@ -59,7 +59,7 @@ SHAPES = (
 STAGES = (
     Stage("first"),
     Stage("fresh", 0.0, everything=True),
-    Stage("flush", INTERVAL + 10),  # at an interval of 60 s a flush is due, alone
+    Stage("flush", INTERVAL + 10),  # only a flush is due
     Stage("stale", MAX_AGE + 50),  # a refresh runs in parallel
     Stage("old", LONG),  # the function waits for a refresh
     Stage("raises", MAX_AGE + 50, raises=True),
@@ -76,7 +76,7 @@ class Mode(NamedTuple):
 
     @property
     def group(self) -> str:
-        """What one process tries."""
+        """The name of the group of modes that one process runs."""
         form = self.shape.form.replace(" ", "-")
         return f"{self.client}/{self.shape.platform}/{form}/{self.flush_interval:g}"
 
@@ -87,7 +87,7 @@ class Mode(NamedTuple):
 
 
 def all_modes() -> list[Mode]:
-    """Return every mode, in the order in which they are tried."""
+    """Return every mode, in the order in which they run."""
     return [
         Mode(client, shape, interval, stage)
         for client in CLIENTS
@@ -99,12 +99,12 @@ def all_modes() -> list[Mode]:
 
 
 def _is_tried(shape: Shape, interval: float, stage: Stage) -> bool:
-    """Leave out what would try the same lines in the same state once more."""
-    if shape in SHAPES[:WHOLE]:
+    """Leave out modes that would run the same lines in the same state again."""
+    if shape in SHAPES[:IN_EVERY_STAGE]:
         return interval > 0 or stage.name != "flush"
     return interval == 0 and stage.name in {"first", "stale"}
 
 
 def named(name: str) -> Mode:
-    """Return the mode of a name."""
+    """Return the mode with this name."""
     return {mode.name: mode for mode in all_modes()}[name]

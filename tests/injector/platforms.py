@@ -1,4 +1,4 @@
-"""The platforms whose functions are interrupted, and what they give a function."""
+"""The platforms whose functions are interrupted, and how they call a function."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Runtime(NamedTuple):
-    """What a process and a function get from a platform."""
+    """What a platform gives a process and a function."""
 
     environ: dict[str, str]
     settings: Callable[..., dict[str, Any]]
-    """Settings of the session; called with ``awaits``."""
+    """Returns settings of the session; called with ``awaits``."""
     arguments: Callable[[str], tuple[Any, ...]]
-    """Arguments of the function, for a user."""
+    """Returns the arguments of the function, for a user."""
 
 
 class Cloud(Platform):
-    """A platform that freezes, with a hook of each kind that invocations call."""
+    """A platform that freezes, with every hook that invocations call."""
 
     name = "injected"
     specificity = 1
@@ -50,7 +50,7 @@ class Cloud(Platform):
 
     @hookimpl
     def begin_invocation(self, invocation: Invocation) -> None:
-        """Prepare nothing."""
+        """Do nothing."""
 
     @hookimpl
     def wait_after_response(self, invocation: Invocation) -> bool:
@@ -58,24 +58,24 @@ class Cloud(Platform):
 
     @hookimpl
     def end_invocation(self, invocation: Invocation) -> None:
-        """Repair nothing."""
+        """Do nothing."""
 
     @hookimpl
     def after_refresh(self, outcome: str) -> None:
-        """Observe nothing."""
+        """Do nothing."""
 
     @hookimpl
     def after_flush(self, outcome: str) -> None:
-        """Observe nothing."""
+        """Do nothing."""
 
 
 def platform_named(name: str, port: int) -> Runtime:
     """
-    Return what a platform gives.
+    Return the runtime of a platform.
 
     Args:
-        name: the platform's word.
-        port: where AWS Lambda's Extensions API is, on loopback.
+        name: the platform's name.
+        port: the port of AWS Lambda's Extensions API on loopback.
     """
     if name == "local":
         return Runtime({}, _local, lambda user: (ADDRESSES[user],))
@@ -96,7 +96,7 @@ def _cloud(*, awaits: bool) -> dict[str, Any]:
 
 
 def _aws_event(user: str) -> tuple[Any, ...]:
-    """Return the event of a Function URL, and a context."""
+    """Return the event of a Function URL, and a Lambda context."""
     http = {"method": "GET", "path": "/", "sourceIp": ADDRESSES[user]}
     event = {"version": "2.0", "rawPath": "/", "requestContext": {"http": http}}
     context = SimpleNamespace(
@@ -106,7 +106,7 @@ def _aws_event(user: str) -> tuple[Any, ...]:
 
 
 def _werkzeug_request(user: str) -> tuple[Any, ...]:
-    """Return a request as functions-framework gives it, in all that is read of it."""
+    """Return a request as functions-framework passes it."""
     from werkzeug.test import create_environ
     from werkzeug.wrappers import Request
 
@@ -115,7 +115,7 @@ def _werkzeug_request(user: str) -> tuple[Any, ...]:
 
 
 def _azure_request(user: str) -> tuple[Any, ...]:
-    """Return a request of the HTTP trigger, in all that is read of it."""
+    """Return those attributes of an HTTP trigger's request that the adapter reads."""
     headers = {"x-forwarded-for": f"{ADDRESSES[user]}:5000"}
     url = "http://localhost/api/hello"
     return (SimpleNamespace(method="GET", url=url, headers=headers),)

@@ -1,34 +1,34 @@
 """
 Interrupt a session at every line: ``python tests/injector/run.py``.
 
-An exception of somebody else may arrive at any line that the thread of your function
-runs: a request timeout of the framework, the exception of a signal handler, a
-cancellation. This command raises one, an `Exception` and a `BaseException`, before each
-line of this package that an invocation runs on its own thread, and cancels the task of
-an ``async def`` function at each suspension. Each trial is a new session against a flag
-server on loopback; one invocation of it is interrupted, for a user alice, and two more
-follow on the same thread and in the same context, for a user bob. What must hold:
+An exception from outside may arrive at any line that the thread of your function runs:
+a request timeout of the framework, the exception of a signal handler, a cancellation.
+This command raises one before each line of this package that an invocation runs on its
+own thread, once an `Exception` and once a `BaseException`, and cancels the task of an
+``async def`` function at each suspension. Each trial has a new session and a flag
+server on loopback. It interrupts one invocation, for the user alice, and then runs two
+more on the same thread and in the same context, for the user bob. These promises hold:
 
 - the caller gets the exception, or the function's own result or exception, unchanged;
-- the next invocation is bob's alone; the one after it at the latest has the flags that
-  the server serves by then;
-- each evaluation that was answered is counted once, at the server or in ``uncounted``
+- the next invocation has bob's context only, and at the latest the one after it has the
+  server's current flags;
+- each evaluation that was answered is counted once, by the server or in ``uncounted``
   or ``unknown_counts`` of the status;
-- nothing hangs, no lock is held, no thread and no invocation stays, and the status has
-  a ``last_error`` while there are no flags.
+- nothing hangs; no lock stays held, no thread stays alive, and no invocation stays
+  current; the status has a ``last_error`` while there are no flags.
 
 A mode is ``client/platform/form/flush_interval/stage``: ``lean/cloud/async/0/first``.
-The lines that no Python code can guard are listed with the reason, and not tried.
+Lines that no Python code can guard are listed with the reason, and are not interrupted.
 
-    python tests/injector/run.py                            everything, some minutes
+    python tests/injector/run.py                            everything, in some minutes
     python tests/injector/run.py --client lean              one client
     python tests/injector/run.py --mode "*/local/*/first"   some modes
-    python tests/injector/run.py --place scope.py:118      one line, wherever it runs
-    python tests/injector/run.py --sample 5 --seed 2        five draws of each mode
-    python tests/injector/run.py --verbose                  also where and what exactly
+    python tests/injector/run.py --place scope.py:118       one line, in every mode
+    python tests/injector/run.py --sample 5 --seed 2        five random places a mode
+    python tests/injector/run.py --verbose                  every violation in detail
 
-Exits with 1 when something did not hold. To look at one violation, take its mode and
-its place: ``run.py --mode lean/cloud/def/0/first --place scope.py:118 --verbose``.
+Exits with 1 if a promise was broken. To examine one violation, pass its mode and its
+place: ``run.py --mode lean/cloud/def/0/first --place scope.py:118 --verbose``.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ ADAPTERS = (
 )
 Report = dict[str, Any]
 
-STUCK = 1800.0
-"""Seconds after which the process of a group of modes is ended."""
+GROUP_TIMEOUT = 1800.0
+"""Seconds after which the process of a group of modes is killed."""
 
 
 def main() -> int:
-    """Try what is asked for, print what came of it, return the exit code."""
+    """Run the chosen modes, print the results, return the exit code."""
     options = _options()
     if options.inside:
         _run_inside(options)
@@ -80,11 +80,12 @@ def main() -> int:
     _say(f"Python {python_version()}")
     reports = list(_run_all(options))
     _print_exempt(reports)
-    wrong = _print_violations(reports, verbose=options.verbose)
+    violations = _print_violations(reports, verbose=options.verbose)
     trials = sum(report["trials"] for report in reports)
     seconds = time.monotonic() - began
-    _say(f"{len(reports)} modes, {trials} trials, {wrong} violations, {seconds:.0f} s")
-    return min(1, wrong)
+    counts = f"{len(reports)} modes, {trials} trials, {violations} violations"
+    _say(f"{counts}, {seconds:.0f} s")
+    return min(1, violations)
 
 
 def _options() -> argparse.Namespace:
@@ -103,16 +104,16 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(*words: object) -> None:
-    print(*words, flush=True)  # noqa: T201  reason: a command line prints
+def _say(*values: object) -> None:
+    print(*values, flush=True)  # noqa: T201  reason: a command line prints
 
 
 # -- the processes -----------------------------------------------------------------
 def _run_all(options: argparse.Namespace) -> Iterator[Report]:
-    """Try the modes, those of a group in a process of their own; print a line each."""
+    """Run the modes, each group in its own process; print a line for each mode."""
     missing = {name for name in ADAPTERS if importlib.util.find_spec(name) is None}
     for name in sorted(missing):
-        _say(f"not installed, left out: {name}")
+        _say(f"skipped, not installed: {name}")
     modes = [
         mode
         for mode in all_modes()
@@ -133,7 +134,7 @@ def _run_group(options: argparse.Namespace, group: list[Mode]) -> list[Report]:
     command = [sys.executable, __file__, "--place", options.place]
     command += ["--sample", str(options.sample), "--seed", str(options.seed)]
     command += ["--session", options.session]
-    environ = {n: v for n, v in os.environ.items() if not n.startswith(_OTHERS)}
+    environ = {n: v for n, v in os.environ.items() if not n.startswith(_REMOVED)}
     with subprocess.Popen(
         [*command, "--inside", *names],
         env=environ,
@@ -142,7 +143,7 @@ def _run_group(options: argparse.Namespace, group: list[Mode]) -> list[Report]:
         text=True,
     ) as process:
         try:
-            output, errors = process.communicate(timeout=STUCK)
+            output, errors = process.communicate(timeout=GROUP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             output, errors = process.communicate()
@@ -151,12 +152,12 @@ def _run_group(options: argparse.Namespace, group: list[Mode]) -> list[Report]:
     return reports + [_died(name, why) for name in names[len(reports) :]]
 
 
-_OTHERS = (
+_REMOVED = (
     "AWS_", "AZURE_", "COVERAGE_", "FUNCTION", "K_", "PYTHONSAFEPATH",
     "SERVERLESS_FLAGS_", "UNLEASH_", "WEBSITE_", "all_proxy", "http_proxy",
     "ALL_PROXY", "HTTP_PROXY",
 )  # fmt: skip
-"""Variables of the caller that are not the trials'."""
+"""Variables of the caller that must not reach the trials."""
 
 
 def _died(mode: str, what: str) -> Report:
@@ -166,12 +167,12 @@ def _died(mode: str, what: str) -> Report:
 
 
 def _run_inside(options: argparse.Namespace) -> None:
-    """Try some modes in this process; print each report as one line of JSON."""
-    from campaign import Campaign, load_session, our_packages
+    """Run some modes in this process; print each report as one line of JSON."""
+    from campaign import Campaign, load_session, package_folders
 
-    warnings.simplefilter("ignore")  # coroutines that never began, for example
+    warnings.simplefilter("ignore")  # for example of coroutines that were never awaited
     logging.getLogger().addHandler(logging.NullHandler())
-    packages, session_class = our_packages(), None
+    packages, session_class = package_folders(), None
     if options.session:
         packages, session_class = load_session(options.session)
     _import_all(named(options.inside[0]).client)
@@ -183,14 +184,14 @@ def _run_inside(options: argparse.Namespace) -> None:
 
 
 def _import_all(client: str) -> None:
-    """Import what sessions import late: each trial has the process to itself."""
+    """Import what a session imports late, because each trial runs in a new fork."""
     for package in ("serverless_flags", *ADAPTERS):
         if importlib.util.find_spec(package) is None:
             continue
         for module in pkgutil.walk_packages(
             importlib.import_module(package).__path__, f"{package}."
         ):
-            if not _FOR_TOOLS.search(module.name):
+            if not _NOT_IN_PRODUCTION.search(module.name):
                 importlib.import_module(module.name)
     for name in ("asyncio", "yggdrasil_engine", "werkzeug.test"):
         importlib.import_module(name)
@@ -198,7 +199,7 @@ def _import_all(client: str) -> None:
         importlib.import_module("UnleashClient")
 
 
-_FOR_TOOLS = re.compile(r"serverless_flags\.(cli|testing)\b|\._emulator\b")
+_NOT_IN_PRODUCTION = re.compile(r"serverless_flags\.(cli|testing)\b|\._emulator\b")
 
 
 # -- what is printed ---------------------------------------------------------------

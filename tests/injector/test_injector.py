@@ -1,4 +1,4 @@
-"""The injector finds what is made wrong, and finds nothing where all is right."""
+"""The injector finds the mistakes of incorrect sessions, and none in a correct one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TRANSLATES = """
             try:
                 return inner(*given)
             except BaseException as error:
-                raise RuntimeError("of ours") from error
+                raise RuntimeError("from the session") from error
 
         return call
 """
@@ -103,7 +103,7 @@ COUNTS_NOT = """
         except Exception:
             return name == "alice"
 """
-RIGHT = """
+CORRECT = """
     def wrap(self, func):
         inner, self.lock = super().wrap(func), threading.Lock()
 
@@ -128,14 +128,14 @@ RIGHT = """
         pytest.param(SWALLOWS, "answers", "return inner(*given)", id="swallows"),
         pytest.param(TRANSLATES, "exception", "return inner(*given)", id="translates"),
         pytest.param(STAYS_CURRENT, "scope", "answers = inner(", id="stays current"),
-        pytest.param(STAYS_LOCKED, "left", "answers = inner(", id="stays locked"),
+        pytest.param(STAYS_LOCKED, "remaining", "answers = inner(", id="stays locked"),
         pytest.param(LATCHES, "stale", "self.prepare()", id="latches"),
         pytest.param(COUNTS_TWICE, "twice", "self.last = answer", id="counts twice"),
         pytest.param(COUNTS_NOT, "lost", "return super()", id="counts not"),
     ],
 )
-def test_a_wrong_session_is_caught(inject, tmp_path, source, kind, line):
-    """The exit code is 1, and the line is named under the kind of what is wrong."""
+def test_an_incorrect_session(inject, tmp_path, source, kind, line):
+    """For an incorrect session it exits with 1 and names the line and the violation."""
     path = tmp_path / "session.py"
     path.write_text(HEAD + source)
 
@@ -146,10 +146,10 @@ def test_a_wrong_session_is_caught(inject, tmp_path, source, kind, line):
     assert [] != [text for text in found if line in text], ran.stdout
 
 
-def test_a_session_that_stays_right_passes(inject, tmp_path):
-    """A session whose own lines give everything back has no violation."""
+def test_a_correct_session(inject, tmp_path):
+    """A session that releases everything on every path has no violation."""
     path = tmp_path / "session.py"
-    path.write_text(HEAD + RIGHT)
+    path.write_text(HEAD + CORRECT)
 
     ran = inject("--session", path, "--mode", MODE)
 
@@ -158,7 +158,7 @@ def test_a_session_that_stays_right_passes(inject, tmp_path):
 
 
 def test_one_place_is_tried_alone(inject, tmp_path):
-    """``--place`` fires at one line: once for each kind of exception."""
+    """``--place`` interrupts one line only, once with each kind of exception."""
     path = tmp_path / "session.py"
     path.write_text(HEAD + SWALLOWS)
     number = path.read_text().splitlines().index("                return inner(*given)")
@@ -172,7 +172,7 @@ def test_one_place_is_tried_alone(inject, tmp_path):
 
 @pytest.mark.parametrize("client", ["lean", "unleash"])
 def test_a_sample_of_each_mode(inject, client):
-    """An exception at any of some lines of each mode breaks no promise."""
+    """At a sample of the lines of each mode, an exception breaks no promise."""
     ran = inject("--client", client, "--sample", 4, "--seed", SEED, "--verbose")
 
     assert 0 == ran.returncode, ran.stdout + ran.stderr

@@ -1,4 +1,4 @@
-"""The parts of the injector: tracing, exempt lines, copies and the watchdog."""
+"""The parts of the injector: tracing, exempt lines, forks and the watchdog."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from textwrap import dedent
 
 import pytest
 from exempt import DELETED, ENTERED, HEADER, TRY, WITH, exempt_lines, is_guarded
-from forked import Died, in_copy
+from forked import Died, in_fork
 from tracing import Injector, Place, Recorder
 from watchdog import Hung, Watchdog
 
 FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-"""Other tests may have left a server's thread, which a copy does without."""
+"""Other tests may have left threads, of which a fork needs none."""
 
 
 @pytest.fixture(name="load")
 def _load(tmp_path):
-    """Return the functions of a source text, and where it is."""
+    """Load the functions of a source text; return them and the path."""
 
     def load(source: str):
         path = tmp_path / "traced.py"
@@ -33,7 +33,7 @@ def _load(tmp_path):
 
 
 def test_lines_are_counted(load):
-    """A recorder counts each line of the package, and none of others."""
+    """A recorder counts the lines of the package, and no others."""
     names, path = load("""
         def work():
             for _ in range(2):
@@ -48,7 +48,7 @@ def test_lines_are_counted(load):
 
 
 def test_an_exception_is_raised_once_before_a_line(load):
-    """An injector raises at the occurrence that was asked for, and never again."""
+    """An injector raises at the given occurrence, and only once."""
     names, path = load("""
         def work(done):
             for number in range(3):
@@ -67,8 +67,8 @@ def test_an_exception_is_raised_once_before_a_line(load):
     assert [0, 0, 1, 2] == done
 
 
-def test_lines_that_nothing_can_guard(load):
-    """`try`, `with` and `def` as such, the return of `__enter__`, all of `__del__`."""
+def test_exempt_lines(load):
+    """The lines of `try`, `with` and `def`, `__enter__`'s return, and `__del__`."""
     _, path = load("""
         class Scope:
             def __enter__(self):
@@ -99,53 +99,53 @@ def test_lines_that_nothing_can_guard(load):
 
 
 def test_a_guarded_call_is_known_by_its_handler(load):
-    """What runs below a ``try`` whose handler asks ``passes`` is guarded."""
+    """A call is guarded below a ``try`` whose handler calls ``passes``."""
     names, _ = load("""
         def passes(error):
             return True
 
-        def guarded(look):
+        def guarded(call):
             try:
-                return look()
+                return call()
             except Exception as error:
                 if passes(error):
                     raise
 
-        def bare(look):
+        def bare(call):
             try:
-                return look()
+                return call()
             except Exception:
                 raise
     """)
 
-    def look():
+    def call():
         return is_guarded(sys._getframe())
 
-    assert names["guarded"](look)
-    assert not names["bare"](look)
+    assert names["guarded"](call)
+    assert not names["bare"](call)
 
 
 @FORKS
-def test_a_copy_returns_its_result():
-    """What a copy changes stays there; its result comes back."""
+def test_a_fork_returns_its_result():
+    """A fork returns its result, and changes nothing in this process."""
     box = []
 
     def work():
         box.append(1)
         return box
 
-    assert [1] == in_copy(work, 30)
+    assert [1] == in_fork(work, 30)
     assert [] == box
 
 
 @FORKS
-def test_a_copy_that_hangs_is_ended():
-    """A copy without a result in time is an exception."""
+def test_a_fork_that_hangs_is_killed():
+    """A fork that gives no result in time is killed, and `Died` is raised."""
     with pytest.raises(Died, match=r"no result within 0\.05 s"):
-        in_copy(lambda: time.sleep(30), 0.05)
+        in_fork(lambda: time.sleep(30), 0.05)
 
 
-def test_what_hangs_is_interrupted():
-    """The watchdog raises into what takes too long."""
+def test_the_watchdog_interrupts():
+    """The watchdog raises `Hung` into code that takes too long."""
     with pytest.raises(Hung, match="not in the package"), Watchdog(0.02):
         time.sleep(30)

@@ -1,4 +1,4 @@
-"""Count the lines of a package that a thread runs, or raise at one of them."""
+"""Count the lines of a package that a thread runs, or raise before one of them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How the place is named: by file and line, the folder above it included."""
+        """The name of the place: ``folder/file.py:line``."""
         parts = self.path.rsplit(os.sep, 2)
         return f"{'/'.join(parts[-2:])}:{self.line}"
 
 
 class Tracer:
     """
-    A trace function for the functions of some packages, on the thread that sets it.
+    A trace function for the functions of some packages, on the thread that enters it.
 
-    Bodies of modules and classes are left out: the import system itself takes back a
-    module whose body raised.
+    It ignores the bodies of modules and classes: if one raises, the import system
+    itself removes the module.
 
     Args:
         packages: folders or files whose functions are traced.
@@ -69,30 +69,30 @@ class Tracer:
         return self._line
 
     def reach(self, place: Place, frame: FrameType) -> None:
-        """Be told of one line, before it runs."""
+        """Handle one line before it runs."""
         raise NotImplementedError
 
 
 class Recorder(Tracer):
-    """Counts how often each line runs."""
+    """A tracer that counts how often each line runs."""
 
     def __init__(self, packages: Iterable[str]) -> None:
         super().__init__(packages)
         self.seen: Counter[Place] = Counter()
 
     def reach(self, place: Place, frame: FrameType) -> None:
-        """Count it."""
+        """Count the line."""
         self.seen[place] += 1
 
 
 class Injector(Tracer):
     """
-    Raises once, before a line runs.
+    A tracer that raises once, before a line runs.
 
     Args:
         packages: folders or files whose functions are traced.
         target: the line.
-        occurrence: 1: the first time that the line runs.
+        occurrence: at which run of the line, from 1.
         make: returns the exception.
     """
 
@@ -112,7 +112,7 @@ class Injector(Tracer):
         """Whether it was raised inside a guarded call of a plugin or the like."""
 
     def reach(self, place: Place, frame: FrameType) -> None:
-        """Raise when it is the target."""
+        """Raise at the given occurrence of the target."""
         if self.fired or place != self._target:
             return
         self._left -= 1

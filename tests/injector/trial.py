@@ -1,4 +1,4 @@
-"""One life of a session in which one exception is raised, and what must hold then."""
+"""One session, an exception in one of its invocations, and what must hold then."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import contextvars
 import gc
 import os
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from calls import call_with, caller
+from calls import caller, run_trial
 from ending import Ending
+from held import current_scopes
 from modes import LONG, MAX_AGE, REVALIDATE
 from platforms import platform_named
+from records import Result
 from watchdog import Hung, Watchdog
 from world import (
     DELAY,
     Abort,
     Always,
     Clock,
-    Foreign,
+    FromFunction,
     Ledger,
     Named,
-    Own,
+    Unnamed,
     expected,
 )
 
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 
     from calls import Call
     from modes import Mode
-    from tracing import Tracer
+    from records import Trigger
     from world import Server
 
 TIMEOUT = 5.0
-"""Seconds of each timeout of the session: no wait for a good server is that long."""
+"""Seconds of each timeout of the session, longer than any answer takes."""
 
 LIMIT = 12.0
-"""Seconds after which a trial hangs."""
+"""Seconds after which a trial counts as hanging."""
 
 EVERYTHING: dict[str, Any] = {
     "strategies": {"always": Always()},
@@ -51,43 +52,15 @@ EVERYTHING: dict[str, Any] = {
 """Settings of a session that evaluates flags of every kind."""
 
 
-@dataclass
-class Aim:
-    """
-    What interrupts the invocation.
-
-    Args:
-        tracer: entered around the invocation.
-        suspension: at which suspension of the invocation its task is cancelled.
-    """
-
-    tracer: Tracer | None = None
-    suspension: int = 0
-
-
-@dataclass
-class Result:
-    """What became of a trial."""
-
-    violations: list[tuple[str, str]] = field(default_factory=list)
-    """Kinds of violations, each with what was seen."""
-    suspensions: int = 0
-    """How often the interrupted invocation was suspended."""
-    left: set[str] = field(default_factory=set)
-    """Names of threads and places of locks that stayed."""
-    changed: bool = False
-    """Whether a guarded call that counts as failed has changed an answer."""
-
-
 class Trial:
     """
-    One session: perhaps a whole invocation, one that is interrupted, and two more.
+    One session: a complete invocation in most modes, an interrupted one, and two more.
 
     Args:
-        mode: what is interrupted.
-        server: the flag server, which is always well.
-        aim: what interrupts it.
-        usual: what is left of every trial; None where that is to be found out.
+        mode: which invocation is interrupted, on which platform.
+        server: the flag server, which never fails.
+        trigger: what interrupts it.
+        usual: names of what remains after every trial; None while this is not known.
         session_class: the class of the session.
     """
 
@@ -95,11 +68,11 @@ class Trial:
         self,
         mode: Mode,
         server: Server,
-        aim: Aim,
+        trigger: Trigger,
         usual: set[str] | None,
         session_class: type[FlagSession] = FlagSession,
     ) -> None:
-        self._mode, self._server, self._aim = mode, server, aim
+        self._mode, self._server, self._trigger = mode, server, trigger
         self._usual = usual
         self._session_class = session_class
         self._clock = Clock()
@@ -107,11 +80,11 @@ class Trial:
         self._raises = False
 
     def run(self) -> Result:
-        """Run it in a context of its own; the result has what was wrong."""
+        """Run the trial in a context of its own; return what it has found."""
         contextvars.Context().run(self._run)
         return self._result
 
-    # -- the life ------------------------------------------------------------------
+    # -- the steps -----------------------------------------------------------------
     def _run(self) -> None:
         threads = set(threading.enumerate())
         self._server.flipped, self._server.delay = False, 0.0
@@ -120,28 +93,28 @@ class Trial:
         self._ledger = Ledger(session)
         try:
             with watchdog:
-                call_with(self._mode.shape.awaited, self._live(session))
+                run_trial(self._mode.shape.awaited, self._invocations(session))
         except Hung as hung:
-            self._wrong("hang", str(hung))
+            self._add_violation("hang", str(hung))
         with watchdog.again():
             self._end(session, threads)
-        if watchdog.rang and not self._result.violations:
-            self._wrong("hang", f"in close: {watchdog.where}")
+        if watchdog.expired and not self._result.violations:
+            self._add_violation("hang", f"in close: {watchdog.where}")
 
     def _end(self, session: FlagSession, threads: set[threading.Thread]) -> None:
         session.close(TIMEOUT)
         ending = Ending(session, threads, self._usual)
         if self._result.violations:
-            ending.patience = 0.2
-        doubtful = int(self._guarded)
-        for kind, what in ending.violations(self._server, self._ledger, doubtful):
-            self._wrong(kind, what)
-        self._result.left = ending.left
+            ending.timeout = 0.2
+        uncertain = int(self._guarded)
+        for kind, what in ending.violations(self._server, self._ledger, uncertain):
+            self._add_violation(kind, what)
+        self._result.remaining = ending.remaining
 
     @property
     def _guarded(self) -> bool:
-        """Whether the exception counts as the fault of a plugin or the like."""
-        return getattr(self._aim.tracer, "guarded", False)
+        """Whether the exception counts as a failure of a plugin, callback or engine."""
+        return getattr(self._trigger.tracer, "guarded", False)
 
     def _session(self) -> FlagSession:
         platform = platform_named(self._mode.shape.platform, self._server.port)
@@ -163,46 +136,52 @@ class Trial:
             **platform.settings(awaits=self._mode.shape.form != "kept"),
         )
 
-    async def _live(self, session: FlagSession) -> None:
+    async def _invocations(self, session: FlagSession) -> None:
         arguments = platform_named(self._mode.shape.platform, 0).arguments
         call = caller(session, self._mode.shape.form, self._function, arguments)
         after = self._mode.stage.after
         if after is not None:
-            await self._whole(call, "alice", "the invocation before")
+            await self._complete(call, "alice", "the invocation before")
             self._clock.advance(after)
         await self._interrupted(call)
         self._server.flipped = True
-        await self._follow(session, call)
+        await self._continue(session, call)
 
     def _function(self) -> dict[str, object]:
         answers = self._ledger.evaluate(everything=self._mode.stage.everything)
         if self._raises:
-            raise Own
+            raise FromFunction
         return answers
 
     async def _interrupted(self, call: Call) -> None:
-        scopes = _scopes()
+        scopes = current_scopes()
         self._server.delay = DELAY
         self._raises = self._mode.stage.raises
         answers, error = await self._interrupt(call)
         self._raises = False
         self._server.delay = 0.0
-        left = [name for name, value in _scopes().items() if scopes.get(name) != value]
-        if left:
-            self._wrong("scope", f"{', '.join(left)} stays set after the invocation")
+        still_set = [
+            name
+            for name, value in current_scopes().items()
+            if scopes.get(name) != value
+        ]
+        if still_set:
+            self._add_violation(
+                "scope", f"{', '.join(still_set)} is still set after the invocation"
+            )
         self._judge(answers, error)
 
     async def _interrupt(
         self, call: Call
     ) -> tuple[dict[str, object] | None, BaseException | None]:
-        """Call the function with what interrupts it; return what came of it."""
-        steps = call("alice", self._aim.suspension)
-        with _no_collection(), self._aim.tracer or contextlib.nullcontext():
+        """Call the function and interrupt it; return its answers or the exception."""
+        steps = call("alice", self._trigger.suspension)
+        with _no_collection(), self._trigger.tracer or contextlib.nullcontext():
             try:
                 answers, error = await steps, None
             except Hung:
                 raise
-            except BaseException as raised:  # noqa: BLE001  reason: it is what is looked at
+            except BaseException as raised:  # noqa: BLE001  reason: the exception is examined
                 answers, error = None, raised
         self._result.suspensions = steps.suspensions
         return answers, error
@@ -210,104 +189,107 @@ class Trial:
     def _judge(
         self, answers: dict[str, object] | None, error: BaseException | None
     ) -> None:
-        """Hold what came of the invocation against what may come of it."""
+        """Check the answers or the exception of the interrupted invocation."""
         if error is not None:
-            may = (Foreign, Named, Abort, asyncio.CancelledError)
-            if isinstance(error, may):
+            raised = (Unnamed, Named, Abort, asyncio.CancelledError)
+            if isinstance(error, raised):
                 return
-            if not (self._mode.stage.raises and type(error) is Own):
-                self._wrong("exception", f"the caller gets {error!r}")
+            if not (self._mode.stage.raises and type(error) is FromFunction):
+                self._add_violation("exception", f"the caller gets {error!r}")
         elif self._mode.stage.raises:
-            self._wrong("exception", "the function's own exception is lost")
+            self._add_violation("exception", "the function's own exception is lost")
         elif answers != self._expected("alice"):
             if self._guarded:
                 self._result.changed = True
             else:
-                wrong = _difference(answers, self._expected("alice"))
-                self._wrong("answers", f"the interrupted function sees {wrong}")
+                difference = _difference(answers, self._expected("alice"))
+                self._add_violation(
+                    "answers", f"the interrupted function sees {difference}"
+                )
 
-    async def _follow(self, session: FlagSession, call: Call) -> None:
-        """See two more invocations of another user."""
+    async def _continue(self, session: FlagSession, call: Call) -> None:
+        """Run two more invocations, of another user."""
         self._check_status(session, "after the exception")
         self._clock.advance(LONG)
-        right = self._expected("bob")
-        first = await self._whole(call, "bob", "the next invocation", strict=False)
-        if first != right:
+        expected = self._expected("bob")
+        first = await self._complete(call, "bob", "the next invocation", strict=False)
+        if first != expected:
             if not (first or {}).get("bob"):
                 self._check_reason(session)
             self._clock.advance(LONG)
-            again = await self._whole(call, "bob", "the next but one")
-            if again is not None and again != right:
-                wrong = _difference(again, right)
-                self._wrong("stale", f"the next but one invocation sees {wrong}")
+            again = await self._complete(call, "bob", "the one after it")
+            if again is not None and again != expected:
+                difference = _difference(again, expected)
+                self._add_violation(
+                    "stale", f"the invocation after the next sees {difference}"
+                )
         status = session.status
         if status.source != "server":
-            self._wrong("status", f"source {status.source} with the server's flags")
+            self._add_violation(
+                "status", f"source {status.source} with the server's flags"
+            )
         if self._ledger.ask("alice"):
-            self._wrong("scope", "outside, an evaluation is alice's")
+            self._add_violation("scope", "an evaluation outside has alice's context")
         if self._ledger.ask("bob"):
-            self._wrong("scope", "outside, an evaluation is bob's")
+            self._add_violation("scope", "an evaluation outside has bob's context")
 
-    async def _whole(
+    async def _complete(
         self, call: Call, user: str, what: str, *, strict: bool = True
     ) -> dict[str, object] | None:
-        """Call the function uninterrupted."""
+        """Call the function without interrupting it."""
         try:
             answers = await call(user)
         except Hung:
             raise
-        except BaseException as error:  # noqa: BLE001  reason: it is what is looked at
-            self._wrong("next", f"{what} raises {error!r}")
+        except BaseException as error:  # noqa: BLE001  reason: the exception is examined
+            self._add_violation("next", f"{what} raises {error!r}")
             return None
         if user == "bob" and answers["alice"]:
-            self._wrong("context", f"{what} is bob's and sees alice's flag")
+            self._add_violation("context", f"{what} is bob's and sees alice's flag")
         if strict and user == "alice" and answers != self._expected("alice"):
-            wrong = _difference(answers, self._expected("alice"))
-            self._wrong("control", f"{what} sees {wrong}")
+            difference = _difference(answers, self._expected("alice"))
+            self._add_violation("control", f"{what} sees {difference}")
         return answers
 
     def _expected(self, user: str) -> dict[str, object]:
-        """Return the answers for a user: bob comes when the flag is flipped."""
+        """Return the answers for a user; bob's invocations come after the flip."""
         everything = self._mode.stage.everything
         return expected(user, flipped=user == "bob", everything=everything)
 
-    # -- what the session says -----------------------------------------------------
+    # -- the status ---------------------------------------------------------------
     def _check_status(self, session: FlagSession, when: str) -> None:
         status = session.status
         if status.source == "client":
-            self._wrong("status", f"{when} the source is said to be the client")
+            self._add_violation("status", f"{when} the source is said to be the client")
         if status.state.value == "degraded" and not status.last_error:
-            self._wrong("status", f"{when} degraded, and no last_error says why")
+            self._add_violation(
+                "status", f"{when} degraded, and no last_error says why"
+            )
 
     def _check_reason(self, session: FlagSession) -> None:
         status = session.status
         if status.state.value != "starting" and not status.last_error:
             state = status.state.value
-            self._wrong("status", f"defaults are served, {state}, no last_error")
+            self._add_violation(
+                "status", f"defaults are served, {state}, no last_error"
+            )
 
-    def _wrong(self, kind: str, what: str) -> None:
+    def _add_violation(self, kind: str, what: str) -> None:
         self._result.violations.append((kind, what))
 
 
-def _scopes() -> dict[str, object]:
-    """Return what the package has set in this context."""
-    return {
-        variable.name: value
-        for variable, value in contextvars.copy_context().items()
-        if variable.name.startswith("serverless_flags") and value is not None
-    }
-
-
-def _difference(seen: dict[str, object] | None, right: dict[str, object]) -> str:
+def _difference(seen: dict[str, object] | None, expected: dict[str, object]) -> str:
     seen = seen or {}
     return ", ".join(
-        f"{name} {seen.get(name)}" for name in right if seen.get(name) != right[name]
+        f"{name} {seen.get(name)}"
+        for name in expected
+        if seen.get(name) != expected[name]
     )
 
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the collector from running finalizers among the traced lines."""
+    """Keep the garbage collector from running finalizers among the traced lines."""
     gc.disable()
     try:
         yield

@@ -1,4 +1,4 @@
-"""End what hangs, and say where."""
+"""Interrupt code that hangs, and report where."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Hung(BaseException):
-    """Raised into what takes too long."""
+    """Raised into code that takes too long."""
 
 
 class Watchdog:
@@ -23,29 +23,29 @@ class Watchdog:
     Raises `Hung` on the main thread after some seconds, and again each second.
 
     Args:
-        seconds: how long something may take.
+        seconds: the time limit.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._previous: Any = None
-        self.rang = False
+        self.expired = False
         self.where = ""
 
-    def _ring(self, signum: int, frame: FrameType | None) -> None:
-        self.rang = True
-        ours = [
+    def _expire(self, signum: int, frame: FrameType | None) -> None:
+        self.expired = True
+        places = [
             f"{part.filename.rsplit('/', 1)[-1]}:{part.name}:{part.lineno}"
             for part in traceback.extract_stack(frame)
             if "serverless_flags" in part.filename
         ]
         self.where = (
-            self.where or " < ".join(reversed(ours[-3:])) or "not in the package"
+            self.where or " < ".join(reversed(places[-3:])) or "not in the package"
         )
         raise Hung(self.where)
 
     def __enter__(self) -> Self:
-        self._previous = signal.signal(signal.SIGALRM, self._ring)
+        self._previous = signal.signal(signal.SIGALRM, self._expire)
         signal.setitimer(signal.ITIMER_REAL, self._seconds, 1.0)
         return self
 
@@ -55,7 +55,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def again(self) -> Iterator[None]:
-        """Watch something more; what hangs ends without an exception."""
-        self.rang = False
+        """Watch another block; if it hangs, it ends without an exception."""
+        self.expired = False
         with self, contextlib.suppress(Hung):
             yield

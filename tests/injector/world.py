@@ -1,4 +1,4 @@
-"""A flag server, a clock, a platform and a function: what a session lives among."""
+"""What surrounds a session: a flag server, a clock, a function's evaluations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any
 from serverless_flags._clock import Instant
 
 DELAY = 0.002
-"""Seconds that an answer takes, so that there is something to wait for."""
-
+"""Seconds until the server answers, so that an invocation has to wait."""
 
 ADDRESSES = {"alice": "192.0.2.1", "bob": "192.0.2.2"}
 
 
-class Foreign(Exception):  # noqa: N818  reason: any exception of others
-    """An exception that no platform names: a signal handler's, a decorator's limit."""
+class Unnamed(Exception):  # noqa: N818  reason: not an error of this package
+    """An exception that no platform names, such as that of a signal handler."""
 
 
 class Named(Exception):  # noqa: N818  reason: likewise
@@ -27,15 +26,15 @@ class Named(Exception):  # noqa: N818  reason: likewise
 
 
 class Abort(BaseException):
-    """An exception that is no `Exception`: a worker's abort."""
+    """A `BaseException`, such as the abort of a worker."""
 
 
-class Own(Exception):  # noqa: N818  reason: likewise
-    """The exception with which the function ends where it ends with one."""
+class FromFunction(Exception):  # noqa: N818  reason: likewise
+    """The exception that the function raises itself."""
 
 
 class Clock:
-    """Both clocks of the machine, moved ahead by hand."""
+    """Both clocks of the machine, moved forward by `advance`."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -51,7 +50,7 @@ class Server:
     """
     An Unleash client API on loopback, one thread for all connections.
 
-    It is always well. ``flipped`` is the state of the flag ``flip``.
+    It never fails. ``flipped`` is the value of the flag ``flip``.
     """
 
     def __init__(self) -> None:
@@ -68,7 +67,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}/api"
 
     def counts(self) -> Counter[str]:
-        """Return the evaluations of each flag that were sent."""
+        """Return how many evaluations of each flag it has received."""
         return Counter(self._counts)
 
     def _run(self) -> None:
@@ -97,7 +96,7 @@ class Server:
             writer.close()
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
-        if b"/extension/" in head:  # AWS Lambda's Extensions API: an event never comes
+        if b"/extension/" in head:  # AWS Lambda's Extensions API; it sends no event
             identity = b"Lambda-Extension-Identifier: an-id"
             return _response(b"200 OK", b"", identity) if head[:4] == b"POST" else b""
         if head.startswith(b"GET"):
@@ -126,7 +125,7 @@ def _response(status: bytes, body: bytes, header: bytes) -> bytes:
 
 
 class Always:
-    """A custom strategy that is on."""
+    """A custom strategy that is always on."""
 
     def apply(self, parameters: Any, context: Any) -> bool:
         return True
@@ -137,7 +136,7 @@ def _flag(name: str, *strategies: Any, enabled: bool = True, **more: Any) -> Any
 
 
 def _for(user: str) -> Any:
-    """Return a strategy that is on for one user, whom adapters know by an address."""
+    """Return a strategy for one user, whom an adapter identifies by the address."""
     constraint = {
         "contextName": "remoteAddress",
         "operator": "IN",
@@ -163,14 +162,14 @@ STATES = {flipped: _state(flipped=flipped) for flipped in (False, True)}
 
 
 def expected(user: str, *, flipped: bool, everything: bool) -> dict[str, object]:
-    """Return the answers that a function has to get for a user."""
+    """Return the answers that a function must get for a user."""
     simple = {"alice": user == "alice", "bob": user == "bob", "flip": flipped}
     rest = {"custom": True, "unknown": True, "variant": "blue"}
     return {**simple, **rest} if everything else {**simple}
 
 
 class Ledger:
-    """The evaluations that were asked of a session, and those that it answered."""
+    """The evaluations that a function began, and those that the session answered."""
 
     def __init__(self, session: Any) -> None:
         self._session = session

@@ -1,3 +1,3 @@
-"""The interpreter alone: what everybody pays."""
+"""The interpreter alone: the cost that every contender includes."""
 
 print("True", flush=True)

@@ -1,4 +1,4 @@
-"""The engine, a file and one question: nothing can be faster."""
+"""The engine alone: read a file and evaluate one flag; no contender can be faster."""
 
 import os
 

@@ -21,4 +21,4 @@ enabled = api.get_client().get_boolean_value(
 print(enabled, flush=True)
 
 assert enabled
-os._exit(0)  # the client's threads would hold the exit up
+os._exit(0)  # without waiting for the client's threads

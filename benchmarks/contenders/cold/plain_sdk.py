@@ -1,4 +1,4 @@
-"""UnleashClient as its tutorial shows it, everything else at its default."""
+"""UnleashClient as its tutorial shows it, with its defaults."""
 
 import os
 
@@ -15,4 +15,4 @@ enabled = client.is_enabled("flag-0", {"userId": "7"})
 print(enabled, flush=True)
 
 assert enabled
-os._exit(0)  # the client's threads would hold the exit up
+os._exit(0)  # without waiting for the client's threads

@@ -1,4 +1,4 @@
-"""What SnapStart's hooks do: an image of a started process, and a copy that goes on."""
+"""What SnapStart's hooks do: before an image of a started process, and in a copy."""
 
 import json
 import os

@@ -1,10 +1,10 @@
-"""The three contexts that every contender is asked with."""
+"""The three evaluation contexts that every contender uses."""
 
 USERS = [str(number) for number in range(16)]
-"""For whom the flags are on."""
+"""The users for whom the flags are on."""
 USER = "7"
 
-NOBODY, ONE, TEN = "no context", "userId", "10 fields"
+NO_CONTEXT, ONE, TEN = "no context", "userId", "10 fields"
 
 PROPERTIES = {
     "email": "ada@example.com",
@@ -18,31 +18,31 @@ PROPERTIES = {
 FIELDS = {"userId": USER, "sessionId": "c0ffee", "remoteAddress": "192.0.2.7"}
 
 UNLEASH = {
-    NOBODY: None,
+    NO_CONTEXT: None,
     ONE: {"userId": USER},
     TEN: {**FIELDS, "properties": PROPERTIES},
 }
-"""As Unleash's clients take them."""
+"""The contexts as Unleash's clients take them."""
 
-FLAT = {NOBODY: {}, ONE: {}, TEN: {**FIELDS, **PROPERTIES}}
-"""What is known besides the user, as the other clients take it."""
-
-
-def enabled(who):
-    """Name the question whether a flag is on."""
-    return f"is_enabled, {who}"
+FLAT = {NO_CONTEXT: {}, ONE: {}, TEN: {**FIELDS, **PROPERTIES}}
+"""The fields besides the user, as the other clients take them."""
 
 
-def variant(who):
-    """Name the question for a text."""
-    return f"get_variant, {who}"
+def enabled(kind):
+    """Return the name of the quantity for `is_enabled`."""
+    return f"is_enabled, {kind}"
 
 
-def flag_for(who):
-    """Name the flag that is on for them."""
-    return "everybody" if who == NOBODY else "users"
+def variant(kind):
+    """Return the name of the quantity for `get_variant`."""
+    return f"get_variant, {kind}"
 
 
-def text_for(who):
-    """Name the flag whose text they get."""
-    return "text for everybody" if who == NOBODY else "text"
+def flag_for(kind):
+    """Return the name of the flag that is on for this context."""
+    return "everybody" if kind == NO_CONTEXT else "users"
+
+
+def text_for(kind):
+    """Return the name of the flag whose text this context gets."""
+    return "text for everybody" if kind == NO_CONTEXT else "text"

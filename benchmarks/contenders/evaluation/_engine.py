@@ -1,4 +1,4 @@
-"""The engine, asked in three ways with the context that UnleashClient makes."""
+"""The engine, called in three ways with the context that UnleashClient makes."""
 
 import json
 
@@ -6,7 +6,7 @@ from _contexts import UNLEASH
 from _state import STATE
 from yggdrasil_engine.engine import UnleashEngine
 
-from serverless_flags.clients._library import Library
+from serverless_flags.clients._library import EngineLibrary
 
 _FIXED = {
     "appName": "evaluation",
@@ -14,33 +14,33 @@ _FIXED = {
     "currentTime": "2020-02-02T02:02:02.000002+00:00",
 }
 CONTEXTS = {
-    who: {**_FIXED, "properties": {}, **(context or {})}
-    for who, context in UNLEASH.items()
+    kind: {**_FIXED, "properties": {}, **(context or {})}
+    for kind, context in UNLEASH.items()
 }
-"""The effective contexts; to make them is the caller's work, and no engine's."""
+"""The complete contexts; making them is the work of a client, not of the engine."""
 
 
 def new_engine():
-    """Return an engine that knows the flags."""
+    """Return an engine that has the flags."""
     engine = UnleashEngine()
     engine.take_state(json.dumps(STATE))
     return engine
 
 
 class Calls:
-    """The library's check and count calls, as our client `lean` uses them."""
+    """The library's check and count calls, as the client `lean` makes them."""
 
     def __init__(self):
         self._engine = new_engine()
         self._pointer = self._engine.state
-        self._library = Library(self._engine)
+        self._library = EngineLibrary(self._engine)
 
     def is_enabled(self, name, context):
-        """Make JSON of the context, check and count."""
+        """Turn the context into JSON, check the flag and count."""
         return self.is_enabled_in(name.encode(), json.dumps(context).encode())
 
     def is_enabled_in(self, name, context):
-        """Check and count; the context is JSON already."""
+        """Check the flag and count, with a context that is JSON already."""
         library = self._library
         answer = library.check_enabled(self._pointer, name, context, b"{}")
         enabled = bool(library.read(answer))
@@ -48,11 +48,11 @@ class Calls:
         return enabled
 
     def get_variant(self, name, context):
-        """Make JSON of the context, check and count."""
+        """Turn the context into JSON, check the flag and count."""
         return self.get_variant_in(name.encode(), json.dumps(context).encode())
 
     def get_variant_in(self, name, context):
-        """Check and count; the context is JSON already."""
+        """Check the flag and count, with a context that is JSON already."""
         library = self._library
         answer = library.check_variant(self._pointer, name, context, b"{}")
         found = library.read(answer)

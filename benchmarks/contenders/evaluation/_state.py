@@ -71,7 +71,7 @@ def snapshot():
 
 
 def raw_client():
-    """Return UnleashClient with the state given, as its documentation shows it."""
+    """Return UnleashClient with a given flag state, as its documentation shows."""
     from UnleashClient import UnleashClient
     from UnleashClient.cache import FileCache
 
@@ -90,11 +90,11 @@ def raw_client():
 
 
 def ask_unleash(timing, client):
-    """Time all questions of a client with UnleashClient's methods."""
+    """Time all evaluations of a client that has UnleashClient's methods."""
     from _contexts import UNLEASH, enabled, flag_for, text_for, variant
 
-    for who, context in UNLEASH.items():
-        asked = (flag_for(who), context)
-        timing.call(enabled(who), client.is_enabled, asked, expected=True)
-        asked = (text_for(who), context)
-        timing.call(variant(who), client.get_variant, asked, expected=BLUE)
+    for kind, context in UNLEASH.items():
+        asked = (flag_for(kind), context)
+        timing.call(enabled(kind), client.is_enabled, asked, expected=True)
+        asked = (text_for(kind), context)
+        timing.call(variant(kind), client.get_variant, asked, expected=BLUE)

@@ -1,11 +1,20 @@
-"""ConfigCat with local flags only, which rules decide."""
+"""ConfigCat with local flags only, which have rules."""
 
 import json
 import tempfile
 from pathlib import Path
 
 import configcatclient
-from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from _contexts import (
+    FLAT,
+    NO_CONTEXT,
+    USER,
+    USERS,
+    enabled,
+    flag_for,
+    text_for,
+    variant,
+)
 from configcatclient.configcatoptions import ConfigCatOptions
 from configcatclient.localfiledatasource import LocalFileFlagOverrides
 from configcatclient.overridedatasource import OverrideBehaviour
@@ -35,10 +44,10 @@ overrides = LocalFileFlagOverrides(str(path), OverrideBehaviour.LocalOnly)
 client = configcatclient.get("localhost", ConfigCatOptions(flag_overrides=overrides))
 
 timing = Timing()
-for who, fields in FLAT.items():
-    user = None if who == NOBODY else User(USER, custom=fields)
-    asked = (flag_for(who), False, user)
-    timing.call(enabled(who), client.get_value, asked, expected=True)
-    asked = (text_for(who), "", user)
-    timing.call(variant(who), client.get_value, asked, expected="navy")
+for kind, fields in FLAT.items():
+    user = None if kind == NO_CONTEXT else User(USER, custom=fields)
+    asked = (flag_for(kind), False, user)
+    timing.call(enabled(kind), client.get_value, asked, expected=True)
+    asked = (text_for(kind), "", user)
+    timing.call(variant(kind), client.get_value, asked, expected="navy")
 timing.show()

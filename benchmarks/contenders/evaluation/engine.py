@@ -1,4 +1,4 @@
-"""The raw engine: its public methods, its calls, and its calls with JSON ready."""
+"""The raw engine: its public methods, its library calls, and these with JSON ready."""
 
 import json
 import os
@@ -21,32 +21,32 @@ def _public(timing):
     def on(name, context):
         return engine.is_enabled(name, context).is_enabled
 
-    def word(name, context):
+    def text(name, context):
         return engine.get_variant(name, context).variant.name
 
-    for who, context in CONTEXTS.items():
-        timing.call(enabled(who), on, (flag_for(who), context), expected=True)
-        asked = (text_for(who), context)
-        timing.call(variant(who), word, asked, expected="blue")
+    for kind, context in CONTEXTS.items():
+        timing.call(enabled(kind), on, (flag_for(kind), context), expected=True)
+        asked = (text_for(kind), context)
+        timing.call(variant(kind), text, asked, expected="blue")
 
 
 def _calls(timing):
     calls = Calls()
-    for who, context in CONTEXTS.items():
-        asked = (flag_for(who), context)
-        timing.call(enabled(who), calls.is_enabled, asked, expected=True)
-        asked = (text_for(who), context)
-        timing.call(variant(who), calls.get_variant, asked, expected=ANSWER)
+    for kind, context in CONTEXTS.items():
+        asked = (flag_for(kind), context)
+        timing.call(enabled(kind), calls.is_enabled, asked, expected=True)
+        asked = (text_for(kind), context)
+        timing.call(variant(kind), calls.get_variant, asked, expected=ANSWER)
 
 
 def _ready(timing):
     calls = Calls()
-    for who, context in CONTEXTS.items():
-        text = json.dumps(context).encode()
-        asked = (flag_for(who).encode(), text)
-        timing.call(enabled(who), calls.is_enabled_in, asked, expected=True)
-        asked = (text_for(who).encode(), text)
-        timing.call(variant(who), calls.get_variant_in, asked, expected=ANSWER)
+    for kind, context in CONTEXTS.items():
+        encoded = json.dumps(context).encode()
+        asked = (flag_for(kind).encode(), encoded)
+        timing.call(enabled(kind), calls.is_enabled_in, asked, expected=True)
+        asked = (text_for(kind).encode(), encoded)
+        timing.call(variant(kind), calls.get_variant_in, asked, expected=ANSWER)
 
 
 timing = Timing()

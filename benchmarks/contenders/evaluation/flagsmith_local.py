@@ -1,6 +1,15 @@
 """Flagsmith evaluating an environment document, one flag for one identity."""
 
-from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from _contexts import (
+    FLAT,
+    NO_CONTEXT,
+    USER,
+    USERS,
+    enabled,
+    flag_for,
+    text_for,
+    variant,
+)
 from flagsmith import Flagsmith
 from timing import Timing
 
@@ -26,7 +35,7 @@ def _state(number, name, *, on, value=None):
 
 
 def _overrides():
-    """Return what the flags are for the users."""
+    """Return the states of the flags for the users of the segment."""
     states = [
         _state(number, name, on=True, value="navy")
         for number, name in enumerate(NAMES, 1)
@@ -38,28 +47,32 @@ def _overrides():
     return states
 
 
+def _segment():
+    """Return the segment of the users for whom the flags are on."""
+    is_user = {
+        "operator": "IN",
+        "property_": "$.identity.identifier",
+        "value": ",".join(USERS),
+    }
+    some = {"type": "ANY", "conditions": [is_user], "rules": []}
+    return {
+        "id": 1,
+        "name": "users",
+        "rules": [{"type": "ALL", "conditions": [], "rules": [some]}],
+        "feature_states": _overrides(),
+    }
+
+
 class Document:
-    """The offline handler that Flagsmith asks for its environment."""
+    """The offline handler from which Flagsmith gets its environment."""
 
     def get_environment(self):
         """Return the document, as Flagsmith's API sends it."""
-        is_user = {
-            "operator": "IN",
-            "property_": "$.identity.identifier",
-            "value": ",".join(USERS),
-        }
-        some = {"type": "ANY", "conditions": [is_user], "rules": []}
-        segment = {
-            "id": 1,
-            "name": "users",
-            "rules": [{"type": "ALL", "conditions": [], "rules": [some]}],
-            "feature_states": _overrides(),
-        }
         project = {
             "id": 1,
             "name": "evaluation",
             "hide_disabled_flags": False,
-            "segments": [segment],
+            "segments": [_segment()],
             "organisation": {
                 "id": 1,
                 "name": "evaluation",
@@ -85,27 +98,27 @@ class Document:
 client = Flagsmith(offline_mode=True, offline_handler=Document())
 
 
-def flags_of(who, traits):
-    """Return the flags of whom the question is about, anew each time."""
-    if who == NOBODY:
+def flags_of(kind, traits):
+    """Return the flags for a context, evaluated again each time."""
+    if kind == NO_CONTEXT:
         return client.get_environment_flags()
     return client.get_identity_flags(USER, traits)
 
 
-def on(name, who, traits):
-    """Ask whether a flag is on."""
-    return flags_of(who, traits).is_feature_enabled(name)
+def on(name, kind, traits):
+    """Return whether a flag is on."""
+    return flags_of(kind, traits).is_feature_enabled(name)
 
 
-def word(name, who, traits):
-    """Ask for a text."""
-    return flags_of(who, traits).get_feature_value(name)
+def text(name, kind, traits):
+    """Return the text of a flag."""
+    return flags_of(kind, traits).get_feature_value(name)
 
 
 assert client.get_identity_flags("stranger").is_feature_enabled("users") is False
 timing = Timing()
-for who, traits in FLAT.items():
-    asked = (flag_for(who), who, traits)
-    timing.call(enabled(who), on, asked, expected=True)
-    timing.call(variant(who), word, (text_for(who), who, traits), expected="navy")
+for kind, traits in FLAT.items():
+    asked = (flag_for(kind), kind, traits)
+    timing.call(enabled(kind), on, asked, expected=True)
+    timing.call(variant(kind), text, (text_for(kind), kind, traits), expected="navy")
 timing.show()

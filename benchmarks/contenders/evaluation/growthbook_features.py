@@ -1,6 +1,15 @@
 """GrowthBook with its features given; its attributes are set beforehand."""
 
-from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from _contexts import (
+    FLAT,
+    NO_CONTEXT,
+    USER,
+    USERS,
+    enabled,
+    flag_for,
+    text_for,
+    variant,
+)
 from growthbook import GrowthBook
 from timing import Timing
 
@@ -18,10 +27,10 @@ features = {
     **{f"other-{n}": _rule(matched=True, otherwise=False) for n in range(96)},
 }
 timing = Timing()
-for who, fields in FLAT.items():
-    attributes = {} if who == NOBODY else {"id": USER, **fields}
+for kind, fields in FLAT.items():
+    attributes = {} if kind == NO_CONTEXT else {"id": USER, **fields}
     client = GrowthBook(attributes=attributes, features=features)
-    timing.call(enabled(who), client.is_on, (flag_for(who),), expected=True)
-    asked = (text_for(who), "")
-    timing.call(variant(who), client.get_feature_value, asked, expected="navy")
+    timing.call(enabled(kind), client.is_on, (flag_for(kind),), expected=True)
+    asked = (text_for(kind), "")
+    timing.call(variant(kind), client.get_feature_value, asked, expected="navy")
 timing.show()

@@ -1,7 +1,16 @@
 """LaunchDarkly with its test data source, without events."""
 
 import ldclient
-from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from _contexts import (
+    FLAT,
+    NO_CONTEXT,
+    USER,
+    USERS,
+    enabled,
+    flag_for,
+    text_for,
+    variant,
+)
 from ldclient.config import Config
 from ldclient.integrations import test_data
 from timing import Timing
@@ -21,21 +30,21 @@ ldclient.set_config(Config("sdk-key", update_processor_class=data, send_events=F
 client = ldclient.get()
 
 
-def _context(who):
-    """Return the context; LaunchDarkly has none without a key."""
-    if who == NOBODY:
-        return ldclient.Context.builder("anonymous").anonymous(True).build()  # noqa: FBT003  reason: it takes it so
+def _context(kind):
+    """Return the context; LaunchDarkly requires a key."""
+    if kind == NO_CONTEXT:
+        return ldclient.Context.builder("anonymous").anonymous(True).build()  # noqa: FBT003  reason: LaunchDarkly's signature
     builder = ldclient.Context.builder(USER)
-    for name, value in FLAT[who].items():
+    for name, value in FLAT[kind].items():
         builder.set(name, value)
     return builder.build()
 
 
 timing = Timing()
-for who in FLAT:
-    context = _context(who)
-    asked = (flag_for(who), context, False)
-    timing.call(enabled(who), client.variation, asked, expected=True)
-    asked = (text_for(who), context, "")
-    timing.call(variant(who), client.variation, asked, expected="navy")
+for kind in FLAT:
+    context = _context(kind)
+    asked = (flag_for(kind), context, False)
+    timing.call(enabled(kind), client.variation, asked, expected=True)
+    asked = (text_for(kind), context, "")
+    timing.call(variant(kind), client.variation, asked, expected="navy")
 timing.show()

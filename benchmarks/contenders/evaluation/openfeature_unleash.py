@@ -1,10 +1,10 @@
-"""OpenFeature with Unleash's own provider, its state given."""
+"""OpenFeature with Unleash's own provider, with a given flag state."""
 
 import tempfile
 
 from _contexts import (
     FIELDS,
-    NOBODY,
+    NO_CONTEXT,
     ONE,
     PROPERTIES,
     TEN,
@@ -35,14 +35,14 @@ provider = UnleashFlagProvider(
 api.set_provider_and_wait(provider)
 client = api.get_client()
 contexts = {
-    NOBODY: None,
+    NO_CONTEXT: None,
     ONE: EvaluationContext(USER),
     TEN: EvaluationContext(USER, {**FIELDS, **PROPERTIES}),
 }
 timing = Timing()
-for who, context in contexts.items():
-    asked = (flag_for(who), False, context)
-    timing.call(enabled(who), client.get_boolean_value, asked, expected=True)
-    asked = (text_for(who), "", context)
-    timing.call(variant(who), client.get_string_value, asked, expected="navy")
+for kind, context in contexts.items():
+    asked = (flag_for(kind), False, context)
+    timing.call(enabled(kind), client.get_boolean_value, asked, expected=True)
+    asked = (text_for(kind), "", context)
+    timing.call(variant(kind), client.get_string_value, asked, expected="navy")
 timing.show()

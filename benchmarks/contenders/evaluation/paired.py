@@ -1,7 +1,7 @@
 """
-All clients of the same flags in one process, in short blocks that take turns.
+All clients of the same flags in one process, in short blocks that alternate.
 
-What drifts within a process, and between processes, is in both sides of each ratio.
+So a drift within a process, or between processes, affects both sides of each ratio.
 """
 
 import os
@@ -17,7 +17,7 @@ from serverless_flags import FlagSession
 
 BLOCKS = int(os.environ["BLOCKS"])
 BLOCK = 0.0008
-"""Seconds that a block of calls takes about."""
+"""Approximate duration of a block of calls in seconds."""
 
 RATIOS = (
     ("unleash", "raw"),
@@ -37,7 +37,7 @@ def _session(client):
 
 
 def _compare(name, asked):
-    """Note the median of the blocks' ratios; ``asked``: function and arguments."""
+    """Record the median of the blocks' ratios; ``asked``: function and arguments."""
     costs = {}
     for side, (function, arguments) in asked.items():
         answer = function(*arguments)
@@ -65,15 +65,15 @@ sessions = {
 }
 for side, flags in sessions.items():
     if side.endswith("inside"):
-        flags.invocation().__enter__()  # and never left
+        flags.invocation().__enter__()  # the invocation lasts as long as the process
 clients = {"raw": raw, **sessions}
-for who, context in UNLEASH.items():
-    asked = (flag_for(who), context)
+for kind, context in UNLEASH.items():
+    asked = (flag_for(kind), context)
     by_side = {side: (client.is_enabled, asked) for side, client in clients.items()}
-    by_side["calls"] = calls.is_enabled, (flag_for(who), CONTEXTS[who])
-    _compare(enabled(who), by_side)
-    asked = (text_for(who), context)
+    by_side["calls"] = calls.is_enabled, (flag_for(kind), CONTEXTS[kind])
+    _compare(enabled(kind), by_side)
+    asked = (text_for(kind), context)
     by_side = {side: (client.get_variant, asked) for side, client in clients.items()}
-    by_side["calls"] = calls.get_variant, (text_for(who), CONTEXTS[who])
-    _compare(variant(who), by_side)
+    by_side["calls"] = calls.get_variant, (text_for(kind), CONTEXTS[kind])
+    _compare(variant(kind), by_side)
 timing.show()

@@ -1,6 +1,15 @@
-"""Powertools' feature flags with a store that holds its schema in memory."""
+"""Powertools' feature flags with a store that keeps its schema in memory."""
 
-from _contexts import FLAT, NOBODY, USER, USERS, enabled, flag_for, text_for, variant
+from _contexts import (
+    FLAT,
+    NO_CONTEXT,
+    USER,
+    USERS,
+    enabled,
+    flag_for,
+    text_for,
+    variant,
+)
 from aws_lambda_powertools.utilities.feature_flags import FeatureFlags, StoreProvider
 from timing import Timing
 
@@ -37,13 +46,13 @@ flags = FeatureFlags(store=Memory())
 
 
 def ask(name, context, default):
-    """Ask by name, for Powertools takes no positional arguments."""
+    """Evaluate with keyword arguments, because Powertools takes no positional ones."""
     return flags.evaluate(name=name, context=context, default=default)
 
 
 timing = Timing()
-for who, fields in FLAT.items():
-    context = {} if who == NOBODY else {"userId": USER, **fields}
-    timing.call(enabled(who), ask, (flag_for(who), context, False), expected=True)
-    timing.call(variant(who), ask, (text_for(who), context, ""), expected="navy")
+for kind, fields in FLAT.items():
+    context = {} if kind == NO_CONTEXT else {"userId": USER, **fields}
+    timing.call(enabled(kind), ask, (flag_for(kind), context, False), expected=True)
+    timing.call(variant(kind), ask, (text_for(kind), context, ""), expected="navy")
 timing.show()

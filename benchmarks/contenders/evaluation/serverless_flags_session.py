@@ -1,4 +1,4 @@
-"""A session that started from a snapshot, asked outside and inside an invocation."""
+"""A session with a snapshot, used outside and inside an invocation."""
 
 import os
 
@@ -19,11 +19,11 @@ elif os.environ["WHERE"] == "inside":
     with flags.invocation():
         ask_unleash(timing, flags)
 else:
-    for who, context in UNLEASH.items():
+    for kind, context in UNLEASH.items():
         with flags.invocation(context=context):
-            asked = (flag_for(who),)
-            timing.call(enabled(who), flags.is_enabled, asked, expected=True)
-            asked = (text_for(who),)
-            timing.call(variant(who), flags.get_variant, asked, expected=BLUE)
+            asked = (flag_for(kind),)
+            timing.call(enabled(kind), flags.is_enabled, asked, expected=True)
+            asked = (text_for(kind),)
+            timing.call(variant(kind), flags.get_variant, asked, expected=BLUE)
 assert flags.status.uncounted == 0, flags.status
 timing.show()

@@ -1,4 +1,4 @@
-"""UnleashClient, its state given."""
+"""UnleashClient with a given flag state."""
 
 from _state import ask_unleash, raw_client
 from timing import Timing

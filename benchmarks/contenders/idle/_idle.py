@@ -1,15 +1,15 @@
-"""What an instance holds while nothing happens; imports nothing it has not already."""
+"""Memory and threads of an idle instance, measured without importing anything new."""
 
 import gc
 import os
 import time
 
 SETTLED = 0.15
-"""Seconds after which nothing is under way any more."""
+"""Seconds after which all background work has ended."""
 
 
 def show(enabled):
-    """Print the answer, then memory and threads, and end."""
+    """Print the answer, then memory and threads, and exit."""
     assert enabled is True, enabled
     print(enabled, flush=True)
     time.sleep(SETTLED)
@@ -19,4 +19,4 @@ def show(enabled):
     memory = int(fields["VmRSS"].split()[0]) * 1024
     threads = len(os.listdir("/proc/self/task"))
     print(f'{{"memory [bytes]": {memory}, "threads [number]": {threads}}}', flush=True)
-    os._exit(0)  # threads would hold the exit up
+    os._exit(0)  # without waiting for threads

@@ -1,4 +1,4 @@
-"""The engine, a file and one question."""
+"""The engine alone: read a file and evaluate one flag."""
 
 import os
 

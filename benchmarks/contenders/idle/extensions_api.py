@@ -1,4 +1,4 @@
-"""As much of Lambda's Extensions API as an instance needs that only waits."""
+"""The part of Lambda's Extensions API that an idle instance needs."""
 
 import contextlib
 import threading
@@ -18,16 +18,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def do_GET(self) -> None:
-        """Have no event, until the instance is gone."""
+        """Send no event; wait until the instance has ended."""
         self.rfile.read(1)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def extensions_api():
-    """Serve; yield the address."""
+    """Serve the API; yield its host and port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

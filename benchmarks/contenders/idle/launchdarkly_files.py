@@ -1,4 +1,4 @@
-"""LaunchDarkly from a file, without events: what can be run without its service."""
+"""LaunchDarkly from a file, without events: which is what runs without its service."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The flags of `flag_server`, as the peers' files have them: on for some users."""
+"""The flags of `flag_server` in the peers' file formats: on for some users."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def _growthbook(users: list[str]) -> dict:
 
 
 def _flagsmith(users: dict[str, list[str]]) -> dict:
-    """Return an environment document; all flags are on, for everybody."""
+    """Return an environment document in which all flags are on for everybody."""
     project = {
         "id": 1,
         "name": "idle",

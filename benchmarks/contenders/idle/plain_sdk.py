@@ -1,4 +1,4 @@
-"""UnleashClient as its tutorial shows it, everything else at its default."""
+"""UnleashClient as its tutorial shows it, with its defaults."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A wrapped function after its first invocation, or before any from a snapshot."""
+"""A wrapped function after its first invocation, or with a snapshot before it."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ def handler(event, context):  # noqa: ARG001  reason: what AWS passes
 
 source = os.environ["EXPECTED_SOURCE"]
 if source == "snapshot":
-    flags.start()  # as AWS does at `wrap`; no invocation, so nobody is asked
+    flags.start()  # as on AWS at `wrap`; without an invocation no server is asked
     enabled = flags.is_enabled("flag-0", {"userId": "7"})
 else:
     enabled = handler({}, None)

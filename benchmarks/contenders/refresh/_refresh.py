@@ -1,4 +1,4 @@
-"""What invocations and refreshes of one client cost each other, and a 304 by itself."""
+"""How invocations and refreshes of one client slow each other, and what a 304 costs."""
 
 import json
 import os
@@ -11,30 +11,30 @@ FLAGS = ("flag-0", "flag-1", "flag-2")
 QUIET = 0.4
 """Seconds before and after the refresh."""
 UNCHANGED = 8
-"""Refreshes over which the cost of one is averaged."""
+"""Number of refreshes whose cost is averaged."""
 _DOCUMENT = {"items": [{"id": n, "name": f"item {n}"} for n in range(100)]}
 
 
 def compute():
-    """Do about a millisecond of what functions do."""
+    """Do about a millisecond of work with JSON."""
     for _ in range(20):
         json.loads(json.dumps(_DOCUMENT))
 
 
 def show(invoke, refresh):
     """
-    Measure what is asked for, print it and end.
+    Measure what ``MEASURES`` names, print it and exit.
 
     Args:
-        invoke: one invocation; called with what it does besides evaluating.
-        refresh: refreshes, and returns when the new state is evaluated.
+        invoke: one invocation; called with the work that it does before evaluating.
+        refresh: refreshes, and returns when the new state is in use.
     """
     if os.environ["MEASURES"] == "unchanged":
         values = {"304 [seconds]": _unchanged(refresh)}
     else:
         values = {
-            **_beside("evaluating", lambda: invoke(None), refresh),
-            **_beside("computing", lambda: invoke(compute), refresh),
+            **_during("evaluating", lambda: invoke(None), refresh),
+            **_during("computing", lambda: invoke(compute), refresh),
         }
     print("True")
     print(json.dumps(values), flush=True)
@@ -42,7 +42,7 @@ def show(invoke, refresh):
 
 
 def _unchanged(refresh):
-    """Return the CPU seconds of a refresh that changes nothing, of all threads."""
+    """Return the CPU seconds, of all threads, for a refresh that changes nothing."""
     refresh()
     began = time.process_time()
     for _ in range(UNCHANGED):
@@ -50,7 +50,7 @@ def _unchanged(refresh):
     return (time.process_time() - began) / UNCHANGED
 
 
-def _beside(kind, call, refresh):
+def _during(kind, call, refresh):
     """Call back to back while another thread refreshes once."""
     window, ended = [], threading.Event()
 
@@ -89,7 +89,7 @@ def _beside(kind, call, refresh):
 def _percentiles(name, seconds):
     seconds.sort()
     count = len(seconds)
-    assert count > 20, (name, count)  # noqa: PLR2004  reason: fewer say nothing
+    assert count > 20, (name, count)  # noqa: PLR2004  reason: fewer have no p99
     return {
         f"{name}, p50 [seconds]": seconds[count // 2],
         f"{name}, p99 [seconds]": seconds[int(count * 0.99)],
@@ -100,10 +100,11 @@ def _percentiles(name, seconds):
 
 def _arriving(seconds):
     """
-    Return the 99th percentile for who arrives at any moment, and waits its turn.
+    Return the 99th percentile for callers that arrive at a random moment and wait.
 
-    Back to back, a pause of 200 ms meets one invocation; from outside, each that would
-    have come in it. Of an invocation of d seconds, d - w see a wait of more than w.
+    Back to back, a pause of 200 ms delays one invocation; for callers from outside it
+    delays every call that arrives in it. While an invocation of d seconds runs, the
+    callers of its first d - w seconds wait for more than w.
     """
     allowed, low, high = sum(seconds) * 0.01, 0.0, max(seconds)
     for _ in range(40):

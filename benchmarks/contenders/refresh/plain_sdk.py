@@ -1,4 +1,4 @@
-"""UnleashClient at its defaults; another thread runs the job that polls."""
+"""UnleashClient with its defaults; another thread runs the job that polls."""
 
 import os
 
@@ -20,7 +20,7 @@ class _Job:
 
 
 class _Scheduler:
-    """APScheduler without a thread: the job runs when we say."""
+    """APScheduler without a thread: `refresh` runs the job."""
 
     state = 0
 

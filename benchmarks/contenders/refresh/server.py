@@ -1,11 +1,11 @@
-"""Flags that are others at each request, and flags that never change.
+"""Flags that change at each request, and flags that never change.
 
     python -m benchmarks.contenders.refresh.server FLAGS [FLAGS ...]
 
-Serves until its input ends; prints its port. ``/changing/FLAGS/api`` answers who has
-one state with another, ``/constant/FLAGS/api`` with 304. All bodies are encoded and
-packed before: while a client waits for the server its invocations are not disturbed,
-so a slow server would flatter it.
+Prints its port, and serves until its standard input is closed. To a client that has
+one state, ``/changing/FLAGS/api`` sends another one, and ``/constant/FLAGS/api``
+answers 304. All bodies are encoded and compressed in advance: nothing disturbs a
+client's invocations while it waits for the server, so a slow server would flatter it.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from benchmarks.contenders.flag_server import features
 
 _states: dict[int, tuple[tuple[str, bytes], ...]] = {}
-"""Two of each size: the ETag and the packed body."""
+"""Two states of each size: their ETags and compressed bodies."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -25,7 +25,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Answer with the state that the path and the client's ETag ask for."""
+        """Answer by the path and the client's ETag."""
         _, kind, flags, *_ = self.path.split("/")
         assert "gzip" in self.headers["Accept-Encoding"]
         (first, second), known = _states[int(flags)], self.headers["If-None-Match"]
@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, {**headers, "Content-Type": "application/json"}, body)
 
     def do_POST(self) -> None:
-        """Take a registration or counts."""
+        """Accept a registration or counts."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(202, {}, b"")
 
@@ -45,13 +45,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        if status != 304:  # noqa: PLR2004  reason: HTTP's own number
+        if status != 304:  # noqa: PLR2004  reason: an HTTP status
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _prepare(flags: int) -> None:

@@ -10,7 +10,7 @@ outcomes = []
 
 
 class _Observer:
-    """Notes what refreshes come to."""
+    """Records the outcomes of refreshes."""
 
     @hookimpl
     def after_refresh(self, outcome):

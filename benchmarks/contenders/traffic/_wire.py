@@ -1,4 +1,4 @@
-"""An hour of an instance on a clock of its own, and what passes over its wire."""
+"""An hour of an instance on a simulated clock, and what it sends and receives."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ USER = {"userId": "7"}
 FLAGS = ("flag-0", "flag-1", "flag-2")
 
 
-class Wire:
+class CountingProxy:
     """
-    A way to a server that counts bytes, requests and connections.
+    A proxy to a server that counts bytes, requests and connections.
 
     Args:
         url: the server's.
-        now: the seconds of the simulated hour.
+        now: returns the second of the simulated hour.
     """
 
     def __init__(self, url, now):
@@ -35,7 +35,7 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def drop_idle(self):
-        """Close what a server would have closed by now."""
+        """Close connections that a server would have closed by now."""
         if self._open and self._now() - self._last > SERVER_KEEPS:
             for connection in list(self._open):
                 self._end(connection)
@@ -68,20 +68,20 @@ class Wire:
 
     def _end(self, connection):
         self._open.discard(connection)
-        with contextlib.suppress(OSError):  # it has been
+        with contextlib.suppress(OSError):  # it is closed already
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
 
 
 def hour(wire, start, call, end):
     """
-    Live for an hour and print what passed over the wire.
+    Run an instance for an hour and print what it sent and received.
 
-    What comes once, the start and the end, is counted once; of the time between, a
-    window of ``WINDOW`` seconds is lived and counted as often as the hour has it.
+    Its start and its end are counted once. Of the time between, ``WINDOW`` seconds are
+    run, and their counts are multiplied up to an hour.
 
     Args:
-        wire: counts.
+        wire: the proxy that counts.
         start: starts the client.
         call: called with the second of each invocation.
         end: ends the client.
@@ -102,8 +102,8 @@ def hour(wire, start, call, end):
 
 
 def _whole(name, counts, window):
-    began, started, lived, ended = (count[name] for count in counts)
-    return (started - began) + (lived - started) * HOUR / window + (ended - lived)
+    began, started, called, ended = (count[name] for count in counts)
+    return (started - began) + (called - started) * HOUR / window + (ended - called)
 
 
 def _named(name):

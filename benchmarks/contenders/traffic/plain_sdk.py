@@ -1,8 +1,8 @@
-"""UnleashClient at its defaults; its two jobs run when its scheduler would run them."""
+"""UnleashClient with its defaults; its two jobs run as its scheduler would run them."""
 
 import os
 
-from _wire import FLAGS, USER, Wire, hour
+from _wire import FLAGS, USER, CountingProxy, hour
 from UnleashClient import UnleashClient
 
 POLL, SEND = 15, 60
@@ -19,7 +19,7 @@ class _Job:
         self._func(*self._args, **self._kwargs)
 
     def remove(self):
-        """Nothing runs by itself."""
+        """Do nothing: no job runs by itself."""
 
 
 class _Scheduler:
@@ -45,7 +45,7 @@ class _Scheduler:
 
 
 seconds = 0.0
-wire = Wire(os.environ["UNLEASH_URL"], lambda: seconds)
+wire = CountingProxy(os.environ["UNLEASH_URL"], lambda: seconds)
 scheduler = _Scheduler()
 client = UnleashClient(
     url=wire.url,
@@ -68,7 +68,7 @@ def start():
 
 
 def call(second):
-    global seconds  # noqa: PLW0603  reason: the hands of the clock
+    global seconds  # noqa: PLW0603  reason: the simulated clock
     while (due := (seconds // POLL + 1) * POLL) <= second:
         seconds = due
         poll, send = scheduler.jobs

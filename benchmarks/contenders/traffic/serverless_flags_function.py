@@ -1,28 +1,21 @@
-"""A wrapped function whose session, and its connection, live on a simulated clock."""
+"""A wrapped function; its session and its connection use a simulated clock."""
 
 import os
 import threading
 from types import SimpleNamespace
 
-from _wire import FLAGS, USER, Wire, hour
+from _wire import FLAGS, USER, CountingProxy, hour
 
-from serverless_flags import (
-    FlagSession,
-    Platform,
-    _http,
-    _resolve,
-    _route,
-    _stream,
-    hookimpl,
-)
+from serverless_flags import FlagSession, Platform, hookimpl
+from serverless_flags._transport import connector, http, resolver, stream
 from serverless_flags.testing import Instant
 
-HEARD = os.environ["HEARD"] == "1"
+CONNECTED = os.environ["CONNECTED"] == "1"
 seconds = 0.0
 
 
 class _Here(Platform):
-    """A platform that tells of the instance's end, or does not."""
+    """A platform that announces the end of an instance, or does not."""
 
     name = "here"
 
@@ -32,18 +25,18 @@ class _Here(Platform):
 
     @hookimpl
     def connect_instance(self):
-        return HEARD or "it is not told"
+        return CONNECTED or "this platform sends no termination signal"
 
 
 def clock():
     return Instant(1e6 + seconds, 1.8e9 + seconds)
 
 
-# The connection looks at the time itself: when is a kept one too old to be used?
-_http.time = _route.time = _resolve.time = _stream.time = SimpleNamespace(
+# The connection reads the time itself, to see whether a kept one is too old.
+http.time = connector.time = resolver.time = stream.time = SimpleNamespace(
     monotonic=lambda: clock().monotonic, time=lambda: clock().wall
 )
-wire = Wire(os.environ["UNLEASH_URL"], lambda: seconds)
+wire = CountingProxy(os.environ["UNLEASH_URL"], lambda: seconds)
 flags = FlagSession(
     url=wire.url, client="lean", app_name="traffic", clock=clock, plugins=[_Here()]
 )
@@ -57,17 +50,17 @@ def handler(event):  # noqa: ARG001  reason: what a platform passes
 def start():
     assert handler({}) == [True, True, True]
     assert flags.status.source == "server", flags.status
-    assert flags.status.flush_interval == (60 if HEARD else 0), flags.status
+    assert flags.status.flush_interval == (60 if CONNECTED else 0), flags.status
 
 
 def call(second):
-    global seconds  # noqa: PLW0603  reason: the hands of the clock
+    global seconds  # noqa: PLW0603  reason: the simulated clock
     seconds = second
     wire.drop_idle()
     assert handler({}) == [True, True, True]
     for thread in threading.enumerate():
         if thread.name == "serverless-flags":
-            thread.join()  # no time passes for it before the next invocation
+            thread.join()  # the simulated clock stands still until it has ended
 
 
 def end():

@@ -32,7 +32,7 @@ EVENT = {
 
 
 class LambdaContext:
-    """What the runtime gives a handler beside the event."""
+    """The second argument of a handler, as the runtime makes it."""
 
     aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
     function_name = "handler"
@@ -43,7 +43,7 @@ class LambdaContext:
     memory_limit_in_mb = "128"
 
     def get_remaining_time_in_millis(self):
-        """Have three seconds."""
+        """Return three seconds."""
         return 3000
 
 
@@ -66,12 +66,12 @@ kept_loop = asyncio.new_event_loop()
 
 
 def run_kept(event, context):
-    """Run the handler bare, on a loop that is kept, as a runtime without us would."""
+    """Run the plain handler on a kept event loop, as a runtime would."""
     return kept_loop.run_until_complete(async_handler(event, context))
 
 
 def time_awaited(timing, name, function, arguments=(), keywords=None):
-    """Time an ``async def`` function where the runtime awaits it."""
+    """Time an ``async def`` function that the runtime awaits."""
     keywords = keywords or {}
 
     async def timed(loops):

@@ -3,7 +3,7 @@
 import os
 
 from _handlers import ANSWER, ASKED, handler
-from timing import Timing, nowhere
+from timing import Timing, discarded_output
 
 
 def _logger():
@@ -32,21 +32,21 @@ def _tracer():
     tracer = Tracer(service="wrapper")
     assert tracer.disabled is (os.environ.get("POWERTOOLS_TRACE_DISABLED") == "true")
     if not tracer.disabled:
-        tracer.provider.configure(emitter=_Nowhere())
+        tracer.provider.configure(emitter=_Emitter())
     return tracer.capture_lambda_handler(handler)
 
 
-class _Nowhere:
-    """In the place of the X-Ray daemon's socket."""
+class _Emitter:
+    """Takes the place of the X-Ray daemon's socket, and drops everything."""
 
-    taken = 0
+    sent = 0
 
     def send_entity(self, entity):
-        """Take a segment, as it would be sent."""
-        _Nowhere.taken += entity.serialize() is not None
+        """Serialize a segment, as for sending, and drop it."""
+        _Emitter.sent += entity.serialize() is not None
 
     def set_daemon_address(self, address):
-        """Have no address."""
+        """Ignore the address."""
 
 
 def _flags():
@@ -86,7 +86,7 @@ if HOW == "flags":
     timing.call("one flag", _flags(), ASKED, expected=True)
 else:
     wrapped = {"logger": _logger, "metrics": _metrics, "tracer": _tracer}[HOW]()
-    with nowhere():
+    with discarded_output():
         timing.call("wrapped", wrapped, ASKED, expected=ANSWER)
-    assert (_Nowhere.taken > 0) is ("_X_AMZN_TRACE_ID" in os.environ)
+    assert (_Emitter.sent > 0) is ("_X_AMZN_TRACE_ID" in os.environ)
 timing.show()

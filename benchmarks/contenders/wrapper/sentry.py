@@ -1,4 +1,4 @@
-"""Sentry's integration for AWS Lambda, in a runtime that does nothing else."""
+"""Sentry's integration for AWS Lambda, in a runtime that only invokes the handler."""
 
 import os
 import sys
@@ -14,21 +14,21 @@ RATE = 1.0 if os.environ["HOW"] == "traces" else None
 
 
 class Client:
-    """What of the runtime's client the integration takes over."""
+    """The parts of the runtime's client that the integration wraps."""
 
     def post_invocation_result(self, result):
         """Hand the result on."""
         return result
 
     def post_invocation_error(self, error):
-        """Have none."""
+        """Ignore the error."""
 
     def post_init_error(self, error):
-        """Have none."""
+        """Ignore the error."""
 
 
 class PlainClient(Client):
-    """A client of which nothing is taken over."""
+    """A client that the integration does not wrap."""
 
     def post_invocation_result(self, result):
         """Hand the result on."""
@@ -40,14 +40,14 @@ def handle_event_request(client, request_handler, event, context):
     return client.post_invocation_result(request_handler(event, context))
 
 
-class Nowhere(Transport):
-    """Drops what it is given."""
+class DroppingTransport(Transport):
+    """Counts envelopes and drops them."""
 
     taken = 0
 
-    def capture_envelope(self, envelope):  # noqa: ARG002  reason: the signature of all
-        """Count it."""
-        Nowhere.taken += 1
+    def capture_envelope(self, envelope):  # noqa: ARG002  reason: the signature of every transport
+        """Count the envelope."""
+        DroppingTransport.taken += 1
 
 
 bootstrap = ModuleType("bootstrap")
@@ -57,7 +57,7 @@ sys.modules["bootstrap"] = bootstrap
 sentry_sdk.init(
     dsn="http://public@127.0.0.1:9/1",
     integrations=[AwsLambdaIntegration()],
-    transport=Nowhere,
+    transport=DroppingTransport,
     traces_sample_rate=RATE,
 )
 assert bootstrap.handle_event_request is not handle_event_request
@@ -67,5 +67,5 @@ asked = (PlainClient(), handler, EVENT, CONTEXT)
 timing.call("plain", handle_event_request, asked, expected=ANSWER)
 asked = (Client(), handler, EVENT, CONTEXT)
 timing.call("wrapped", bootstrap.handle_event_request, asked, expected=ANSWER)
-assert (Nowhere.taken > 0) is (RATE is not None), Nowhere.taken
+assert (DroppingTransport.taken > 0) is (RATE is not None), DroppingTransport.taken
 timing.show()

@@ -15,8 +15,8 @@ from timing import Timing
 from serverless_flags import FlagSession
 
 PLATFORM = os.environ["PLATFORM"]
-FRESH = 13.0
-"""Seconds after which a refresh might be due."""
+REFRESH_MAY_BE_DUE = 13.0
+"""Seconds after which a refresh may be due."""
 
 flags = FlagSession()
 timing = Timing()
@@ -37,7 +37,7 @@ def _time_aws():
 
 
 def _time_awaiting(arguments):
-    """Time functions whose runtime awaits them, called with positional arguments."""
+    """Time functions that the runtime awaits and calls with positional arguments."""
 
     def plain(*_):
         return ANSWER
@@ -100,5 +100,5 @@ assert status.platform == PLATFORM, status
 assert status.source == "server", status
 assert status.termination == "connected", status
 assert status.age is not None, status
-assert status.age < FRESH, status
+assert status.age < REFRESH_MAY_BE_DUE, status
 timing.show()

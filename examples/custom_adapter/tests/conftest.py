@@ -1,4 +1,4 @@
-"""The adapter, installed as a third party's would be."""
+"""The adapter, installed as your own would be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLE = Path(__file__).parent.parent
 
 @pytest.fixture(name="site", scope="session")
 def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the example on its own, with its entry point."""
+    """Install the example into a folder of its own, with its entry point."""
     site = tmp_path_factory.mktemp("site")
     install = [sys.executable, "-m", "pip", "install"]
     if uv := shutil.which("uv"):

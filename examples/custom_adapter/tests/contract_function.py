@@ -1,4 +1,4 @@
-"""The contract's function, as a WSGI server calls it."""
+"""The contract's function as a WSGI application."""
 
 from __future__ import annotations
 

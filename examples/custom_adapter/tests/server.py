@@ -13,7 +13,7 @@ class Server(ThreadingMixIn, WSGIServer):
     """One thread for each request."""
 
     daemon_threads = True
-    request_queue_size = 128  # with 5, as is the default, callers wait for seconds
+    request_queue_size = 128  # with the default, 5, callers wait for seconds
 
 
 if __name__ == "__main__":

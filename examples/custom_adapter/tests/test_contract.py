@@ -1,4 +1,4 @@
-"""The example keeps the contract of every adapter: that is how a third party tests."""
+"""The example passes the contract of every adapter; test your own in the same way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FUNCTION = Path(__file__).parent / "contract_function.py"
 
 
 class Revision(ContainerEmulator):
-    """A container of a Knative revision, which the standard library serves."""
+    """A container of a Knative revision, with a server of the standard library."""
 
     def command(self) -> list[str]:
         return [self.python, "server.py", self.module_path.stem, self.function]

@@ -1,4 +1,4 @@
-"""What a third party has to write."""
+"""How much code an adapter needs."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """An answer, read to its end."""
+    """An answer, read completely."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status = response.status
@@ -53,13 +53,13 @@ class Client:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request with the server's token, unless the headers have another."""
+        """Send a request, with the server's token unless the headers have one."""
         sent = {"Authorization": self.server.token, **(headers or {})}
         self.connection.request(method, path, body, sent)
         return Answer(self.connection.getresponse())
 
     def fetch(self, query: str = "", **headers: str) -> Answer:
-        """Fetch the flags; a header's underscores stand for dashes."""
+        """Fetch the flags; headers' names have underscores for hyphens."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("GET", self.FEATURES + query, headers=named)
 

@@ -1,4 +1,4 @@
-"""What the embedded flag server is told: metrics, and applications that register."""
+"""What the embedded flag server receives: counts, and registrations."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_malformed_toggle_counts_nothing(
 
 
 def test_metrics_without_a_bucket(client: Client) -> None:
-    """Impact metrics may come alone; there is nothing to count."""
+    """A request with impact metrics only is accepted; nothing is counted."""
     body = b'{"appName": "app", "impactMetrics": []}'
 
     assert client.post(client.METRICS, body).status == 202
 
 
 def test_wait_for_counts(server: FlagServer, client: Client) -> None:
-    """Waiting ends at the total, and at the timeout with what there is."""
+    """Waiting ends at the total, or at the timeout with the counts so far."""
     headers = {"Authorization": server.token}
     body = client.bucket(a={"yes": 2})
     client.connection.request("POST", client.METRICS, body, headers)
@@ -86,6 +86,6 @@ def test_wait_for_counts(server: FlagServer, client: Client) -> None:
 
 
 def test_register(client: Client) -> None:
-    """An application that registers is accepted."""
+    """A registration is accepted; a malformed one answers 400."""
     assert client.post(client.REGISTER, b'{"appName": "app"}').status == 202
     assert client.post(client.REGISTER, b"{").status == 400

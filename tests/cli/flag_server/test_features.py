@@ -25,7 +25,7 @@ def test_mapping(client: Client) -> None:
 
 
 def test_set_changes_the_next_fetch(server: FlagServer, client: Client) -> None:
-    """A flag that is flipped or added is seen by the next fetch."""
+    """The next fetch has a flag that was flipped or added."""
     server.set("simpleFlag", enabled=False)
     server.set("other", enabled=True)
 
@@ -35,7 +35,7 @@ def test_set_changes_the_next_fetch(server: FlagServer, client: Client) -> None:
 def test_unchanged_flags_answer_304_on_the_same_connection(
     server: FlagServer, client: Client
 ) -> None:
-    """If-None-Match answers 304 without a body, until a flag changes."""
+    """If-None-Match is answered 304 without a body, until a flag changes."""
     etag = client.fetch().headers["ETag"]
     local_port = client.local_port
     unchanged = client.fetch(If_None_Match=etag)
@@ -54,7 +54,7 @@ def test_unchanged_flags_answer_304_on_the_same_connection(
 def test_gzip_only_when_accepted(
     client: Client, accepted: str, expected: str | None
 ) -> None:
-    """Features are compressed for those who accept it."""
+    """Features are compressed only if the client accepts gzip."""
     answer = client.fetch(Accept_Encoding=accepted)
     if expected:
         answer.body = gzip.decompress(answer.body)
@@ -86,25 +86,25 @@ class TestBody:
         with FlagServer(self.BODY) as server:
             yield server
 
-    def test_is_served_as_it_is(self, client: Client) -> None:
-        """Variants, segments and what else there is are kept."""
+    def test_is_served_unchanged(self, client: Client) -> None:
+        """Variants, segments and all other fields are kept."""
         assert json.loads(client.fetch().body) == self.BODY
 
     def test_is_copied(self, server: FlagServer, client: Client) -> None:
-        """A flip does not reach into the caller's body."""
+        """A flip does not change the mapping that the caller passed."""
         server.set("a", enabled=False)
 
         assert client.fetch().enabled == {"a": False, "b": True}
         assert self.BODY["features"][0]["enabled"] is True
 
     def test_project_selects_flags(self, server: FlagServer, client: Client) -> None:
-        """The query ?project= leaves the flags of other projects out."""
+        """With ``?project=`` only the flags of that project are served."""
         assert client.fetch("?project=two").enabled == {"b": True}
         assert server.requests[0].query == "project=two"
 
 
-def test_what_the_engine_wants_is_filled_in() -> None:
-    """A person writes name and enabled; every client can take what is served."""
+def test_required_fields_are_filled_in() -> None:
+    """A flag needs a name and `enabled`; the server adds what the engine requires."""
     body = {"features": [{"name": "simpleFlag", "enabled": True}]}
     with FlagServer(body) as server:
         flags = FlagSession(url=server.url, api_token=server.token, plugins=[])

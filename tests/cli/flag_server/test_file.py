@@ -31,7 +31,7 @@ def _server(path: Path) -> Iterator[FlagServer]:
 
 
 class Entry:
-    """A path as ``os.scandir`` gives one: no text and no ``Path``."""
+    """A path like that of ``os.scandir``: neither a `str` nor a `Path`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,8 +41,8 @@ class Entry:
 
 
 @pytest.mark.parametrize("kind", [str, Entry])
-def test_a_path_may_be_of_any_kind(path: Path, kind: type) -> None:
-    """As everywhere in Python: a text, or what ``os.fspath`` takes."""
+def test_a_path_may_have_any_path_type(path: Path, kind: type) -> None:
+    """A `str`, or any object that ``os.fspath`` accepts."""
     with FlagServer(kind(path)) as server:
         assert server.url.endswith("/api")
     with pytest.raises(ConfigurationError, match="the flags file no_such"):
@@ -50,8 +50,8 @@ def test_a_path_may_be_of_any_kind(path: Path, kind: type) -> None:
 
 
 @pytest.mark.parametrize("flags", [7, ["simpleFlag"], b"flags.json"])
-def test_what_is_neither_flags_nor_a_path_is_refused(flags: object) -> None:
-    """The message says what both look like."""
+def test_neither_flags_nor_a_path(flags: object) -> None:
+    """The message says what flags and paths look like."""
     with pytest.raises(ConfigurationError) as caught:
         FlagServer(flags)
 
@@ -61,7 +61,7 @@ def test_what_is_neither_flags_nor_a_path_is_refused(flags: object) -> None:
 
 
 def test_change_is_served(path: Path, client: Client) -> None:
-    """A changed file is served from the next fetch on."""
+    """The next fetch after a change of the file has the change."""
     before = client.fetch().enabled
     path.write_text('{"simpleFlag": false}')
     after = client.fetch().enabled
@@ -71,7 +71,7 @@ def test_change_is_served(path: Path, client: Client) -> None:
 
 
 def test_change_of_the_same_size_is_served(path: Path, client: Client) -> None:
-    """A change that keeps the size is told by the modification time."""
+    """A change that keeps the size is recognised by the modification time."""
     path.write_text('{"simpleFlax": true}')
     os.utime(path, ns=(1, 1))
 
@@ -82,7 +82,7 @@ def test_change_of_the_same_size_is_served(path: Path, client: Client) -> None:
 def test_malformed_edit_keeps_the_last_good_flags(
     path: Path, client: Client, caplog: pytest.LogCaptureFixture, edit: str | None
 ) -> None:
-    """A malformed edit, or a file that is gone, warns and changes nothing."""
+    """A malformed or deleted file causes a warning, and the old flags stay."""
     path.unlink() if edit is None else path.write_text(edit)
 
     assert client.fetch().enabled == {"simpleFlag": True}
@@ -92,7 +92,7 @@ def test_malformed_edit_keeps_the_last_good_flags(
 def test_set_holds_until_the_file_changes(
     path: Path, server: FlagServer, client: Client
 ) -> None:
-    """A flag that was set in memory gives way to a newer file."""
+    """A flag that was set in memory keeps its value until the file changes."""
     server.set("simpleFlag", enabled=False)
     set_in_memory = client.fetch().enabled
     path.write_text('{"simpleFlag": true, "b": true}')
@@ -104,8 +104,8 @@ def test_set_holds_until_the_file_changes(
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"a": 1}', '{"features": [{"name": "a"}]}', None]
 )
-def test_malformed_file_names_the_cure(path: Path, content: str | None) -> None:
-    """A server does not start over a file that cannot be meant."""
+def test_malformed_file(path: Path, content: str | None) -> None:
+    """A server with a malformed file does not start; the error shows the right form."""
     path.unlink() if content is None else path.write_text(content)
 
     with pytest.raises(ConfigurationError) as caught:

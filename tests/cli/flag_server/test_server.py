@@ -26,14 +26,14 @@ METRICS = "/api/client/metrics"
     ("method", "path"), [("GET", FEATURES), ("POST", REGISTER), ("POST", METRICS)]
 )
 def test_wrong_token(client: Client, method: str, path: str) -> None:
-    """Every endpoint answers 401 to a token that is not the server's."""
+    """Every endpoint answers 401 to any token but the server's."""
     wrong = {"Authorization": "default:development.wrong"}
 
     assert client.request(method, path, b"{}", wrong).status == 401
 
 
 def test_no_token(server: FlagServer, client: Client) -> None:
-    """A request without any token is refused, too."""
+    """A request without a token is answered 401 too."""
     client.connection.request("GET", FEATURES)
     status = client.connection.getresponse().status
 
@@ -45,13 +45,13 @@ def test_no_token(server: FlagServer, client: Client) -> None:
     ("method", "path"),
     [("GET", "/api/admin/projects"), ("GET", METRICS), ("DELETE", FEATURES)],
 )
-def test_all_else_is_not_there(client: Client, method: str, path: str) -> None:
-    """What is not Unleash's client API answers 404."""
+def test_other_paths_and_methods(client: Client, method: str, path: str) -> None:
+    """Paths and methods outside of Unleash's client API are answered 404."""
     assert client.request(method, path).status == 404
 
 
 def test_large_body_is_refused(client: Client) -> None:
-    """A body beyond the bound answers 413 and ends the connection."""
+    """A body over the bound is answered 413, and the connection is closed."""
     client.connection.putrequest("POST", METRICS)
     client.connection.putheader("Content-Length", "1000000000")
     client.connection.endheaders()
@@ -62,7 +62,7 @@ def test_large_body_is_refused(client: Client) -> None:
 
 
 def test_recorded_requests_hide_the_token(server: FlagServer, client: Client) -> None:
-    """A recorded request has its parts and its status, but never the token."""
+    """A recorded request has everything but the token."""
     client.count(a={"yes": 1})
     (recorded,) = server.requests
 
@@ -73,7 +73,7 @@ def test_recorded_requests_hide_the_token(server: FlagServer, client: Client) ->
 
 
 def test_expect_continue(server: FlagServer, client: Client) -> None:
-    """A client that waits for 100 Continue gets it."""
+    """A client that waits for 100 Continue receives it."""
     body = client.bucket(a={"yes": 1})
     head = (
         f"POST {METRICS} HTTP/1.1\r\nHost: x\r\nAuthorization: {server.token}\r\n"
@@ -89,10 +89,8 @@ def test_expect_continue(server: FlagServer, client: Client) -> None:
     assert final.startswith(b"HTTP/1.1 202")
 
 
-def test_stop_drops_kept_connections_and_start_takes_the_same_port(
-    server: FlagServer, client: Client
-) -> None:
-    """A stopped server answers nobody, also no kept connection, and can come back."""
+def test_stop_and_start(server: FlagServer, client: Client) -> None:
+    """`stop` closes kept connections, and `start` uses the same port again."""
     client.fetch()
     port = server.port
     server.stop()
@@ -107,8 +105,8 @@ def test_stop_drops_kept_connections_and_start_takes_the_same_port(
     assert client.fetch().status == 200
 
 
-def test_taken_port() -> None:
-    """A port that is taken gives an error that names the cure."""
+def test_port_in_use() -> None:
+    """For a port in use, the error proposes port 0."""
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigurationError, match="take port 0"),
@@ -117,7 +115,7 @@ def test_taken_port() -> None:
 
 
 def test_environ_configures_unleash_client() -> None:
-    """UnleashClient reads flags and variants here, and its counts arrive."""
+    """UnleashClient works with this server: flags, variants and counts."""
     variant = {"name": "blue", "weight": 1000, "stickiness": "default"}
     always = {"enabled": True, "strategies": [{"name": "default"}]}
     features = [
@@ -144,7 +142,7 @@ def test_environ_configures_unleash_client() -> None:
 
 
 def in_a_process_without(module: str) -> str:
-    """Return what becomes of FlagServer in a Python that lacks a module."""
+    """Import FlagServer in a Python without a module; return the error."""
     script = (
         f"import sys; sys.modules[{module!r}] = None\n"
         "import serverless_flags.testing as testing\n"
@@ -158,21 +156,21 @@ def in_a_process_without(module: str) -> str:
 
 
 def test_import_without_werkzeug_names_the_extra() -> None:
-    """Without the extra, testing can be imported and FlagServer names the cure."""
+    """Without the extra, `testing` can be imported; FlagServer names the extra."""
     said = in_a_process_without("werkzeug")
 
     assert said.startswith("MissingDependencyError ")
     assert "pip install 'serverless-flags[cli]'" in said
 
 
-def test_import_hides_no_other_error() -> None:
-    """A module that is missing for another reason is not blamed on the extra."""
+def test_other_import_errors_are_raised() -> None:
+    """For any other missing module, the extra is not blamed: the error is raised."""
     said = in_a_process_without("serverless_flags.testing._wsgi_server")
 
     assert said.startswith("ModuleNotFoundError ")
 
 
-def test_import_of_what_is_not_there() -> None:
-    """The lazy module has no other names."""
+def test_unknown_name() -> None:
+    """The lazily importing module raises AttributeError for any other name."""
     with pytest.raises(AttributeError, match="no attribute 'FlagService'"):
         _ = testing.FlagService

@@ -1,4 +1,4 @@
-"""The contract's function as a WSGI server calls it, and the server."""
+"""The contract's function as a WSGI application, and a server for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def function(environ, start_response):
 
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    request_queue_size = 128  # with 5, as is the default, callers wait for seconds
+    request_queue_size = 128  # with the default, 5, callers wait for seconds
 
 
 if __name__ == "__main__":

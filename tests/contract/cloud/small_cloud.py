@@ -1,4 +1,4 @@
-"""The smallest adapter that keeps the contract, and what breaks it on demand."""
+"""The smallest adapter that passes the contract, and breaches of it on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SmallCloud(Platform):
     def connect_instance(self, session: FlagSession) -> bool | None:
         if BREACH == "forgets":
             return None
-        if BREACH == "deaf":  # the end is not heard, and it is said that it is
+        if BREACH == "sigterm":  # claims to be connected, and handles no signal
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             return True
         return signals.connect_sigterm(session, grace=self.shutdown_grace)

@@ -1,4 +1,4 @@
-"""Knative Serving for serverless-flags: WSGI functions, SIGTERM, nothing else."""
+"""A serverless-flags adapter for WSGI functions on Knative Serving."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Knative(Platform):
-    """A container that Knative ends with SIGTERM, long before it kills it."""
+    """A container that Knative ends with SIGTERM, and kills only much later."""
 
     name = "knative"
     specificity = 10
@@ -22,17 +22,17 @@ class Knative(Platform):
 
     @hookimpl
     def connect_instance(self, session: FlagSession) -> bool:
-        """Flush at SIGTERM and at exit, whichever the server lets happen."""
+        """Flush at SIGTERM or at the interpreter's exit, whichever comes first."""
         return signals.connect_sigterm(session, grace=self.shutdown_grace)
 
     @hookimpl
     def read_invocation(self, args: tuple[Any, ...]) -> Invocation:
-        """Read the WSGI environ; the ingress gives each request an identifier."""
+        """Return the identifier that the ingress gives each request."""
         return Invocation(id=args[0].get("HTTP_X_REQUEST_ID"))
 
 
 @hookimpl
 def detect_platform(environ: Mapping[str, str]) -> Platform | None:
-    """Leave ``FUNCTION_TARGET`` to the adapter of Google Cloud Functions."""
+    """Recognise Knative; where FUNCTION_TARGET is set it is Google Cloud Functions."""
     knative = "K_SERVICE" in environ and "FUNCTION_TARGET" not in environ
     return Knative(environ) if knative else None
