@@ -62,6 +62,10 @@ if TYPE_CHECKING:  # to define two protocols takes 0.3 ms
     class StateClient(FlagClient, Protocol):
         """A client that gets its flags from the session and gives it its counts."""
 
+        @property
+        def flag_count(self) -> int | None:
+            """How many flags the last state has; None when the client cannot tell."""
+
         def load_state(self, body: str) -> None:
             """Evaluate ``body`` from now on; raises ValueError when it is unusable."""
 
@@ -104,20 +108,18 @@ class Backend:
             request is under way.
         upstream: the server; None when the client refreshes its flags itself.
         read_snapshot: reads a snapshot file.
-        count_flags: returns the number of flags in a body; None when it is unknown.
     """
 
-    __slots__ = ("count_flags", "load", "read_snapshot", "upstream")
+    __slots__ = ("load", "read_snapshot", "upstream")
 
     def __init__(
         self,
         load: Callable[[], "FlagClient"],
         upstream: "Upstream | None" = None,
         read_snapshot: Callable[[str], Fetched] | None = None,
-        count_flags: Callable[[str], int | None] | None = None,
     ) -> None:
         self.load, self.upstream = load, upstream
-        self.read_snapshot, self.count_flags = read_snapshot, count_flags
+        self.read_snapshot = read_snapshot
 
 
 class ClosedClient:

@@ -126,7 +126,6 @@ class StartAttempt:
             clock=self._clock,
             problem_log=self._problem_log,
             observe=plugins.after_refresh,
-            count=backend.count_flags,
         )
         flusher = Flusher(
             upstream,

@@ -42,7 +42,6 @@ class Refresher:
     _client: StateClient | None = None
     _body: str | None = None
     _etag: str | None = None
-    _counted: tuple[str, int | None] | None = None
     _current: Refresh | None = None
     _generation = 0
     _applied = 0
@@ -60,7 +59,6 @@ class Refresher:
         clock: Callable[[], Instant],
         problem_log: ProblemLog,
         observe: Callable[[str, float], None],
-        count: Callable[[str], int | None] | None = None,
     ) -> None:
         self.freshness = freshness
         self.due: Callable[[Instant], str] = (
@@ -74,7 +72,6 @@ class Refresher:
         self._clock = clock
         self._problem_log = problem_log
         self._observe = observe
-        self._count = count
         self.under_way: dict[Refresh, BackgroundTask] = {}
         """Requests in flight, with the background tasks that send them."""
         self._lock = threading.RLock()
@@ -82,13 +79,10 @@ class Refresher:
 
     @property
     def flags(self) -> int | None:
-        """How many flags are known; parses them on the first access after a change."""
-        body = self._body
-        if body is None or self._count is None:
+        """How many flags are known; None before the client has loaded any."""
+        if self._body is None or self._client is None:
             return None
-        if self._counted is None or self._counted[0] is not body:
-            self._counted = body, self._count(body)
-        return self._counted[1]
+        return self._client.flag_count
 
     def begin(
         self, moment: Instant, run: Callable[[Refresh], BackgroundTask]

@@ -8,7 +8,6 @@ from serverless_flags._protocols import Backend
 from serverless_flags.clients._unleash_api import (
     Identity,
     UnleashApi,
-    count_flags,
     read_snapshot,
 )
 
@@ -55,4 +54,4 @@ def backend_of(
             api.engine_version = client.engine_version
         return client
 
-    return Backend(load, api, read_snapshot, count_flags)
+    return Backend(load, api, read_snapshot)

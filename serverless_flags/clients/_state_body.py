@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from typing import Any
 
 from serverless_flags._protocols import Fetched
 
@@ -26,15 +24,6 @@ def read_state(body: bytes) -> Fetched:
     if text.lstrip().startswith("{"):
         return Fetched(body=text)
     return Fetched(error="the answer is not JSON; does the url point to the API?")
-
-
-def count_flags(body: str) -> int | None:
-    """Return how many flags a state has; None if it has events or cannot be read."""
-    try:
-        features = json.loads(body, object_hook=_outline).get("features")
-    except (ValueError, RecursionError):  # the engine accepts more than Python's json
-        return None
-    return len(features) if isinstance(features, list) else None
 
 
 def read_snapshot(path: str) -> Fetched:
@@ -110,11 +99,5 @@ def _decompressed(content: bytes) -> bytes:
         raise ValueError(message) from error
 
 
-def _outline(part: dict[str, Any]) -> dict[str, Any]:
-    """Keep only objects that `count_flags` needs: a tenth of the memory."""
-    return part if "features" in part or "events" in part else _UNSEEN
-
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-_UNSEEN: dict[str, Any] = {}

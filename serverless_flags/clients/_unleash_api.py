@@ -14,7 +14,6 @@ from serverless_flags.clients._identity import (
     custom_headers,
 )
 from serverless_flags.clients._state_body import (
-    count_flags,
     read_snapshot,
     read_state,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "SDK",
     "Identity",
     "UnleashApi",
-    "count_flags",
     "read_snapshot",
     "read_state",
 ]

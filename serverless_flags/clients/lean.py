@@ -70,6 +70,8 @@ class LeanClient:
         self._loader = StateLoader(self._library, strategies or {})
         self._retired = RetiredEngines()
         self._state = State(counting_engine, loaded=False)  # it has no flags
+        self.flag_count = 0
+        """How many flags the state has."""
         self._text = ContextText({"appName": app_name, "environment": environment})
         self._evaluator = Evaluator(self._library, counting_engine, on_impression)
         self._enabled, self._variant = self._evaluator.enabled, self._evaluator.variant
@@ -80,6 +82,7 @@ class LeanClient:
         state = self._loader.load(engine, body)
         self._retired.add(engine, after=state)
         self._state = state
+        self.flag_count = state.flag_count
         self._retired.free()
         self._evaluator.forget_known(state)
 

@@ -97,6 +97,7 @@ class UnleashFlagClient:
             },
             self._problem_log,
         )
+        self.flag_count = state.flag_count
         # Attributes, because methods would add a frame to every evaluation.
         self.is_enabled: Callable[..., bool] = client.is_enabled
         self.get_variant: Callable[..., dict[str, Any]] = client.get_variant

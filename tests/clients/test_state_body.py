@@ -13,7 +13,6 @@ from serverless_flags._protocols import Fetched
 from serverless_flags._settings import load_settings
 from serverless_flags.clients import _state_body, open_backend
 from serverless_flags.clients._unleash_api import (
-    count_flags,
     read_snapshot,
     read_state,
 )
@@ -41,21 +40,11 @@ MALFORMED = [
 
 
 class TestState:
-    @pytest.mark.parametrize(
-        ("state", "flags"),
-        [
-            ({"version": 2, "features": []}, 0),
-            ({"version": 2, "features": [FLAG, FLAG], "segments": []}, 2),
-            ({"features": [{**FLAG, "variants": [{"name": "red"}]}]}, 1),
-            ({"events": [{"type": "hydration", "features": [FLAG]}]}, None),
-        ],
-    )
-    def test_a_body_is_returned_unchanged(self, state, flags) -> None:
-        """Its flags are counted only on demand."""
-        body = json.dumps(state)
+    def test_a_body_is_returned_unchanged(self) -> None:
+        """The engine is the one that parses it."""
+        body = json.dumps({"version": 2, "features": [FLAG]})
 
         assert Fetched(body=body) == read_state(body.encode())
-        assert flags == count_flags(body)
 
     def test_a_byte_order_mark_is_removed(self) -> None:
         """Editors on Windows begin a file with one."""
@@ -195,11 +184,3 @@ class TestSnapshot:
             f"the snapshot {path} is larger than {size - 1} bytes"
             == read_snapshot(str(path)).error
         )
-
-
-@pytest.mark.parametrize(
-    "odd", ["{", "[" * 100_000, '{"features": ' + "9" * 5000 + "}"]
-)
-def test_flags_that_python_cannot_read_are_not_counted(odd) -> None:
-    """The engine accepts more than Python's json; the status must not raise."""
-    assert _state_body.count_flags(odd) is None

@@ -31,7 +31,6 @@ def _refreshing(server, clock):
             clock=clock,
             problem_log=ProblemLog(),
             observe=lambda *_: None,
-            count={"one": 1}.get,
         )
 
         def refresh():
