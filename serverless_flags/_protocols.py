@@ -75,6 +75,10 @@ if TYPE_CHECKING:  # to define two protocols takes 0.3 ms
     class Upstream(Protocol):
         """The server of a `StateClient`; each call is one request with a timeout."""
 
+        flush_interval: float
+        """Seconds between flushes that are in effect; the session sets it. 0: each
+        invocation ends with one."""
+
         def fetch(self, etag: str | None, *, timeout: float) -> Fetched:
             """Request the flags, unless they are still those of ``etag``."""
 

@@ -37,6 +37,12 @@ class ServerSync:
     ) -> None:
         self.backend, self.refresher, self.flusher = backend, refresher, flusher
 
+    def set_flush_interval(self, seconds: float) -> None:
+        """Put an interval into effect: for the flushes, and for the server to show."""
+        self.flusher.interval = seconds
+        if self.backend.upstream is not None:
+            self.backend.upstream.flush_interval = seconds
+
     def begin_refresh(self, requested: Instant) -> Refresh | None:
         """Begin a refresh in the background; return None where there is no server."""
         if self.backend.upstream is None:

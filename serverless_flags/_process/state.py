@@ -106,7 +106,7 @@ class ProcessState:
 
     def _update_flush_interval(self) -> None:
         if self.server_sync is not None:
-            self.server_sync.flusher.interval = self.flush_interval
+            self.server_sync.set_flush_interval(self.flush_interval)
 
     def note_first_invocation(self, plugins: Plugins) -> None:
         """Connect the signals that can be connected only where invocations run."""
@@ -191,7 +191,7 @@ class ProcessState:
     def _load(self, attempt: StartAttempt) -> None:
         why = attempt.warn_about_settings()
         sync = attempt.make_server_sync(self._inherited_flags)
-        sync.flusher.interval = self.flush_interval
+        sync.set_flush_interval(self.flush_interval)
         self.server_sync = sync
         client, due_work = attempt.load_client(sync)
         self._starts.error = why

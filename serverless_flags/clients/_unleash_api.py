@@ -57,7 +57,8 @@ class UnleashApi:
         self._closed = False
         self._identity = identity
         self._refresh_ms = str(int(settings.max_age * 1000))
-        self._flush_ms = str(int((settings.flush_interval or 60.0) * 1000))
+        self.flush_interval = 0.0
+        """Seconds between flushes, which the server shows; see `Upstream`."""
         project = settings.project_name
         self._features = "/client/features" + (
             f"?project={_quoted(project)}" if project else ""
@@ -118,7 +119,7 @@ class UnleashApi:
         """
         deadline = _deadline(timeout)
         body = self._identity.metrics_payload(bucket, self.engine_version)
-        extra = {"unleash-interval": self._flush_ms}
+        extra = {"unleash-interval": str(int(self.flush_interval * 1000))}
         sent = self._post("/client/metrics", extra, body, deadline, exiting=exiting)
         if self._to_register is not None and sent.outcome == Outcome.TAKEN:
             left = deadline - time.monotonic()
@@ -137,7 +138,7 @@ class UnleashApi:
         Without it Unleash shows the application without its strategies and SDK version.
         """
         body = self._identity.register_payload(
-            strategies, self.engine_version, int(self._flush_ms) / 1000
+            strategies, self.engine_version, self.flush_interval
         )
         deadline = _deadline(timeout)
         return self._post("/client/register", {}, body, deadline, exiting=exiting)

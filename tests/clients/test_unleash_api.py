@@ -139,7 +139,8 @@ class TestSend:
     def test_the_request(self, api_of, server) -> None:
         """With the interval and the engine's version."""
         server.answer(202)
-        api = api_of(flush_interval=30)
+        api = api_of()
+        api.flush_interval = 30.0
         api.engine_version = "1.2"
         api.send(BUCKET, timeout=20)
         asked = server.asked[0]
@@ -183,15 +184,15 @@ class TestSend:
 
         assert (1, 3) == (first, len(server.asked))
 
-    @pytest.mark.parametrize("interval", [None, 0])
-    def test_without_an_interval_a_minute_is_sent(
-        self, api_of, server, interval
-    ) -> None:
-        """It is the server's own default."""
+    @pytest.mark.parametrize("interval", [0, 60])
+    def test_the_interval_in_effect_is_sent(self, api_of, server, interval) -> None:
+        """Not the setting: without a shutdown signal each invocation flushes."""
         server.answer(202)
-        api_of(flush_interval=interval).send(BUCKET, timeout=20)
+        api = api_of(flush_interval=7)
+        api.flush_interval = float(interval)
+        api.send(BUCKET, timeout=20)
 
-        assert "60000" == server.asked[0].headers["unleash-interval"]
+        assert str(1000 * interval) == server.asked[0].headers["unleash-interval"]
 
     @pytest.mark.parametrize(
         ("status", "outcome"), [(503, Outcome.NOT_DELIVERED), (504, Outcome.UNKNOWN)]
@@ -223,7 +224,8 @@ class TestRegister:
     def test_the_process_is_registered(self, api_of, server, status, error) -> None:
         """With the custom strategies that it can evaluate."""
         server.answer(status)
-        api = api_of(flush_interval=30)
+        api = api_of()
+        api.flush_interval = 30.0
         api.engine_version = "1.2"
         sent = api.register(["mine"], timeout=20)
         asked = server.asked[0]

@@ -202,6 +202,7 @@ class TestWire:
         theirs = getattr(_headers._HeaderFactory(config), kind)()
         settings = load_settings({"instance_id": "i", "url": server.url}, {})
         api = UnleashApi(settings, server.url, Identity(settings, "checkout"))
+        api.flush_interval = 60.0
         server.answer(202)
         if kind == "polling":
             api.fetch(None, timeout=20)

@@ -49,6 +49,8 @@ class Server:
         self.arrived = threading.Semaphore(0)
         self.requests: list[tuple[str, str]] = []
         self.tokens: list[str | None] = []
+        self.intervals: list[str | None] = []
+        """The header ``unleash-interval`` of each request with counts."""
         self.buckets: list[dict[str, Any]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
@@ -105,6 +107,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             sent = self.rfile.read(length)
             server.requests.append((method, self.path))
             server.tokens.append(self.headers.get("Authorization"))
+            if method == "POST":
+                server.intervals.append(self.headers.get("unleash-interval"))
             server.arrived.release()
             server.answers.wait(30)
             known = self.headers.get("If-None-Match")

@@ -262,3 +262,14 @@ def test_observers_are_called_after_flushes(make, cloud):
     flags.flush()
 
     assert ("flush", "taken") in platform.events
+
+
+@pytest.mark.parametrize(("connects", "sent"), [(True, "60000"), (False, "0")])
+def test_the_server_gets_the_interval_in_effect(make, server, cloud, connects, sent):
+    """It is 0 where each invocation flushes because no shutdown signal will come."""
+    flags = make(cloud(connects=connects))
+    with flags.invocation():
+        flags.is_enabled("simpleFlag")
+    flags.flush(10)
+
+    assert sent == server.intervals[-1]
