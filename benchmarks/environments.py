@@ -1,4 +1,5 @@
-"""Virtual environments that have what one function would ship, and nothing else.
+"""
+Virtual environments that have what one function would ship, and nothing else.
 
 Other packages would change the measurements, because the discovery of adapters reads
 the names of all distributions. uv builds the environments from wheels, in the folder

@@ -1,4 +1,5 @@
-"""Rounds: each contender once per round, in shuffled order, in its own process.
+"""
+Rounds: each contender once per round, in shuffled order, in its own process.
 
 A machine's speed drifts by more than the differences that are compared here, but
 hardly within one round. So the results of a run are the ratios of each round, and the

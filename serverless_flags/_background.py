@@ -1,4 +1,5 @@
-"""Run a function on a background thread; a caller may wait with a timeout and move on.
+"""
+Run a function on a background thread; a caller may wait with a timeout and move on.
 
 Also: whether an event loop or a task runs on the current thread.
 """

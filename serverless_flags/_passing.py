@@ -1,4 +1,5 @@
-"""Exceptions of the runtime that this package never catches.
+"""
+Exceptions of the runtime that this package never catches.
 
 A runtime may raise an exception at any line of a thread: the request timeout of a
 framework, for example. This package catches every exception around the calls of

@@ -1,4 +1,5 @@
-"""The protocols between the session and its flag clients, without a vendor's types.
+"""
+The protocols between the session and its flag clients, without a vendor's types.
 
 In modules that a cold start imports, values are named tuples, because defining a frozen
 dataclass takes 0.3 ms and more, and constants are no enumerations, which take 0.15 ms.

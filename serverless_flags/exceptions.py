@@ -1,4 +1,5 @@
-"""Every error this package raises, in one tree.
+"""
+Every error this package raises, in one tree.
 
 ::
 

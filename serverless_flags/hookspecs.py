@@ -1,4 +1,5 @@
-"""The hooks of adapters and observers, in the order of an instance's life.
+"""
+The hooks of adapters and observers, in the order of an instance's life.
 
 An implementation may take fewer arguments than its specification lists, so that later
 versions can add arguments. Hook wrappers are refused: the session binds each hook once

@@ -1,4 +1,5 @@
-"""Flush sessions when this process ends; for adapters.
+"""
+Flush sessions when this process ends; for adapters.
 
 However the process ends, each connected session flushes once, all of them in parallel
 and within the longest of their graces. Then the process ends as it would have without

@@ -1,4 +1,5 @@
-"""Types of public signatures, for your annotations; a running function needs none.
+"""
+Types of public signatures, for your annotations; a running function needs none.
 
 They are defined here and not where they are used, because to define protocols and
 typed dictionaries takes time at each cold start: this module is imported only by those

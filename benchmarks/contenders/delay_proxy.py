@@ -1,4 +1,5 @@
-"""A proxy that simulates distance: half a round trip for bytes, a whole one to connect.
+"""
+A proxy that simulates distance: half a round trip for bytes, a whole one to connect.
 
 Connecting to a proxy on loopback takes no time, so the proxy holds the first bytes back
 until the round trip of a handshake would have passed. Work that a client does in that

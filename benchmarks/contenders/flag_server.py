@@ -1,4 +1,5 @@
-"""An Unleash server near and far: loopback http, and TLS behind 30 ms.
+"""
+An Unleash server near and far: loopback http, and TLS behind 30 ms.
 
     python -m benchmarks.contenders.flag_server FLAGS FOLDER
 

@@ -1,4 +1,5 @@
-"""Cold process to first flag: near and far, few and many flags, with and without .pyc.
+"""
+Cold process to first flag: near and far, few and many flags, with and without .pyc.
 
 To see quickly whether a change makes cold starts faster::
 
@@ -140,7 +141,8 @@ def report(results: Results) -> str:
 
 
 def ratios(results: Results) -> str:
-    """Return the table of targets: whole processes, and less the interpreter.
+    """
+    Return the table of targets: whole processes, and less the interpreter.
 
     The first ratio is what a user waits for, the second what the flags add to Python.
     """

@@ -1,4 +1,5 @@
-"""The evaluation context of an invocation, and how it is merged from its layers.
+"""
+The evaluation context of an invocation, and how it is merged from its layers.
 
 The adapter's context comes first; the invocation's and the caller's win over it.
 """

@@ -1,4 +1,5 @@
-"""One invocation of one session, as a context manager.
+"""
+One invocation of one session, as a context manager.
 
 A runtime may raise an exception, such as a request timeout, at any line that runs here
 on the user's thread. Whatever is raised, everything that entering has acquired is

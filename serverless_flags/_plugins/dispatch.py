@@ -1,4 +1,5 @@
-"""Call the hooks of one session, so that no failure of a plugin reaches the caller.
+"""
+Call the hooks of one session, so that no failure of a plugin reaches the caller.
 
 Return values are checked here; a value of a wrong type counts as None.
 """

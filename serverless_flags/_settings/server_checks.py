@@ -1,4 +1,5 @@
-"""Checks of the server's url, token and headers; messages never quote their values.
+"""
+Checks of the server's url, token and headers; messages never quote their values.
 
 If environment variables are mixed up, any of them may hold the token.
 """

@@ -1,4 +1,5 @@
-"""Checks of custom strategies, made before the engine is loaded.
+"""
+Checks of custom strategies, made before the engine is loaded.
 
 The engine rejects all flags if one strategy has the wrong form.
 """

@@ -1,4 +1,5 @@
-"""Warn once about each environment variable that looks like a setting but is not.
+"""
+Warn once about each environment variable that looks like a setting but is not.
 
 Imported only in a process that has such a variable.
 """

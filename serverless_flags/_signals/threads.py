@@ -1,4 +1,5 @@
-"""Threads that a signal handler can start and wait for, whatever it has interrupted.
+"""
+Threads that a signal handler can start and wait for, whatever it has interrupted.
 
 ``threading.Thread`` acquires locks that the interrupted thread may hold.
 """

@@ -1,4 +1,5 @@
-"""An HTTP client for one server: a deadline per request, and one idle connection.
+"""
+An HTTP client for one server: a deadline per request, and one idle connection.
 
 Written on `http.client` because of deadlines, cold starts and thaws: the usual HTTP
 libraries limit each read instead of the whole exchange, retry without the caller's

@@ -1,4 +1,5 @@
-"""Send the counts to the server: periodically, and what is left at the end.
+"""
+Send the counts to the server: periodically, and what is left at the end.
 
 Counts are drained on the thread that sends them, never on a thread that runs the
 user's function: there, a runtime may raise an exception between any two lines.

@@ -1,4 +1,5 @@
-"""yggdrasil-engine without its Python layer, which is half of its import time.
+"""
+yggdrasil-engine without its Python layer, which is half of its import time.
 
 The layer's dataclasses, contexts and type variables take 4 ms of a cold start, and the
 lean client uses none of them. Only the versions listed here are loaded this way, as a

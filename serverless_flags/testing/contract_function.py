@@ -1,4 +1,5 @@
-"""What the functions of `AdapterContract` do, whatever the cloud that calls them.
+"""
+What the functions of `AdapterContract` do, whatever the cloud that calls them.
 
 A function of the contract wraps `answer` with `flags` as its cloud demands::
 

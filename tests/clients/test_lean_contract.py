@@ -1,4 +1,5 @@
-"""Undocumented parts of yggdrasil-engine that the lean client uses.
+"""
+Undocumented parts of yggdrasil-engine that the lean client uses.
 
 If a new version breaks one of these tests, `clients/_library.py` has to be adapted.
 """

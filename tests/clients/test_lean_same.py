@@ -1,4 +1,5 @@
-"""`unleash`, `lean` and UnleashClient itself agree on every state and context.
+"""
+`unleash`, `lean` and UnleashClient itself agree on every state and context.
 
 The contexts exclude chance: the engine decides at random where a flag is rolled out
 by random, or where the field it sticks to is missing, so that field is always set.

@@ -1,4 +1,5 @@
-"""Undocumented parts of UnleashClient and its engine that this package uses.
+"""
+Undocumented parts of UnleashClient and its engine that this package uses.
 
 If a new version breaks one of these tests, only the flag client has to be adapted.
 """

@@ -18,11 +18,10 @@ def _raised() -> Callable[..., str]:
     """Return a function that returns the message about a setting's value."""
 
     def raised(name: str, value: Any, variable: str | None = None) -> str:
+        given = {name: value} if variable is None else {}
+        environ = {} if variable is None else {variable: value}
         with pytest.raises(ConfigurationError) as caught:
-            if variable is None:
-                load_settings({name: value}, {})
-            else:
-                load_settings({}, {variable: value})
+            load_settings(given, environ)
         return str(caught.value)
 
     return raised

@@ -153,7 +153,8 @@ class TestToken:
         else:
             said = repr(settings)
             assert token.strip() == settings.api_token
-            assert token.isascii() and token.isprintable()
+            assert token.isascii()
+            assert token.isprintable()
 
         assert "s3cr3t" not in said
 

@@ -24,7 +24,8 @@ class TestAnswers:
         assert ("server", 1, None) == it.sees()
         second = it.refresh()
 
-        assert first.confirmed and second.confirmed
+        assert first.confirmed
+        assert second.confirmed
         assert ["one"] == it.client.bodies
         assert [(None, 2.0), ('"1"', 2.0)] == it.upstream.asked
         assert ["changed", "unchanged"] == [outcome for outcome, _ in it.observed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -292,9 +293,10 @@ def test_what_cannot_be_called_cannot_be_bound(flags, inside):
     """Passing the result of a call instead of the function raises at once."""
     work = (one for one in ())
 
-    with pytest.raises(TypeError, match="bind takes a callable, not generator: give"):
-        if inside:
-            with flags.invocation("alice"):
-                flags.bind(work)
-        else:
-            flags.bind(work)
+    around = flags.invocation("alice") if inside else contextlib.nullcontext()
+
+    with (
+        around,
+        pytest.raises(TypeError, match="bind takes a callable, not generator: give"),
+    ):
+        flags.bind(work)

@@ -187,9 +187,13 @@ def test_a_result_that_is_never_awaited_ends_its_invocation(awaiting):
     async def work() -> None: ...
 
     handler = awaiting.wrap(lambda user: work())
-    with pytest.warns(RuntimeWarning, match="work' was never awaited") as warned:
+
+    def drop() -> None:
         handler("alice")
         gc.collect()
+
+    with pytest.warns(RuntimeWarning, match="work' was never awaited") as warned:
+        drop()
 
     assert 1 == len(warned)
     warned.clear()

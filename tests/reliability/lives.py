@@ -1,4 +1,5 @@
-"""Live many lives: ``python tests/reliability/lives.py --platform aws_lambda``.
+"""
+Live many lives: ``python tests/reliability/lives.py --platform aws_lambda``.
 
 Each is drawn from the seed and its number; ``--only NUMBER`` repeats one. The exit
 code is 1 when a life proves a broken promise.

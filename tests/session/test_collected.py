@@ -90,11 +90,15 @@ class TestCounts:
 
     def test_it_gives_a_resource_warning(self, new) -> None:
         """As for a file that was left open, where such warnings are shown."""
-        flags = new()
-        flags.start()
-        with pytest.warns(ResourceWarning, match="was never closed"):
-            del flags
+        held = [new()]
+        held[0].start()
+
+        def drop() -> None:
+            held.clear()
             gc.collect()
+
+        with pytest.warns(ResourceWarning, match="was never closed"):
+            drop()
 
     @pytest.mark.parametrize("life", ["never started", "closed"])
     def test_a_session_without_counts_is_not_flushed(

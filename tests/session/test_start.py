@@ -103,12 +103,15 @@ def test_a_session_collected_open_warns(make, cloud):
     """A session that was never closed gives a ResourceWarning, as a file does."""
     from serverless_flags.clients.memory import MemoryClient
 
-    flags = FlagSession(client=MemoryClient(), plugins=[cloud()])
-    flags.start()
+    held = [FlagSession(client=MemoryClient(), plugins=[cloud()])]
+    held[0].start()
+
+    def drop() -> None:
+        held.clear()
+        gc.collect()
 
     with pytest.warns(ResourceWarning, match="was never closed"):
-        del flags
-        gc.collect()
+        drop()
 
 
 def test_nothing_shows_the_token(make):

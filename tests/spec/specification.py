@@ -1,4 +1,5 @@
-"""Unleash's client specification, from npm and never committed.
+"""
+Unleash's client specification, from npm and never committed.
 
 ``npm pack`` downloads it, once, into ``.client-specification/`` of the checkout. It
 is used under the Apache License 2.0.

@@ -1,4 +1,5 @@
-"""Flags that change at each request, and flags that never change.
+"""
+Flags that change at each request, and flags that never change.
 
     python -m benchmarks.contenders.refresh.server FLAGS [FLAGS ...]
 

@@ -1,4 +1,5 @@
-"""Limits that interrupt an invocation, as runtimes and decorators have them.
+"""
+Limits that interrupt an invocation, as runtimes and decorators have them.
 
 Each is put around a wrapped function and reads its seconds from the request.
 """
