@@ -86,6 +86,9 @@ class LeanClient:
         self._retired.free()
         self._evaluator.forget_known(state)
 
+    take_state = load_state
+    """Its former name, for programs that were written before 0.1.0."""
+
     def drain_counts(self) -> dict[str, Any] | None:
         """Return all counts since the last call and reset them."""
         return self._evaluator.drain_counts()

@@ -33,11 +33,15 @@ def _flags(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="serving")
 def _serving(flags: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
+    # A shell that runs the tests in the background has SIGINT ignored for them.
+    ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
         [*PROGRAM, "serve", "--flags", str(flags), "--port", "0", "--token", TOKEN],
         stdout=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    signal.signal(signal.SIGINT, ignored)
+    with process:
         yield process
         process.kill()
 
