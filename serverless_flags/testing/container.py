@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from serverless_flags.exceptions import EmulatorError
 from serverless_flags.testing.emulator import HOST, Emulator
 
 if TYPE_CHECKING:
@@ -70,9 +73,16 @@ class ContainerEmulator(Emulator):
         return response.status, text
 
 
+PORTS = range(20_000, 32_768)
+"""Below the ports that systems give to sockets which ask for any: no server of a test
+that starts meanwhile gets the port before the container listens on it."""
+
+
 def _free_port() -> int:
     """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in random.sample(PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port
+    message = f"no port of {HOST} between {PORTS.start} and {PORTS.stop} is free"
+    raise EmulatorError(message)

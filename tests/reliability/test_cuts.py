@@ -88,6 +88,16 @@ def test_an_alarm_that_is_swallowed(cuts, noted, module, wrong):
     assert [("swallowed", wrong)] == noted()
 
 
+def test_an_alarm_in_a_hook_of_an_adapter_counts_as_its_failure(cuts, noted):
+    """Even while the hook calls the session's own functions."""
+    inner = swallow_in("serverless_flags._signals.watcher")
+    namespace = {"__name__": "serverless_flags_aws_lambda._platform", "inner": inner}
+    exec("def hook():\n    return inner()", namespace)
+
+    assert "cut" == cuts.by_alarm(SOON, namespace["hook"], "cut")
+    assert [("swallowed", False)] == noted()
+
+
 @pytest.mark.parametrize("limit", ["by_framework", "by_thread"])
 def test_what_is_swallowed_in_a_thread(cuts, noted, limit):
     """It is noted, although it is unknown where it was raised."""

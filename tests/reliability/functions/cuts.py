@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import functools
 import json
+import re
 import signal
 import sys
 import threading
@@ -61,12 +62,21 @@ def by_alarm(seconds: float, call: Callable[[], Any], cut: Any) -> Any:
 
 
 def _is_in_session(frame: FrameType | None) -> bool:
-    """Whether the session itself runs or waits: an engine may catch exceptions."""
+    """
+    Whether the session itself runs or waits.
+
+    Inside an engine, or a hook of an adapter, it counts as their failure.
+    """
     while frame is not None and _module(frame) in {"ledger", "threading"}:
         frame = frame.f_back
-    module = "" if frame is None else _module(frame)
-    package, _, rest = module.partition(".")
-    return package == "serverless_flags" and not rest.startswith("clients")
+    if frame is None or _module(frame).partition(".")[0] != "serverless_flags":
+        return False
+    while frame is not None and not _CALLEES.match(_module(frame)):
+        frame = frame.f_back
+    return frame is None
+
+
+_CALLEES = re.compile(r"serverless_flags\.clients\b|serverless_flags_(?!.*\._emulator)")
 
 
 def _module(frame: FrameType) -> str:
