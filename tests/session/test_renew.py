@@ -165,3 +165,13 @@ def test_a_fork_without_multiprocessing_is_renewed(make, monkeypatch):
     fork_module.renew_all()
 
     assert State.NEW is flags.status.state
+
+
+def test_a_dropped_session_can_be_renewed():
+    """A fork may come while something still holds what stands behind the session."""
+    flags = FlagSession(client="memory")
+    core = flags._core
+    del flags
+    core.renew()
+
+    assert State.NEW is core.process.state

@@ -65,18 +65,30 @@ def _is_in_session(frame: FrameType | None) -> bool:
     """
     Whether the session itself runs or waits.
 
-    Inside an engine, or a hook of an adapter, it counts as their failure.
+    Inside a guarded call of an engine, a plugin or a callback, an exception that the
+    platform does not name counts as the failure of what was called.
     """
     while frame is not None and _module(frame) in {"ledger", "threading"}:
         frame = frame.f_back
     if frame is None or _module(frame).partition(".")[0] != "serverless_flags":
         return False
-    while frame is not None and not _CALLEES.match(_module(frame)):
+    while frame is not None and not _is_guarded(frame):
         frame = frame.f_back
     return frame is None
 
 
-_CALLEES = re.compile(r"serverless_flags\.clients\b|serverless_flags_(?!.*\._emulator)")
+def _is_guarded(frame: FrameType) -> bool:
+    if frame.f_code.co_name in _GUARDS:
+        return _module(frame).startswith("serverless_flags.")
+    return bool(_CALLED.match(_module(frame)))
+
+
+_GUARDS = frozenset({"_call_guarded", "_remaining"})
+"""Functions of the session that call a callback of the user or the platform."""
+_CALLED = re.compile(
+    r"serverless_flags\.(clients|_plugins)\b|serverless_flags_(?!.*\._emulator)"
+)
+"""Modules of engines, of hook calls and of adapters."""
 
 
 def _module(frame: FrameType) -> str:
