@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._session import FlagSession
-from serverless_flags._status import State, Status
+from serverless_flags._state import State
 from serverless_flags._version import __version__
 from serverless_flags.exceptions import (
     ConfigurationError,
@@ -38,10 +38,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Variant` only when it is asked for: cold starts do not need it."""
-    if name != "Variant":
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from serverless_flags.types import Variant
+    """Import types of answers only when they are asked for: cold starts need none."""
+    if name == "Status":
+        from serverless_flags._status import Status
 
-    return Variant
+        return Status
+    if name == "Variant":
+        from serverless_flags.types import Variant
+
+        return Variant
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

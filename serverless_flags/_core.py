@@ -16,7 +16,7 @@ from serverless_flags._process.collected import when_collected
 from serverless_flags._process.start import app_name_of
 from serverless_flags._process.state import ProcessState
 from serverless_flags._protocols import DISABLED
-from serverless_flags._status import State
+from serverless_flags._state import State
 from serverless_flags.exceptions import PluginError
 from serverless_flags.platform import Local
 

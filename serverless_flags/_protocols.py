@@ -1,14 +1,15 @@
 """
 The protocols between the session and its flag clients, without a vendor's types.
 
-In modules that a cold start imports, values are named tuples, because defining a frozen
-dataclass takes 0.3 ms and more, and constants are no enumerations, which take 0.15 ms.
-Modules of named tuples do not import ``annotations`` from ``__future__``: named tuples
-compile each annotation that is a string, at 10 us per field.
+In modules that a cold start imports, values are plain classes or named tuples, because
+defining a frozen dataclass takes 0.3 ms and more, a named tuple 0.15 ms, and constants
+are no enumerations, which take as long. Modules of named tuples do not import
+``annotations`` from ``__future__``: named tuples compile each annotation that is a
+string, at 10 us per field.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 DISABLED: "Variant" = {"name": "disabled", "enabled": False, "feature_enabled": False}
 """The variant that UnleashClient returns for a flag that is off or unknown."""
@@ -29,30 +30,69 @@ class Outcome:
     """The server may have processed it: no answer, or a gateway's."""
 
 
-class Fetched(NamedTuple):
-    """The answer to one request for flags."""
+class _Value:
+    """Is equal to a value of the same class with the same attributes."""
 
-    body: str | None = None
-    """The new flags; None when they are unchanged or the request failed."""
+    __slots__: tuple[str, ...] = ()
+    __hash__ = None  # type: ignore[assignment]  # reason: how Python spells it
 
-    unchanged: bool = False
-    etag: str | None = None
-    error: str | None = None
-    """Why the request failed, for the log; it never contains the token."""
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
 
-    retry_after: float | None = None
-    """Seconds to wait before the next request, as the server demanded."""
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({shown})"
 
 
-class Sent(NamedTuple):
-    """The answer to one request with counts."""
+class Fetched(_Value):
+    """
+    The answer to one request for flags.
 
-    outcome: str
-    """One of `Outcome`."""
+    Args:
+        body: the new flags; None when they are unchanged or the request failed.
+        unchanged: whether the server answered that they are.
+        etag: of the flags.
+        error: why the request failed, for the log; it never contains the token.
+        retry_after: seconds to wait before the next request, as the server demanded.
+    """
 
-    status: int | None = None
-    error: str | None = None
-    retry_after: float | None = None
+    __slots__ = ("body", "error", "etag", "retry_after", "unchanged")
+
+    def __init__(
+        self,
+        body: str | None = None,
+        *,
+        unchanged: bool = False,
+        etag: str | None = None,
+        error: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.body, self.unchanged, self.etag = body, unchanged, etag
+        self.error, self.retry_after = error, retry_after
+
+
+class Sent(_Value):
+    """
+    The answer to one request with counts.
+
+    Args:
+        outcome: one of `Outcome`.
+        status: the server's, if it has answered.
+        error: why the counts were not accepted, for the log.
+        retry_after: seconds to wait before the next request, as the server demanded.
+    """
+
+    __slots__ = ("error", "outcome", "retry_after", "status")
+
+    def __init__(
+        self,
+        outcome: str,
+        status: int | None = None,
+        error: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.outcome, self.status = outcome, status
+        self.error, self.retry_after = error, retry_after
 
 
 if TYPE_CHECKING:  # to define two protocols takes 0.3 ms

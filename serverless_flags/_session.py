@@ -13,7 +13,7 @@ from serverless_flags._invocation import wrap
 from serverless_flags._invocation.scope import InvocationScope
 from serverless_flags._settings import load_settings
 from serverless_flags._settings.checks import capped
-from serverless_flags._status import State, Status
+from serverless_flags._state import State
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from serverless_flags._clock import Instant
+    from serverless_flags._status import Status
     from serverless_flags.clients.impression import Impression
     from serverless_flags.platform import Invocation
     from serverless_flags.types import ActiveInvocation, FlagClient, Variant
@@ -275,8 +276,7 @@ class FlagSession:
         """The current state of the session, its flags and its counts."""
         from serverless_flags._process.status import status_of  # not at a cold start
 
-        core = self._core
-        return status_of(core.current(), core.usable_plugins.platform.name)
+        return status_of(self._core.current(), self._core.usable_plugins.platform.name)
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,18 +1,8 @@
-"""The state and the status of a session."""
+"""The status of a session; imported only when it is asked for."""
 
-from enum import Enum
 from typing import NamedTuple
 
-
-class State(Enum):
-    """``NEW → STARTING → READY ⇄ DEGRADED → TERMINATING → CLOSED``; a fork: NEW."""
-
-    NEW = "new"  # nothing has been imported, opened or requested
-    STARTING = "starting"  # a thread imports the client and requests the flags
-    READY = "ready"  # flags are known, from the server or from a snapshot
-    DEGRADED = "degraded"  # no flags: defaults are served, each due refresh tries again
-    TERMINATING = "terminating"  # after a shutdown notice: each invocation flushes
-    CLOSED = "closed"  # evaluates the last flags and counts nothing
+from serverless_flags._state import State
 
 
 class Status(NamedTuple):

@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from serverless_flags._background import BackgroundTask
-from serverless_flags._status import State
+from serverless_flags._state import State
 
 if TYPE_CHECKING:
     from serverless_flags._process.state import ProcessState

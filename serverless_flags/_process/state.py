@@ -16,7 +16,7 @@ from serverless_flags._process.start import (
 )
 from serverless_flags._process.termination import TerminationSignals
 from serverless_flags._protocols import ClosedClient, keeps_state
-from serverless_flags._status import State
+from serverless_flags._state import State
 from serverless_flags._work.counts import AtomicCounter, warn_of_losses
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serverless_flags._status import State, Status
+from serverless_flags._state import State
+from serverless_flags._status import Status
 
 if TYPE_CHECKING:
     from serverless_flags._process.state import ProcessState

@@ -96,7 +96,9 @@ class UnleashApi:
         if reply.status == NOT_MODIFIED and etag:
             return Fetched(unchanged=True, etag=etag)
         if reply.status == OK and reply.error is None:
-            return read_state(reply.body)._replace(etag=_etag_of(reply))
+            fetched = read_state(reply.body)
+            fetched.etag = _etag_of(reply)
+            return fetched
         return Fetched(error=self._complaint(reply), retry_after=_retry_after(reply))
 
     def _get_features(self, etag: str | None, deadline: float) -> Reply:

@@ -155,7 +155,7 @@ def test_the_server_is_asked_again(make, server, clock, monkeypatch, until):
 
         def load():
             if failing.pop():
-                flights = sessions[0]._instance.parts.refresher.under_way
+                flights = sessions[0]._core.process.server_sync.refresher.under_way
                 assert until(lambda: server.asked("GET") and not flights)
                 raise RuntimeError("no engine here")
             return real_load()
