@@ -18,6 +18,14 @@ def test_types_of_signatures() -> None:
     assert {"name", "enabled", "feature_enabled"} == types.Variant.__required_keys__
 
 
+def test_the_class_of_a_status() -> None:
+    """It is what `FlagSession.status` returns."""
+    with serverless_flags.FlagSession(client="memory", platform="local") as flags:
+        status = flags.status
+
+    assert serverless_flags.Status is type(status)
+
+
 @pytest.mark.parametrize("client", [Impression, MemoryClient])
 def test_classes_of_clients(client) -> None:
     """They are found in `serverless_flags.clients` too."""
