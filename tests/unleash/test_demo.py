@@ -64,7 +64,7 @@ def test_demo_touches_no_flag_of_others(admin: Admin, examples: Path) -> None:
     admin.remove_flag("simpleFlag")
 
     assert run.returncode == 1
-    assert "there is a flag simpleFlag" in run.stderr
+    assert "there is already a flag simpleFlag" in run.stderr
     assert "use another server" in run.stderr
     assert still_there == 200
     assert tokens(admin) == before
