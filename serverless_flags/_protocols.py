@@ -15,6 +15,20 @@ DISABLED: "Variant" = {"name": "disabled", "enabled": False, "feature_enabled": 
 """The variant that UnleashClient returns for a flag that is off or unknown."""
 
 
+FIELDS = frozenset(
+    {
+        "userId",
+        "sessionId",
+        "environment",
+        "appName",
+        "currentTime",
+        "remoteAddress",
+        "properties",
+    }
+)
+"""Unleash's standard fields (``UnleashClient._context.BASE_CONTEXT_FIELDS``). Any other
+name is a custom field, at the top level as among the ``properties``."""
+
 NO_FLAGS = '{"version": 2, "features": []}'
 """The body that a client evaluates once the flags have expired."""
 

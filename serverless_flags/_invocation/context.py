@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from serverless_flags._passing import passes
+from serverless_flags._protocols import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,20 +18,6 @@ if TYPE_CHECKING:
     from serverless_flags._log import ProblemLog
     from serverless_flags.platform import Invocation
     from serverless_flags.types import Variant
-
-FIELDS = frozenset(
-    {
-        "userId",
-        "sessionId",
-        "environment",
-        "appName",
-        "currentTime",
-        "remoteAddress",
-        "properties",
-    }
-)
-"""Unleash's standard fields. Any other name is a custom field, whether it stands at the
-top level or among the ``properties``."""
 
 
 class InvocationContext:

@@ -10,22 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from serverless_flags._log import ProblemLog
 from serverless_flags._passing import passes
+from serverless_flags._protocols import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-FIELDS = frozenset(
-    {
-        "userId",
-        "sessionId",
-        "environment",
-        "appName",
-        "currentTime",
-        "remoteAddress",
-        "properties",
-    }
-)
-"""Unleash's own fields (``UnleashClient._context.BASE_CONTEXT_FIELDS``)."""
 
 
 def enriched(

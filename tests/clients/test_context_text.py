@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serverless_flags._protocols import FIELDS
 from serverless_flags.clients import _context
-from serverless_flags.clients._context import FIELDS, ContextText, enriched
+from serverless_flags.clients._context import ContextText, enriched
 
 KNOWN = {"appName": 'check"out', "environment": "default"}
 NOW = "2020-01-01T00:00:00.000000+00:00"

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless_flags._invocation.context import (
-    FIELDS,
     checked,
     layered,
     mapping_of,
@@ -19,7 +18,7 @@ from serverless_flags._invocation.context import (
 )
 from serverless_flags._log import ProblemLog
 from serverless_flags._passing import let_pass, passes
-from serverless_flags.clients._context import FIELDS as ENGINE_FIELDS
+from serverless_flags._protocols import FIELDS
 from serverless_flags.clients.lean import LeanClient
 from serverless_flags.platform import Invocation
 
@@ -100,11 +99,6 @@ def test_the_engine_sees_the_same_context(engine, base, context) -> None:
         value = wanted.get(("custom", name))
 
         assert ([] if value is None else [value]) == on
-
-
-def test_the_fields_are_those_of_the_clients() -> None:
-    """Two modules define them, so that neither imports the other."""
-    assert ENGINE_FIELDS == FIELDS
 
 
 class Keyed:

@@ -33,7 +33,7 @@ def test_each_installed_distribution_has_its_licence(name: str) -> None:
     try:
         files = importlib.metadata.distribution(name.replace("_", "-")).files or []
     except importlib.metadata.PackageNotFoundError:
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(reason=f"{name} is not installed")
 
     assert ["LICENSE"] == [path.name for path in files if path.name == "LICENSE"]
 

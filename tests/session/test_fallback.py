@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from serverless_flags import FlagSession
-
-fallback = pytest.importorskip("serverless_flags.clients._fallback")
+from serverless_flags.clients import _fallback as fallback
 
 KNOWN = {"appName": "checkout", "environment": "live"}
 

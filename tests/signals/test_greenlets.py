@@ -20,7 +20,7 @@ monkey.patch_all()
 @pytest.mark.parametrize("patched", ["before the import", "after it"])
 def test_sigterm_sends_the_counts_of_greenlets(run, patched) -> None:
     """The handler runs in the greenlet of the event loop, which cannot wait."""
-    pytest.importorskip("gevent")
+    pytest.importorskip("gevent", reason="has wheels later than Python")
     early, late = (GEVENT, "") if patched == "before the import" else ("", GEVENT)
     with FlagServer({"simpleFlag": True}) as server:
         process = run(

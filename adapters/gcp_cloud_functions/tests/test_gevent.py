@@ -17,7 +17,7 @@ import pytest
 
 from serverless_flags.testing import Counts
 
-pytest.importorskip("gevent")
+pytest.importorskip("gevent", reason="of the test group; not for each new Python")
 
 FUNCTIONS = Path(__file__).parent / "functions"
 PATIENCE = 60.0
