@@ -147,9 +147,8 @@ def _warn_about_unknown(environ: Mapping[str, str], values: Mapping[str, Any]) -
         and environ.get(variable)
     ]
     if unknown:
-        from serverless_flags._settings.variables import (
-            warn_about,
-        )  # only after a mistake
+        # only after a mistake
+        from serverless_flags._settings.variables import warn_about
 
         read = [ENVIRONMENT[name] for name in values if name in ENVIRONMENT]
         warn_about(unknown, _VARIABLES, read, values.get("plugins", ()))

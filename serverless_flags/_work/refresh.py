@@ -142,9 +142,8 @@ class Refresher:
         """Fetch the flags on this thread and, once there is a client, load them."""
         assert self._upstream is not None  # noqa: S101  reason: narrows the type
         sent = self._clock()
-        refresh.sent = Instant(
-            *map(max, sent, refresh.began)
-        )  # two threads' clocks may differ
+        # two threads' clocks may differ
+        refresh.sent = Instant(*map(max, sent, refresh.began))
         try:
             refresh.fetched = self._fetch(self._upstream, refresh.etag)
             if self._client is not None and not self._closed:

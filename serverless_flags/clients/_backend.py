@@ -37,17 +37,15 @@ def backend_of(
     identity = Identity(settings, app_name)
     api = None if settings.url is None else UnleashApi(settings, settings.url, identity)
     if api is not None and settings.snapshot is None:
-        api.prepare(
-            settings.request_timeout
-        )  # a snapshot needs no request at the start
+        # a snapshot needs no request at the start
+        api.prepare(settings.request_timeout)
 
     def load() -> EngineClient:
         try:
             client = new_client(settings, identity)
         except (ImportError, OSError) as error:
-            from serverless_flags.clients._missing import (
-                explained,
-            )  # only after a failure
+            # only after a failure
+            from serverless_flags.clients._missing import explained
 
             raise explained(error) from error
         if api is not None:

@@ -52,9 +52,8 @@ class Engine:
     """One engine, with the attributes of ``UnleashEngine`` that this package uses."""
 
     def __init__(self) -> None:
-        from yggdrasil_engine.custom_strategy import (
-            CustomStrategyHandler,
-        )  # late, as the engine
+        # late, as the engine
+        from yggdrasil_engine.custom_strategy import CustomStrategyHandler
 
         self.lib = _library()
         self.state: int = self.lib.new_engine()

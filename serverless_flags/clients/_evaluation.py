@@ -56,9 +56,8 @@ class Evaluator:
         self._unknown: UnknownFlags | None = None
         self._impressions: Impressions | None = None
         if on_impression is not None:
-            from serverless_flags.clients.impression import (
-                Impressions,
-            )  # only with a listener
+            # only with a listener
+            from serverless_flags.clients.impression import Impressions
 
             self._impressions = Impressions(library, on_impression)
         self._problem_log = ProblemLog()

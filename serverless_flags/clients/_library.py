@@ -144,9 +144,8 @@ class StateLoader:
         self._library = library
         self._strategies: dict[str, Any] = {}
         if strategies:
-            from serverless_flags.clients._strategies import (
-                valid_strategies,
-            )  # only with some
+            # only with some
+            from serverless_flags.clients._strategies import valid_strategies
 
             self._strategies = valid_strategies(strategies)
         self._complained: str | None = None
@@ -167,9 +166,8 @@ class StateLoader:
         except EngineError as error:
             complaint = quoted(str(error), 500)
             if not complaint.startswith(PARTLY_LOADED):
-                from serverless_flags.clients._salvage import (
-                    salvage,
-                )  # only after a failure
+                # only after a failure
+                from serverless_flags.clients._salvage import salvage
 
                 body, complaint = salvage(self._parse, engine, body, complaint)
         self._complain(complaint)

@@ -50,9 +50,8 @@ def _snapshot(path: str) -> str:
     if content.startswith(_GZIP):
         content = _decompressed(content)
     utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    content = content.removeprefix(
-        _BYTE_ORDER_MARK
-    )  # utf-8-sig would be another import
+    # utf-8-sig would be another import
+    content = content.removeprefix(_BYTE_ORDER_MARK)
     try:
         text = content.decode("utf-16" if utf_16 else "utf-8")
     except UnicodeError:

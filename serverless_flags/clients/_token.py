@@ -71,10 +71,8 @@ class CalledToken:
         self._rejected = None
 
     def _reason(self, error: BaseException) -> str:
-        from serverless_flags._transport.explain import (
-            name_of,
-            shown,
-        )  # only after a failure
+        # only after a failure
+        from serverless_flags._transport.explain import name_of, shown
 
         text = str(error)
         if self._token is not None:
